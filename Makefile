@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` says what there is. Everything made goes to build/; nothing here needs root.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:  # two cores are few: one thing after the other, in the order written
+
+# The computer's Python, used only to set up; PYTHON=… overrides.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo none)
+PY := build/venv/bin/python
+UPY := build/micropython
+BENCH := PYTHONPATH=firmware:host_tests/bench/shims $(PY) -m host_tests.bench
+PYTEST := $(PY) -m pytest -q $(PYTEST_ARGS)
+
+# Values for the targets below, e.g. `make replay TRACE=house.csv CREDIT=25.00`
+TRACE ?=
+CREDIT ?=
+TARIFF ?=
+ARCH ?= i386
+PORT ?= 8080
+WARP ?= 1
+BOARD ?= esp32_devkit
+DOCUMENTS ?=
+
+##@ Use
+sim: setup ## Run the virtual meter, with its page in the browser [PORT=8080 WARP=1]
+	@$(BENCH).sim --port $(PORT) --warp $(WARP) $(ARGS)
+
+replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIFF=file.json ARCH=i386|amd64|cpython]
+	@test -n "$(TRACE)" || { echo "replay: which trace? Say make replay TRACE=file.csv" >&2; exit 2; }
+	@$(BENCH).replay "$(TRACE)" --arch $(ARCH) $(if $(CREDIT),--credit "$(CREDIT)") $(if $(TARIFF),--tariff "$(TARIFF)") $(ARGS)
+
+image: setup ## Build the meter's file system: build/image.bin [BOARD=esp32_devkit DOCUMENTS="settings.json …"]
+	@$(PY) scripts/image.py --board $(BOARD) $(ARGS) $(DOCUMENTS)
+
+##@ Check
+test: setup lint unit upy system ## All of the next four, cheap things first
+
+lint: setup ## ruff, and pyright with the ESP32 stubs
+	@$(PY) -m ruff check --quiet .
+	@said=$$($(PY) -m pyright --warnings) || { echo "$$said"; exit 1; }
+	@echo "lint: clean"
+
+unit: setup ## Rules, drivers and models on CPython
+	@$(PYTEST) host_tests/unit host_tests/upy
+
+upy: setup ## The core's tests on real MicroPython, 32-bit and 64-bit
+	@for arch in i386 amd64; do \
+		echo "upy: micropython-$$arch"; $(UPY)/micropython-$$arch -X heapsize=112k host_tests/upy/run.py || exit 1; done
+
+system: setup ## The whole firmware on the bench
+	@$(PYTEST) host_tests/system
+
+measures: setup ## Measure what the README states; prints a table
+	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) scripts/measures.py $(ARGS)
+
+##@ Look after
+setup: ## Set up build/: Python tools and MicroPython (the targets above do it by themselves)
+	@py="$(PYTHON)"; \
+	[ "$$py" != none ] || { echo "setup: Python 3.11 or newer is needed: install python3 and python3-venv" >&2; exit 1; }; \
+	$$py scripts/setup_tools.py && $$py scripts/setup_micropython.py
+
+device-tools: setup ## Also install esptool and mpremote, to talk to a real board
+	@$(PYTHON) scripts/setup_tools.py --device
+
+lock: ## Pin the Python tools anew from requirements.in and scripts/lock/*.in
+	@$(PYTHON) scripts/setup_tools.py --lock
+
+clean: ## Remove what was built, but keep the tools and interpreters that were fetched
+	@find build -mindepth 1 -maxdepth 1 ! -name venv ! -name typings ! -name 'micropython*' -exec rm -rf {} + 2>/dev/null || true
+
+distclean: ## Remove build/ altogether
+	@rm -rf build
+
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: sim replay image test lint unit upy system measures setup device-tools lock clean distclean help

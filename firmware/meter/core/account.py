@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The account: what energy costs, what credit remains, which purchase may be applied.
+
+Cost of n counts at price p (millionths per kWh): the remainder goes on to the next tick,
+    cost, acc = divmod(acc + n * p, COUNTS_PER_KWH)
+so over any time and any rate switches the sum of costs is the exact sum, floored once.
+Invariants: import_counts = sum of rate_counts; credit = all credit given - sum of rate_cost_micro;
+a refused call changes nothing. Purchase rule: one count per purchase, the meter's and the card's in step.
+"""
+
+from micropython import const
+
+from meter.core.codes import CARD_REPLAYED, CARD_SKIPPED
+from meter.core.energy import COUNTS_PER_KWH
+from meter.core.state import RATES
+
+_U32_MAX = const(0xFFFF_FFFF)
+
+# Verdicts of judge(). A refusal is the card error code to report.
+EQUAL = const(0)
+ACCEPT = const(1)
+REPLAYED = CARD_REPLAYED
+SKIPPED = CARD_SKIPPED
+
+
+def book(s, counts: int, rate: int, price_micro: int) -> int:
+    """Book imported energy of one tick at one rate; gives its cost in millionths.
+
+    The tick is booked whole by the credit it began with: with none left, its energy and cost are also
+    overdraft. ValueError for negative counts or price, or a rate that does not exist.
+    """
+    if counts < 0 or price_micro < 0 or not 0 <= rate < RATES:
+        raise ValueError(f"cannot book {counts} counts, rate {rate}, price {price_micro}")
+    cost, s.cost_acc = divmod(s.cost_acc + counts * price_micro, COUNTS_PER_KWH)
+    if s.credit_micro <= 0:
+        s.overdraft_counts += counts
+        s.overdraft_micro += cost
+    s.import_counts += counts
+    s.rate_counts[rate] += counts
+    s.rate_cost_micro[rate] += cost
+    s.credit_micro -= cost
+    return cost
+
+
+def book_unpriced(s, export_counts: int, q_import_counts: int, q_export_counts: int) -> None:
+    """Count what has no price: reverse and reactive energy. Never touches credit. ValueError if negative."""
+    if export_counts < 0 or q_import_counts < 0 or q_export_counts < 0:
+        raise ValueError("energy registers only rise")
+    s.export_counts += export_counts
+    s.q_import_counts += q_import_counts
+    s.q_export_counts += q_export_counts
+
+
+def judge(meter_count: int, card_count: int) -> int:
+    """Compare purchase counts: EQUAL (applied before), ACCEPT (the next one), REPLAYED or SKIPPED (refuse).
+
+    ValueError if a count is not an unsigned 32-bit number. Counts do not wrap: the last one is the last.
+    """
+    if not (0 <= meter_count <= _U32_MAX and 0 <= card_count <= _U32_MAX):
+        raise ValueError("purchase count out of range")
+    if card_count == meter_count:
+        return EQUAL
+    if card_count < meter_count:
+        return REPLAYED
+    return ACCEPT if card_count == meter_count + 1 else SKIPPED
+
+
+def hoards(credit_micro: int, amount_micro: int, hoard_micro: int) -> bool:
+    """Would this purchase lift credit above the hoarding cap? A cap of 0 is none."""
+    return hoard_micro > 0 and credit_micro + amount_micro > hoard_micro
+
+
+def purchase(s, amount_micro: int) -> None:
+    """Add a purchase whose count judge() accepted. ValueError for an amount that is not positive."""
+    if amount_micro <= 0 or s.purchase_count >= _U32_MAX:
+        raise ValueError(f"cannot apply a purchase of {amount_micro}")
+    s.credit_micro += amount_micro
+    s.purchased_micro += amount_micro
+    s.purchase_count += 1
+    s.last_purchase_micro = amount_micro
+
+
+def alarm_level(credit_micro: int, alarm1_micro: int, alarm2_micro: int, floor_micro: int) -> int:
+    """0 enough, 1 at or below alarm 1, 2 at or below alarm 2, 3 used up (at or below the overdraft floor)."""
+    if credit_micro <= floor_micro:
+        return 3
+    if credit_micro <= alarm2_micro:
+        return 2
+    return 1 if credit_micro <= alarm1_micro else 0

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calendar arithmetic: seconds since 2000-01-01T00:00:00Z, civil dates (Gregorian), local time.
+
+2000 as origin keeps `utc_s` a small integer on a 32-bit interpreter until 2034. Weekday 0 is Monday.
+Years 1999 to 2135 (what 32 bits of seconds reach); nothing here reads a clock.
+
+A daylight-saving rule is (start, end, shift_min, basis). Start and end are (month, week, weekday, minute of
+day): week 1..4, or 5 for the last; `basis` says which clock shows that minute. An end that comes before the
+start in the year is the southern hemisphere. The two must fall in different months.
+"""
+
+from micropython import const
+
+UNIX_2000 = const(946_684_800)
+_DAY_S = const(86_400)
+_MONTH_DAYS = b"\x1f\x1c\x1f\x1e\x1f\x1e\x1f\x1f\x1e\x1f\x1e\x1f"
+
+BASIS_UTC = const(0)
+BASIS_STANDARD = const(1)  # local standard time, both switches
+BASIS_WALL = const(2)  # what the clock on the wall shows just before the switch
+
+DST_EU = ((3, 5, 6, 60), (10, 5, 6, 60), 60, BASIS_UTC)
+
+
+def to_unix(utc_s: int) -> int:
+    """Seconds since 1970; add here and nowhere else."""
+    return utc_s + UNIX_2000
+
+
+def from_unix(unix_s: int) -> int:
+    """Seconds since 2000 from seconds since 1970."""
+    return unix_s - UNIX_2000
+
+
+def month_days(year: int, month: int) -> int:
+    """Days in a month, 1..12."""
+    if month == 2 and year % 4 == 0 and (year % 100 or year % 400 == 0):
+        return 29
+    return _MONTH_DAYS[month - 1]
+
+
+def days(year: int, month: int, day: int) -> int:
+    """Days from 2000-01-01 to a date; the date is not checked."""
+    y = year - 2000
+    n = y * 365 + (y + 3) // 4 - (y + 99) // 100 + (y + 399) // 400 + day - 1
+    for m in range(1, month):
+        n += month_days(year, m)
+    return n
+
+
+def date(n: int) -> tuple:
+    """(year, month, day) from days since 2000-01-01."""
+    year = 2000 + n // 366
+    while n >= days(year + 1, 1, 1):
+        year += 1
+    n -= days(year, 1, 1)
+    month = 1
+    while n >= month_days(year, month):
+        n -= month_days(year, month)
+        month += 1
+    return year, month, n + 1
+
+
+def weekday(n: int) -> int:
+    """0 Monday .. 6 Sunday from days since 2000-01-01, which was a Saturday."""
+    return (n + 5) % 7
+
+
+def utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> int:
+    """utc_s of a civil UTC time; the fields are not checked."""
+    return days(year, month, day) * _DAY_S + hour * 3600 + minute * 60 + second
+
+
+def fields(utc_s: int) -> tuple:
+    """(year, month, day, weekday, hour, minute, second) of utc_s."""
+    n, s = divmod(utc_s, _DAY_S)
+    year, month, day = date(n)
+    return year, month, day, weekday(n), s // 3600, s // 60 % 60, s % 60
+
+
+def _switch(year: int, edge: tuple) -> int:
+    """Seconds at which a rule's edge falls in a year, in the rule's own time."""
+    month, week, wd, minute = edge
+    first = days(year, month, 1)
+    n = first + (wd - weekday(first)) % 7 + 7 * (week - 1)
+    if n >= first + month_days(year, month):
+        n -= 7
+    return n * _DAY_S + minute * 60
+
+
+class Zone:
+    """Local time by a fixed offset and an optional daylight-saving rule.
+
+    The stretch between two switches is remembered, so that on the tick path an offset is two comparisons.
+    """
+
+    def __init__(self, utc_offset_min: int, dst=None):
+        self._standard_s = utc_offset_min * 60
+        self._dst = dst
+        self._offset_s = self._standard_s
+        self._from = self._until = 0
+        self._day = 0
+        self._date = (2000, 1, 1)
+
+    def offset_s(self, utc_s: int) -> int:
+        """Local time minus UTC, in seconds, at utc_s."""
+        if self._dst and not self._from <= utc_s < self._until:
+            self._find(utc_s)
+        return self._offset_s
+
+    def fields(self, utc_s: int) -> tuple:
+        """(year, month, day, weekday, hour, minute, second) of local time."""
+        n, s = divmod(utc_s + self.offset_s(utc_s), _DAY_S)
+        if n != self._day:
+            self._date = date(n)
+            self._day = n
+        d = self._date
+        return d[0], d[1], d[2], weekday(n), s // 3600, s // 60 % 60, s % 60
+
+    def _find(self, utc_s):
+        start, end, shift_min, basis = self._dst
+        standard_s = self._standard_s
+        year = date((utc_s + standard_s) // _DAY_S)[0]
+        on = _switch(year, start)
+        off = _switch(year, end)
+        if basis != BASIS_UTC:
+            on -= standard_s
+            off -= standard_s
+            if basis == BASIS_WALL:
+                off -= shift_min * 60
+        first = min(on, off)
+        last = max(on, off)
+        if utc_s < first:
+            self._from = days(year, 1, 1) * _DAY_S - standard_s
+            self._until = first
+        elif utc_s < last:
+            self._from = first
+            self._until = last
+        else:
+            self._from = last
+            self._until = days(year + 1, 1, 1) * _DAY_S - standard_s
+        summer = on <= utc_s < off if on < off else not off <= utc_s < on
+        self._offset_s = standard_s + (shift_min * 60 if summer else 0)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers that leave the meter: on cards, in the ledger, in the event log. Never renumbered, never reused."""
+
+from micropython import const
+
+# Claims: reasons to keep the supply off. Bit mask in MeterState.claims.
+CLAIM_REMOTE = const(1)
+CLAIM_NO_CREDIT = const(2)
+CLAIM_REMINDER = const(4)
+CLAIM_OVERLOAD = const(8)
+CLAIM_TAMPER = const(16)
+CLAIM_FAULT = const(32)
+
+# Latches: what the supply rules must remember besides the claims. Bit mask in MeterState.latches.
+LATCH_REMINDER_SERVED = const(1)
+LATCH_REMOTE_READY = const(2)
+LATCH_CARD_ONLY = const(4)
+
+# Faults, shown on the display. Bit mask, not stored.
+FAULT_METER_IC = const(1)
+FAULT_FRAM = const(2)
+FAULT_CLOCK = const(4)
+FAULT_CARD_READER = const(8)
+FAULT_DISPLAY = const(16)
+FAULT_RELAY = const(32)
+FAULT_TARIFF = const(64)
+FAULT_SETTINGS = const(128)
+FAULT_KEYS = const(256)
+
+# Events for supply.step().
+EV_CREDIT_OUT = const(1)
+EV_CREDIT_OK = const(2)
+EV_ALARM2 = const(3)
+EV_ABOVE_ALARM2 = const(4)
+EV_OVERLOAD = const(5)
+EV_OVERLOAD_WAIT = const(6)
+EV_USER_CARD = const(7)
+EV_UTILITY_CARD = const(8)
+EV_REMOTE_OFF = const(9)
+EV_REMOTE_ON = const(10)
+EV_BUTTON = const(11)
+EV_TAMPER = const(12)
+EV_FAULT = const(13)
+EV_FAULT_GONE = const(14)
+EV_OVERLOAD_LOCK = const(15)
+
+# Event log. The comment says what the value of the record means; without one it is 0.
+LOG_POWER_UP = const(1)
+LOG_POWER_DOWN = const(2)
+LOG_CLOCK_SET = const(3)
+LOG_CLOCK_INVALID = const(4)
+LOG_RESET = const(5)
+LOG_TRIP = const(16)  # claims that opened the relay
+LOG_CLOSE = const(17)
+LOG_RELAY_FAULT = const(18)
+LOG_PURCHASE = const(32)  # purchase count
+LOG_CARD_REFUSED = const(33)  # CARD_* code
+LOG_CARD_BOUND = const(34)
+LOG_FAULT = const(48)  # fault bit
+LOG_FAULT_CLEARED = const(49)  # fault bit
+LOG_TARIFF_CHANGED = const(64)
+LOG_SETTINGS_CHANGED = const(65)
+LOG_DOCUMENT_REFUSED = const(66)
+LOG_COVER_OPEN = const(80)
+LOG_COVER_CLOSED = const(81)
+LOG_MAGNET_ON = const(82)
+LOG_MAGNET_OFF = const(83)
+LOG_REVERSE = const(84)
+LOG_ALARM1 = const(96)
+LOG_ALARM2 = const(97)
+LOG_TASK_CRASH = const(112)
+LOG_LEDGER_FALLBACK = const(113)
+
+# Why a card is refused.
+CARD_UNKNOWN = const(1)  # not a card of this scheme
+CARD_FOREIGN = const(2)  # made for another meter
+CARD_REPLAYED = const(3)  # purchase count behind the meter's
+CARD_SKIPPED = const(4)  # purchase count too far ahead
+CARD_MALFORMED = const(5)
+CARD_PULLED = const(6)
+CARD_AUTH = const(7)
+CARD_OLD_GENERATION = const(8)  # replaced by a newer card
+CARD_HOARD = const(9)  # credit would pass the hoarding cap
+CARD_READER = const(10)
+CARD_STORAGE = const(11)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that must agree with everything else: one object, one ledger record.
+
+Only services/books.py changes it. All fields are integers but card_uid (7 bytes, zeros = no card bound).
+Counts are those of energy.py, *_micro are millionths of the currency unit, utc_s is seconds of civil.py.
+"""
+
+from micropython import const
+
+RATES = const(8)
+
+RELAY_OPEN = const(0)
+RELAY_CLOSED = const(1)
+RELAY_UNKNOWN = const(2)
+
+NO_CARD = bytes(7)
+
+# The single-valued integer fields; the two rate lists and card_uid complete the record.
+SCALARS = (
+    "utc_s", "import_counts", "export_counts", "q_import_counts", "q_export_counts", "open_counts",
+    "cost_acc", "credit_micro", "purchased_micro", "purchase_count", "last_purchase_micro",
+    "overdraft_counts", "overdraft_micro", "claims", "latches", "relay_closed",
+    "card_generation", "refused_cards", "writeback_seq", "event_seq", "boots",
+)  # fmt: skip
+
+
+class MeterState:
+    """A meter that has never run: nothing counted, no credit, no card, relay position not known."""
+
+    def __init__(self):
+        self.utc_s = 0
+        self.import_counts = 0
+        self.export_counts = 0
+        self.q_import_counts = 0
+        self.q_export_counts = 0
+        self.rate_counts = [0] * RATES
+        self.rate_cost_micro = [0] * RATES
+        self.cost_acc = 0  # remainder of account.book(), below COUNTS_PER_KWH
+        self.credit_micro = 0  # signed
+        self.purchased_micro = 0
+        self.purchase_count = 0
+        self.last_purchase_micro = 0
+        self.overdraft_counts = 0
+        self.overdraft_micro = 0
+        self.open_counts = 0  # consumed while the relay should have been open
+        self.claims = 0
+        self.latches = 0
+        self.relay_closed = RELAY_UNKNOWN
+        self.card_uid = NO_CARD
+        self.card_generation = 0
+        self.refused_cards = 0
+        self.writeback_seq = 0
+        self.event_seq = 0
+        self.boots = 0
+
+    def copy_from(self, other) -> None:
+        """Become equal to another state, keeping this object and its lists.
+
+        Keep one spare: copy into it before a change, copy back when the commit fails.
+        """
+        for name in SCALARS:
+            setattr(self, name, getattr(other, name))
+        self.card_uid = other.card_uid
+        for i in range(RATES):
+            self.rate_counts[i] = other.rate_counts[i]
+            self.rate_cost_micro[i] = other.rate_cost_micro[i]

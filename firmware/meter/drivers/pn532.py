@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PN532 NFC controller on I2C: its frames, and the few commands a card slot needs.
+
+Source: NXP UM0701-02 rev 02 as the public drivers carry it out (libnfc, Linux pn533, nfcpy): frames 6.2.1,
+I2C hand-shake 6.2.4, commands 7.2-7.3.
+Invariants: 5 ms between any two transfers; a command is never sent twice once the chip may have taken it
+(an APDU must not reach a card twice); every wait ends, with BusError (no answer), ChipError (a wrong one)
+or CardError CARD_PULLED (the card stopped answering).
+"""
+
+import asyncio
+import errno
+import time
+
+from micropython import const
+
+from meter.core import codes
+from meter.core.errors import BusError, CardError, ChipError
+
+_ADDR = const(0x24)
+_GAP_US = const(5000)  # the chip's tBUF, STOP to next START
+_TRIES = const(4)  # the first transfer after power-up only wakes the chip and is not acknowledged
+_RETRY_MS = const(10)
+_ACK_MS = const(50)
+_ANSWER_MS = const(1000)
+
+_TO_CHIP = const(0xD4)
+_FROM_CHIP = const(0xD5)
+_ENDLESS = const(0xFF)
+_BRIEF = const(0x02)
+
+_FIRMWARE = b"\x02"
+_SAM_NORMAL = b"\x14\x01\x14\x01"  # no SAM, 1 s (virtual card mode only), IRQ pin driven
+_FIELD_OFF = b"\x32\x01\x00"
+_LIST_106A = b"\x4a\x01\x00"
+_IC = const(0x32)
+_TARGET_MAX = const(41)  # NbTg Tg ATQA2 SAK n UID10 ATS<=20, and room
+
+ACK = b"\x00\x00\xff\x00\xff\x00"
+NACK = b"\x00\x00\xff\xff\x00\x00"
+KIND_DATA = const(0)
+KIND_ACK = const(1)
+KIND_NACK = const(2)
+KIND_SHORT = const(3)
+KIND_REFUSED = const(4)
+
+
+def frame(body) -> bytes:
+    """The normal information frame that carries body (command code and its data) to the chip."""
+    n = len(body) + 1
+    if n > 255:
+        raise ValueError("too long for a normal frame")
+    total = _TO_CHIP
+    for b in body:
+        total += b
+    return bytes((0, 0, 0xFF, n, -n & 0xFF, _TO_CHIP)) + body + bytes((-total & 0xFF, 0))
+
+
+def parse(buf):
+    """What a buffer from the chip holds: (kind, first, end), for KIND_DATA buf[first:end] being code and data.
+
+    KIND_SHORT: the frame is whole only with `end` bytes. KIND_REFUSED: the chip did not understand the command.
+    ChipError for anything that is no frame to us.
+    """
+    at = 0
+    while buf[at] != 0 or buf[at + 1] != 0xFF:
+        at += 1
+        if at + 4 > len(buf):
+            raise ChipError(0, "card reader: no frame")
+    n = buf[at + 2]
+    if (n, buf[at + 3]) == (0, 0xFF):
+        return KIND_ACK, at, at
+    if (n, buf[at + 3]) == (0xFF, 0):
+        return KIND_NACK, at, at
+    if (n + buf[at + 3]) & 0xFF or n in (0, 0xFF):
+        raise ChipError(0, "card reader: frame length damaged")
+    first = at + 4
+    end = first + n
+    if end + 1 > len(buf):
+        return KIND_SHORT, at, end + 1
+    total = 0
+    for i in range(first, end + 1):
+        total += buf[i]
+    if total & 0xFF:
+        raise ChipError(0, "card reader: frame damaged")
+    if buf[first] != _FROM_CHIP or n < 2:
+        return KIND_REFUSED, at, at
+    return KIND_DATA, first + 1, end
+
+
+class Pn532:
+    def __init__(self, i2c, irq_pin, reset_pin):
+        self._i2c = i2c
+        self._irq = irq_pin
+        self._reset = reset_pin
+        self._fell = asyncio.ThreadSafeFlag()
+        self._rx = bytearray(96)
+        self._stop_us = 0
+        self._patience = -1  # what RFConfiguration item 5 holds now
+        irq_pin.irq(lambda pin: self._fell.set(), irq_pin.IRQ_FALLING)
+
+    async def start(self) -> None:
+        """Reset the chip and make it ready: 0.3 s when it is well. BusError, ChipError when it is not."""
+        self._reset(0)
+        await asyncio.sleep_ms(100)
+        self._reset(1)
+        await asyncio.sleep_ms(100)
+        self._stop_us = time.ticks_us()
+        self._patience = -1
+        await self._command(_SAM_NORMAL, 0)
+        await self.check()
+        await self.look()
+
+    async def check(self) -> None:
+        """Is the chip alive, and a PN532?"""
+        if (await self._command(_FIRMWARE, 4))[0] != _IC:
+            raise ChipError(0, "card reader: not a PN532")
+
+    async def field_off(self) -> None:
+        """Take the RF field from the card: it forgets its session, and can be found again."""
+        await self._command(_FIELD_OFF, 0)
+
+    async def wait_card(self, limit_ms: int):
+        """Let the chip look for a card by itself and sleep on its IRQ. (uid, sak), or None when time is up."""
+        await self._set_patience(_ENDLESS)
+        await self._begin(_LIST_106A)
+        if await self._ready(limit_ms):
+            return _target(await self._answer(_LIST_106A, _TARGET_MAX))
+        await self._send(ACK)  # an ACK from the host aborts the command
+        await self.field_off()
+        return None
+
+    async def look(self):
+        """Is a card there now? (uid, sak) or None. The card must be fresh: field_off() before the first look."""
+        await self._set_patience(_BRIEF)
+        found = _target(await self._command(_LIST_106A, _TARGET_MAX))
+        await self.field_off()
+        return found
+
+    async def exchange(self, apdu, answer_n: int) -> bytes:
+        """Send apdu to the card that wait_card() found; its answer, of which answer_n bytes are expected at most.
+
+        CardError CARD_PULLED when the card does not answer: gone, or not held well enough to be powered.
+        """
+        answer = await self._command(b"\x40\x01" + apdu, answer_n + 1)
+        status = answer[0]
+        if status & 0x3F:
+            raise CardError(codes.CARD_PULLED, "card lost, reader status %02x" % status)
+        if status & 0x40:
+            raise CardError(codes.CARD_MALFORMED, "the card says more than it was asked")
+        return bytes(answer[1:])
+
+    # -- command, acknowledge, answer -------------------------------------------------------------
+
+    async def _set_patience(self, tries):
+        if self._patience != tries:
+            self._patience = -1
+            # Item 5: tries for ATR_RES, PSL_RES and passive activation (FF = for ever).
+            await self._command(bytes((0x32, 0x05, 0xFF, 0x01, tries)), 0)
+            self._patience = tries
+
+    async def _command(self, body, answer_n):
+        await self._begin(body)
+        if not await self._ready(_ANSWER_MS):
+            raise BusError(0, "card reader gives no answer")
+        return await self._answer(body, answer_n)
+
+    async def _begin(self, body):
+        """Send a command until the chip has acknowledged it; NACK means it has not been taken."""
+        out = frame(body)
+        for _ in range(2):
+            await self._send(out)
+            if not await self._ready(_ACK_MS):
+                break
+            if parse(await self._fetch(6))[0] == KIND_ACK:
+                return
+        raise BusError(0, "card reader does not acknowledge")
+
+    async def _answer(self, body, answer_n):
+        """The data of the answer to body (without its code), as a view into the receive buffer."""
+        need = answer_n + 9
+        for _ in range(_TRIES):
+            buf = await self._fetch(need)
+            try:
+                kind, first, end = parse(buf)
+            except ChipError:
+                kind, end = -1, 0
+            if kind == KIND_DATA and buf[first] == body[0] + 1:
+                return buf[first + 1 : end]
+            if kind == KIND_DATA or kind == KIND_REFUSED:
+                raise ChipError(0, "card reader refuses command %02x" % body[0])
+            if kind == KIND_SHORT and end < len(self._rx):
+                need = end
+            # Damaged on the wire or longer than expected: the chip keeps the answer for a NACK from the host.
+            await self._send(NACK)
+            if not await self._ready(_ACK_MS):
+                break
+        raise ChipError(0, "card reader: answer damaged")
+
+    # -- transfers --------------------------------------------------------------------------------
+
+    async def _ready(self, limit_ms):
+        """Wait until the IRQ line is low. The line decides; the edge only ends the sleep."""
+        end = time.ticks_add(time.ticks_ms(), limit_ms)
+        while self._irq():
+            left = time.ticks_diff(end, time.ticks_ms())
+            if left <= 0:
+                return False
+            try:
+                await asyncio.wait_for_ms(self._fell.wait(), left)
+            except asyncio.TimeoutError:
+                pass
+        return True
+
+    async def _send(self, out):
+        await self._transfer(self._i2c.writeto, out)
+
+    async def _fetch(self, n):
+        """n bytes of a frame, without the status byte that leads every read."""
+        buf = memoryview(self._rx)[: n + 1]
+        for _ in range(_TRIES):
+            await self._transfer(self._i2c.readfrom_into, buf)
+            if buf[0] & 1:
+                return buf[1:]
+        raise BusError(0, "card reader is never ready")
+
+    async def _transfer(self, transfer, buf):
+        for _ in range(_TRIES):
+            while True:
+                gone_us = time.ticks_diff(time.ticks_us(), self._stop_us)
+                if not 0 <= gone_us < _GAP_US:
+                    break
+                await asyncio.sleep_ms((_GAP_US - gone_us) // 1000 + 1)
+            try:
+                transfer(_ADDR, buf)
+                return
+            except OSError as e:
+                if e.errno == errno.ETIMEDOUT:
+                    raise BusError(0, "card reader holds its bus") from None
+            finally:
+                self._stop_us = time.ticks_us()
+            await asyncio.sleep_ms(_RETRY_MS)
+        raise BusError(0, "card reader does not answer")
+
+
+def _target(answer):
+    """(uid, sak) out of InListPassiveTarget's answer, None when it lists no card."""
+    if len(answer) < 6 or answer[0] != 1:
+        return None
+    n = answer[5]
+    if len(answer) < 6 + n:
+        raise ChipError(0, "card reader: card identity cut short")
+    return bytes(answer[6 : 6 + n]), answer[4]

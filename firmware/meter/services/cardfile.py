@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is on a card: application, keys, files, and the bytes of each record.
+
+One DESFire application per meter, five AES keys, four files. Every record begins with its format version and
+ends with a CRC-32 over the file's number and all bytes before, so a record in the wrong file is no record.
+
+| file | kind | read | write | holds |
+|---|---|---|---|---|
+| 0 label | standard, plain | free | vending | meter number, to tell whose card this is when no key opens it; never trusted |
+| 1 identity | backup, MACed | meter | vending | card kind, generation, meter number, currency |
+| 2 purchase | backup, MACed | meter | vending | number and amount of the last purchase sold |
+| 3 write-back | backup, MACed | vending | meter | what the meter has to say |
+
+Multi-byte numbers are little-endian. Money: millionths; energy: counts of 3125 uWh; time: seconds since 2000.
+"""
+
+import struct
+from binascii import crc32
+
+from micropython import const
+
+from meter.core import codes
+from meter.core.errors import CardError
+
+AID = b"\x01WP"
+KEY_MASTER = const(0)
+KEY_METER = const(1)
+KEY_VENDING = const(2)
+KEY_READER = const(3)
+KEY_CHANGE = const(4)
+
+F_LABEL = const(0)
+F_IDENTITY = const(1)
+F_PURCHASE = const(2)
+F_WRITEBACK = const(3)
+
+KIND_USER = const(1)
+_VERSION = const(1)
+_AMOUNT_MAX = const(1_000_000_000_000_000)  # a thousand million units: beyond is damage, not money
+
+_LABEL = "<B12s"
+_IDENTITY = "<BBH12s3sB"
+_PURCHASE = "<B3sIQ"
+_WRITEBACK = "<BBHIIQ8QqQQIQI"
+LABEL_N = const(17)
+IDENTITY_N = const(24)
+PURCHASE_N = const(20)
+WRITEBACK_N = const(128)
+
+
+def _sealed(file_no, body) -> bytes:
+    return body + struct.pack("<I", crc32(body, crc32(bytes((file_no,)))))
+
+
+def _opened(file_no, n, layout, record):
+    """The fields after the version byte, once length, CRC and version are right."""
+    if len(record) != n or _sealed(file_no, record[:-4]) != record:
+        raise CardError(codes.CARD_MALFORMED, "file %d: checksum" % file_no)
+    fields = struct.unpack(layout, record[:-4])
+    if fields[0] != _VERSION:
+        raise CardError(codes.CARD_MALFORMED, "file %d: version %d" % (file_no, fields[0]))
+    return fields[1:]
+
+
+def _text(file_no, field):
+    """ASCII text from a field filled up with zeros."""
+    text = field.rstrip(b"\0")
+    for b in text:
+        if not 32 < b < 127:
+            raise CardError(codes.CARD_MALFORMED, "file %d: text" % file_no)
+    return text.decode()
+
+
+def unpack_label(record: bytes) -> str:
+    """The meter number a card claims to be for. CardError CARD_MALFORMED when it is no label."""
+    return _text(F_LABEL, _opened(F_LABEL, LABEL_N, _LABEL, record)[0])
+
+
+def unpack_identity(record: bytes):
+    """(kind, generation, meter number, currency). CardError CARD_MALFORMED."""
+    kind, generation, number, currency, spare = _opened(F_IDENTITY, IDENTITY_N, _IDENTITY, record)
+    if spare:
+        raise CardError(codes.CARD_MALFORMED, "file 1: spare byte used")
+    return kind, generation, _text(F_IDENTITY, number), _text(F_IDENTITY, currency)
+
+
+def unpack_purchase(record: bytes):
+    """(purchase number, amount in millionths) of the last sale; (0, 0) before the first. CardError CARD_MALFORMED."""
+    spare, count, amount_micro = _opened(F_PURCHASE, PURCHASE_N, _PURCHASE, record)
+    if spare != b"\0\0\0" or amount_micro > _AMOUNT_MAX or (count == 0) != (amount_micro == 0):
+        raise CardError(codes.CARD_MALFORMED, "file 2: no possible purchase")
+    return count, amount_micro
+
+
+def pack_writeback(s, number: int, utc_s: int, status: int) -> bytes:
+    """The write-back of state s. utc_s 0: the clock is not valid. status: see status_word()."""
+    body = struct.pack(
+        _WRITEBACK,
+        _VERSION,
+        0,
+        min(s.refused_cards, 0xFFFF),
+        number,
+        utc_s,
+        s.import_counts,
+        *s.rate_counts,
+        s.credit_micro,
+        s.overdraft_counts,
+        s.overdraft_micro,
+        s.purchase_count,
+        s.purchased_micro,
+        status,
+    )
+    return _sealed(F_WRITEBACK, body)
+
+
+def status_word(s, faults: int) -> int:
+    """Bits 0-7 claims on the supply, 8-9 relay (0 open, 1 closed, 2 not known), 16-31 faults."""
+    return (s.claims & 0xFF) | (s.relay_closed & 3) << 8 | (faults & 0xFFFF) << 16

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the display says while a card is in: the books in, four rows of exactly 20 characters out.
+
+Refusals are in texts.py. Nothing here waits or decides.
+"""
+
+from micropython import const
+
+from meter.drivers.hd44780 import CARD
+
+from .texts import fault, fit, kwh, money, pair
+
+FIGURES = const(5)
+_NAMES = "Total purchased     Purchases made      Last purchase       Total used          Credit now          "
+_BLANK = " " * 20
+
+
+def result(books, added_micro: int) -> tuple:
+    """The answer to a card: what was added (0: the purchase was booked before), and the credit now."""
+    return (
+        fit(CARD + (" Credit added" if added_micro else " Card accepted")),
+        _amount(books, added_micro) if added_micro else fit("No new purchase on it"),
+        fit("Credit now"),
+        _amount(books, books.s.credit_micro),
+    )
+
+
+def figure(books, n: int) -> tuple:
+    """Inquiry figure n of FIGURES: purchased, number of purchases, last amount, consumption, credit."""
+    s = books.s
+    if n == 1:
+        value = pair("", "%d" % s.purchase_count)
+    elif n == 3:
+        value = pair("", kwh(s.import_counts) + " kWh")
+    else:
+        value = _amount(books, s.purchased_micro if n == 0 else s.last_purchase_micro if n == 2 else s.credit_micro)
+    return pair(CARD + " Your account", "%d/%d" % (n + 1, FIGURES)), _NAMES[20 * n : 20 * n + 20], value, _BLANK
+
+
+def unfinished(books, added_micro: int) -> tuple:
+    """The purchase is booked, the card does not know it yet."""
+    return (
+        _amount(books, added_micro, "Added") if added_micro else fit(CARD + " Card accepted"),
+        fit("Card removed too"),
+        fit("soon: insert again"),
+        fit("to finish."),
+    )
+
+
+def no_keys() -> tuple:
+    name, remedy = fault(8)  # the number of FAULT_KEYS
+    return fit(CARD + " Card not read"), name, remedy, _BLANK
+
+
+def remove() -> tuple:
+    return _BLANK, fit(CARD + " Remove card"), _BLANK, _BLANK
+
+
+def _amount(books, micro, label=""):
+    return pair(label, money(micro, books.cfg.decimals) + " " + books.cfg.currency)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guard: makes the relay follow the arbiter's decision, and proves that it did.
+
+Owns the relay. After each pulse it senses the load side; wrong means another try, three in all and a second
+apart, then the relay fault, which is tried again every 10 s. Voltage behind a contact known to be open (a
+generator, a contact flipped by shock) inhibits closing. At start it senses before it drives: a power cut
+alone moves nothing.
+"""
+
+import asyncio
+
+from micropython import const
+
+_SETTLE_MS = const(40)  # operate time 20 ms and as much again
+_TRIES = const(3)
+_BETWEEN_TRIES_MS = const(1000)
+_CHECK_MS = const(10_000)
+
+
+class Guard:
+    def __init__(self, relay, books):
+        self._relay = relay
+        self._books = books
+
+    async def run(self, beat):
+        books = self._books
+        while True:
+            beat()
+            wanted = books.wants_closed()
+            sensed = self._relay.sensed()
+            if wanted and sensed and books.s.relay_closed == 0:
+                books.relay_failed(0)
+            elif sensed != wanted:
+                await self._drive(wanted)
+            else:
+                books.relay_is(sensed)
+            try:
+                await asyncio.wait_for_ms(books.changed.wait(), _CHECK_MS)
+            except asyncio.TimeoutError:
+                pass
+
+    async def _drive(self, wanted):
+        books = self._books
+        for attempt in range(_TRIES):
+            if attempt:
+                await asyncio.sleep_ms(_BETWEEN_TRIES_MS)
+                if books.wants_closed() != wanted:
+                    return  # decided otherwise meanwhile
+            if wanted:
+                await self._relay.close()
+            else:
+                await self._relay.open()
+            await asyncio.sleep_ms(_SETTLE_MS)
+            if self._relay.sensed() == wanted:
+                books.relay_is(wanted)
+                return
+        books.relay_failed(wanted)

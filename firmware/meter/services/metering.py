@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tick: once a second, read the metering IC, book what it counted, let the rules decide, commit.
+
+Owns the metering IC. A dead, wrong or upset chip is a fault with a name; the tick goes on without a sample
+(rates, alarms, supply and display live on) and the chip is set up anew with back-off. Counts the chip
+gathered meanwhile are read when it is back: an IC that kept power kept its registers.
+"""
+
+import asyncio
+
+from micropython import const
+
+from meter.core import codes
+from meter.core.errors import BusError, ChipError
+from meter.drivers.atm90e32 import Sample
+
+_SLOW_EVERY = const(5)  # ticks between readings of Q, S, PF, frequency, status
+_RETRY_MAX_TICKS = const(30)
+
+
+class Metering:
+    def __init__(self, ic, clock, books):
+        self._ic = ic
+        self._clock = clock
+        self._books = books
+        self._sample = Sample()
+        self._ready = False
+        self._retry_ticks = 0  # ticks until the chip is tried again
+        self._backoff = 1
+
+    async def run(self, beat):
+        # Bring the chip up while the clock aligns: both are needed for the first tick, neither for the other.
+        await self._start_ic()
+        await asyncio.wait_for_ms(self._clock.aligned.wait(), 5000)
+        n = 0
+        while True:
+            await asyncio.sleep_ms(self._clock.to_next_second_ms())
+            utc_s = self._clock.tick()
+            if not self._ready:
+                self._retry_ticks -= 1
+                if self._retry_ticks <= 0:
+                    await self._start_ic()
+            self._books.tick(self._read(n % _SLOW_EVERY == 0) if self._ready else None, utc_s)
+            beat()
+            n += 1
+
+    def _read(self, slow):
+        try:
+            self._ic.read_tick(self._sample)
+            if slow:
+                self._ic.read_slow(self._sample)
+                self._ic.check()
+        except (BusError, ChipError) as e:
+            self._failed(e)
+            return None
+        return self._sample
+
+    async def _start_ic(self):
+        try:
+            await asyncio.wait_for_ms(self._ic.start(), 900)
+        except (BusError, ChipError, asyncio.TimeoutError) as e:
+            self._failed(e)
+            return
+        self._ready = True
+        self._backoff = 1
+        self._books.fault(codes.FAULT_METER_IC, False)
+
+    def _failed(self, e):
+        if self._ready or self._backoff == 1:
+            print("metering IC:", e)
+        self._ready = False
+        self._retry_ticks = self._backoff
+        self._backoff = min(self._backoff * 2, _RETRY_MAX_TICKS)
+        self._books.fault(codes.FAULT_METER_IC, True)

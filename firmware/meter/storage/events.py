@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The event log: a ring of 1,024 records of 16 bytes in FRAM (FORMAT.md, "Event log").
+
+Record number n lives in slot n % 1024, so numbers never repeat and a reader finds any number without an
+index. The ledger remembers the next number once a tick; open() looks past it for records written after the
+last commit, so a number is not used twice even after a cut. FRAM, because a durable append to a flash file
+costs an erase.
+"""
+
+import struct
+from binascii import crc32
+
+from micropython import const
+
+BASE = const(0x1000)
+SLOTS = const(1024)
+SIZE = const(16)
+_FORMAT = "<IIBBiH"  # number, utc_s, code, time quality, value, CRC
+
+TIME_GOOD = const(0)
+TIME_UNKNOWN = const(1)
+
+
+def pack_into(buf, number: int, utc_s: int, code: int, quality: int, value: int) -> None:
+    struct.pack_into(_FORMAT, buf, 0, number, utc_s, code, quality, value, 0)
+    struct.pack_into("<H", buf, 14, crc32(memoryview(buf)[:14]) & 0xFFFF)
+
+
+def unpack(buf):
+    """16 bytes -> (number, utc_s, code, quality, value), or None when damaged or never written."""
+    number, utc_s, code, quality, value, crc = struct.unpack_from(_FORMAT, buf, 0)
+    if crc != crc32(memoryview(buf)[:14]) & 0xFFFF or code == 0:
+        return None
+    return number, utc_s, code, quality, value
+
+
+class EventLog:
+    def __init__(self, fram):
+        self._fram = fram
+        self._buf = bytearray(SIZE)
+        self.next_number = 1
+
+    def open(self, next_number: int) -> int:
+        """Start behind the newest record: from the ledger's mark on, as long as records follow. Gives that number."""
+        number = max(1, next_number)
+        while self.read(number) is not None:
+            number += 1
+        self.next_number = number
+        return number
+
+    def append(self, code: int, value: int, utc_s) -> None:
+        """Write one record. utc_s None: the clock is not to be trusted. Raises BusError."""
+        quality = TIME_UNKNOWN if utc_s is None else TIME_GOOD
+        number = self.next_number
+        pack_into(self._buf, number, utc_s or 0, code, quality, max(-0x40000000, min(0x3FFFFFFF, value)))
+        self._fram.write(BASE + number % SLOTS * SIZE, self._buf)
+        self.next_number = number + 1
+
+    def read(self, number: int):
+        """Record `number` as (number, utc_s, code, quality, value), or None: overwritten, damaged or not yet there."""
+        self._fram.read_into(BASE + number % SLOTS * SIZE, self._buf)
+        record = unpack(self._buf)
+        return record if record is not None and record[0] == number else None

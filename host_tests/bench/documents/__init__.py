@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documents a bench meter is made with: settings, tariff, and demo keys that exist nowhere else."""
+
+import json
+from pathlib import Path
+
+from ..cards import DEMO_METER_ROLE_KEY
+
+_HERE = Path(__file__).parent
+
+
+def settings(**changes) -> dict:
+    return {**json.loads((_HERE / "settings.json").read_text()), **changes}
+
+
+def tariff() -> dict:
+    return json.loads((_HERE / "tariff.json").read_text())
+
+
+def keys() -> dict:
+    return {"card_role_key": DEMO_METER_ROLE_KEY.hex()}
+
+
+def as_files(settings_doc=None, tariff_doc=None, keys_doc=None) -> dict[str, bytes]:
+    """File name -> content, as the meter finds them."""
+    docs = {
+        "settings.json": settings_doc or settings(),
+        "tariff.json": tariff_doc or tariff(),
+        "keys.json": keys_doc or keys(),
+    }
+    return {name: json.dumps(doc, separators=(",", ":")).encode() for name, doc in docs.items()}

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+# Stand-in for MicroPython's esp32 module: flash partitions on the plant's simulated NOR flash.
+import struct
+
+import _link
+import ops
+
+_BLOCK = 4096
+_CHUNK = 2048
+
+
+class Partition:
+    """A data partition; block protocol as docs.micropython.org's esp32.Partition has it."""
+
+    TYPE_APP = 0
+    TYPE_DATA = 1
+    _TABLE = (("vfs", 0, 512),)  # label, first block, blocks
+
+    def __init__(self, label):
+        for name, first, count in self._TABLE:
+            if name == label:
+                self._label, self._first, self._count = name, first * _BLOCK, count
+                return
+        raise OSError(2)
+
+    @classmethod
+    def find(cls, type=0, subtype=255, label=None, block_size=_BLOCK):
+        return [cls(row[0]) for row in cls._TABLE if label is None or row[0] == label]
+
+    def info(self):
+        return (1, 131, self._first, self._count * _BLOCK, self._label, False)
+
+    def readblocks(self, block, into, offset=0):
+        at = self._first + block * _BLOCK + offset
+        view = memoryview(into)
+        done = 0
+        while done < len(into):
+            n = min(_CHUNK, len(into) - done)
+            req = _link.room(7)
+            struct.pack_into("<BIH", _link.buf, req, ops.FLASH_READ, at + done, n)
+            _link.call()
+            view[done : done + n] = _link.buf[_link.RSP_AT : _link.RSP_AT + n]
+            done += n
+
+    def writeblocks(self, block, data, offset=None):
+        if offset is None:
+            for i in range(len(data) // _BLOCK):
+                self.ioctl(6, block + i)
+            offset = 0
+        at = self._first + block * _BLOCK + offset
+        view = memoryview(data)
+        done = 0
+        while done < len(data):
+            n = min(_CHUNK, len(data) - done)
+            req = _link.room(7 + n)
+            struct.pack_into("<BIH", _link.buf, req, ops.FLASH_PROG, at + done, n)
+            _link.buf[req + 7 : req + 7 + n] = view[done : done + n]
+            _link.call()
+            if _link.buf[_link.RSP_AT]:
+                return -5
+            done += n
+        return None
+
+    def ioctl(self, op, arg):
+        if op == 4:
+            return self._count
+        if op == 5:
+            return _BLOCK
+        if op == 6:
+            req = _link.room(3)
+            struct.pack_into("<BH", _link.buf, req, ops.FLASH_ERASE, self._first // _BLOCK + arg)
+            _link.call()
+            return -5 if _link.buf[_link.RSP_AT] else 0
+        return 0

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+# Stand-in for MicroPython's machine module on ESP32: each call becomes an operation on the link.
+import errno
+import struct
+
+import _link
+import ops
+
+PWRON_RESET = 1
+HARD_RESET = 2
+WDT_RESET = 3
+DEEPSLEEP_RESET = 4
+SOFT_RESET = 5
+
+
+class Pin:
+    IN = 1
+    OUT = 3
+    OPEN_DRAIN = 7
+    PULL_UP = 2
+    PULL_DOWN = 1
+    IRQ_RISING = 1
+    IRQ_FALLING = 2
+
+    def __init__(self, id, mode=-1, pull=-1, *, value=None):
+        self._id = id
+        if value is not None:
+            self(value)
+        if mode != -1:
+            at = _link.room(4)
+            _link.buf[at : at + 4] = bytes((ops.PIN_MODE, id, mode == Pin.OUT, pull == Pin.PULL_UP))
+
+    def __call__(self, level=None):
+        buf = _link.buf
+        if level is None:
+            at = _link.room(2)
+            buf[at] = ops.PIN_GET
+            buf[at + 1] = self._id
+            _link.call()
+            return buf[_link.RSP_AT]
+        at = _link.room(3)
+        buf[at] = ops.PIN_SET
+        buf[at + 1] = self._id
+        buf[at + 2] = 1 if level else 0
+
+    value = __call__
+
+    def on(self):
+        self(1)
+
+    def off(self):
+        self(0)
+
+    def irq(self, handler=None, trigger=3, *, wake=None):
+        _link.irq_handlers[self._id] = (lambda: handler(self)) if handler else None
+        at = _link.room(3)
+        _link.buf[at : at + 3] = bytes((ops.PIN_IRQ, self._id, trigger if handler else 0))
+        return self
+
+
+class SPI:
+    MSB = 0
+
+    def __init__(self, id, baudrate=500000, *, polarity=0, phase=0, bits=8, firstbit=0, sck=None, mosi=None, miso=None):
+        self._id = id
+        at = _link.room(7)
+        struct.pack_into("<BBBI", _link.buf, at, ops.SPI_CFG, id, polarity << 1 | phase, baudrate)
+
+    def write_readinto(self, tx, rx):
+        n = len(tx)
+        if n != len(rx):
+            raise ValueError("buffers must be the same length")
+        buf = _link.buf
+        at = _link.room(n + 3)
+        buf[at] = ops.SPI_XFER
+        buf[at + 1] = self._id
+        buf[at + 2] = n
+        buf[at + 3 : at + 3 + n] = tx
+        _link.call()
+        at = _link.RSP_AT
+        rx[:] = buf[at : at + n]
+
+
+class I2C:
+    def __init__(self, id=0, *, scl=None, sda=None, freq=400000, timeout=50000):
+        self._id = id
+        at = _link.room(6)
+        struct.pack_into("<BBI", _link.buf, at, ops.I2C_CFG, id, freq)
+
+    def _transfer(self, addr, head, out, read_n):
+        buf = _link.buf
+        n_head = len(head)
+        n_out = len(out)
+        n = n_head + n_out
+        at = _link.room(n + 7)
+        struct.pack_into("<BBBHH", buf, at, ops.I2C_XFER, self._id, addr, n, read_n)
+        at += 7
+        if n_head:
+            buf[at : at + n_head] = head
+            at += n_head
+        if n_out:
+            buf[at : at + n_out] = out
+        _link.call()
+        status = buf[_link.RSP_AT]
+        if status:
+            raise OSError(errno.ENODEV if status == ops.STATUS_NAK else errno.ETIMEDOUT)
+
+    def _read(self, into):
+        at = _link.RSP_AT + 1
+        into[:] = _link.buf[at : at + len(into)]
+
+    def writeto(self, addr, data, stop=True):
+        self._transfer(addr, b"", data, 0)
+        return len(data)
+
+    def readfrom_into(self, addr, into, stop=True):
+        self._transfer(addr, b"", b"", len(into))
+        self._read(into)
+
+    def readfrom(self, addr, n, stop=True):
+        into = bytearray(n)
+        self.readfrom_into(addr, into)
+        return bytes(into)
+
+    def writeto_mem(self, addr, memaddr, data, *, addrsize=8):
+        self._transfer(addr, memaddr.to_bytes(addrsize // 8, "big"), data, 0)
+
+    def readfrom_mem_into(self, addr, memaddr, into, *, addrsize=8):
+        self._transfer(addr, memaddr.to_bytes(addrsize // 8, "big"), b"", len(into))
+        self._read(into)
+
+
+class WDT:
+    def __init__(self, id=0, timeout=5000):
+        at = _link.room(5)
+        struct.pack_into("<BI", _link.buf, at, ops.WDT, timeout)
+
+    def feed(self):
+        at = _link.room(5)
+        struct.pack_into("<BI", _link.buf, at, ops.WDT, 0)
+
+
+def reset():
+    _link.buf[_link.room(1)] = ops.RESET
+    _link.call()
+
+
+def reset_cause():
+    return _link.buf[3]
+
+
+def unique_id():
+    return b"\x24\x0a\xc4\x00\x00\x01"
+
+
+def freq(hz=None):
+    return 160000000

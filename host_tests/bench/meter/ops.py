@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The link between the meter process and the plant: one shared page of memory.
+
+    0      u8   request number, written by the meter last
+    1      u8   answer number, written by the plant last
+    2      u8   interrupts pending (pin numbers follow at IRQ_AT)
+    3      u8   reset cause
+    8      u32  ticks_ms    12  u32  ticks_us     (written by the plant before each answer)
+    16     u16  request length
+    32     ...  pins whose interrupt is pending
+    REQ_AT      request: posted operations one after another, the last one is answered
+    RSP_AT      answer
+
+Numbers are little-endian. Posted operations (marked P) have no answer and ride with the next one that has.
+"""
+
+IRQ_AT = 32
+REQ_AT = 64
+RSP_AT = 5120
+SIZE = 10240
+
+PIN_SET = 1  # P pin, level
+PIN_GET = 2  #   pin -> level
+PIN_MODE = 3  # P pin, output, pull-up
+PIN_IRQ = 4  # P pin, trigger
+SPI_CFG = 5  # P bus, mode, baudrate u32
+SPI_XFER = 6  #   bus, n, bytes -> n bytes
+I2C_CFG = 7  # P bus, freq u32
+I2C_XFER = 8  #   bus, addr, wlen u16, rlen u16, bytes -> status, bytes
+SLEEP_MS = 9  #   ms u32, wakes early for an interrupt
+SLEEP_US = 10  #   us u32, does not
+FLASH_READ = 11  #   offset u32, n u16 -> bytes
+FLASH_PROG = 12  #   offset u32, n u16, bytes -> status
+FLASH_ERASE = 13  #   block u16 -> status
+WDT = 14  # P timeout_ms u32; 0 feeds
+RESET = 15  #   no answer: the process ends here
+
+STATUS_OK = 0
+STATUS_NAK = 1
+STATUS_TIMEOUT = 2

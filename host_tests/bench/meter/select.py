@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+# Stand-in for MicroPython's select module: waiting moves the plant's clock, an interrupt ends it early.
+# It polls what Python streams offer (asyncio.ThreadSafeFlag); sockets are not part of this bench yet.
+import _link
+import ops
+
+POLLIN = 1
+POLLOUT = 4
+POLLERR = 8
+POLLHUP = 16
+_MP_STREAM_POLL = 3
+
+
+class poll:
+    def __init__(self):
+        self._objects = []
+
+    def register(self, obj, eventmask=POLLIN | POLLOUT):
+        for entry in self._objects:
+            if entry[0] is obj:
+                entry[1] = eventmask
+                return
+        self._objects.append([obj, eventmask])
+
+    def modify(self, obj, eventmask):
+        for entry in self._objects:
+            if entry[0] is obj:
+                entry[1] = eventmask
+                return
+        raise OSError(2)
+
+    def unregister(self, obj):
+        objects = self._objects
+        for i in range(len(objects)):
+            if objects[i][0] is obj:
+                objects.pop(i)
+                return
+
+    def _ready(self):
+        ready = ()
+        for entry in self._objects:
+            if entry[1]:
+                flags = entry[0].ioctl(_MP_STREAM_POLL, entry[1])
+                if flags:
+                    ready += ((entry[0], flags),)
+        return ready
+
+    def ipoll(self, timeout=-1, flags=0):
+        ready = self._ready()
+        if ready or timeout == 0:
+            return iter(ready)
+        while True:
+            # The plant wakes us for an interrupt; a flag set by its handler is then ready.
+            _link.sleep(ops.SLEEP_MS, timeout if timeout >= 0 else 1000)
+            ready = self._ready()
+            if ready or timeout >= 0:
+                return iter(ready)
+
+    def poll(self, timeout=-1):
+        return list(self.ipoll(timeout))

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# Stand-in for MicroPython's time module: the plant's virtual clock, with the ESP32's 2**30 ms period.
+import _link
+import ops
+
+_now = _link.now
+_PERIOD = 1 << 30
+_HALF = 1 << 29
+
+
+def ticks_ms():
+    return _now.ms
+
+
+def ticks_us():
+    return _now.us
+
+
+ticks_cpu = ticks_us
+
+
+def ticks_add(ticks, delta):
+    if not -_HALF < delta < _HALF:
+        raise OverflowError("ticks interval overflow")
+    return (ticks + delta) & (_PERIOD - 1)
+
+
+def ticks_diff(a, b):
+    return ((a - b + _HALF) & (_PERIOD - 1)) - _HALF
+
+
+def sleep_ms(ms):
+    _link.sleep(ops.SLEEP_US, ms * 1000)
+
+
+def sleep_us(us):
+    _link.sleep(ops.SLEEP_US, us)
+
+
+def sleep(s):
+    sleep_us(int(s * 1000000))
+
+
+# The i386 build's own functions have the ESP32's period; the amd64 build's have 2**62.
+import sys
+
+if sys.maxsize == 0x7FFFFFFF:
+    from utime import ticks_add, ticks_diff

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plant: chips, wires, house and clock, as the meter's microcontroller meets them.
+
+`serve()` carries out one request of the link (meter/ops.py) against the chip models and moves virtual time
+by what the transfer takes. The same plant serves a MicroPython process over shared memory (process.py) and
+firmware running in this interpreter (local.py).
+"""
+
+import struct
+from datetime import datetime, timedelta
+
+from .chips import I2cNak, I2cTimeout
+from .chips.atm90e32 import Atm90e32Chip
+from .chips.ds3231 import Ds3231Chip
+from .chips.latching_relay import LatchingRelay
+from .chips.mb85rc256v import Mb85rc256vChip
+from .chips.pcf8574_hd44780 import Hd44780Backpack
+from .chips.pn532 import Pn532Chip
+from .clock import TICKS_MASK
+from .direct import I2cBus
+from .flash import NorFlash
+from .house import House
+from .meter import ops
+
+PINS = 40
+EPOCH = datetime(2000, 1, 1)
+
+
+class Plant:
+    def __init__(self, clock, board, flash: NorFlash | None = None, *, utc_s: int = 0):
+        self.clock = clock
+        self.board = board
+        self.flash = flash or NorFlash()
+        self.buf = bytearray(ops.SIZE)
+        self.level = [0] * PINS
+        self.on_output = [None] * PINS
+        self.irq_trigger = [0] * PINS
+        self.pending = []
+        self.sleep_until_us = None
+        self.interruptible = False
+        self.wdt_ms = 0
+        self.wdt_fed_us = 0
+        self.operations = 0  # everything that can be cut: bus transfers, flash operations, pin changes
+        self.meter_ic = Atm90e32Chip()
+        self.lcd = Hd44780Backpack(board.LCD_ADDR)
+        self.rtc = Ds3231Chip()
+        self.fram = Mb85rc256vChip(board.FRAM_ADDR)
+        self.relay = LatchingRelay(clock.at, self._contact, lambda level: self.set_input(board.RELAY_SENSE, level), closed=True)
+        self.reader = Pn532Chip(clock.at, lambda level: self.set_input(board.CARD_IRQ, level))
+        self.house = House(clock, self.meter_ic, self.relay)
+        self.rtc.set_time(EPOCH + timedelta(seconds=utc_s), clock.now_us)
+        self._spi_device = {board.METER_CS: self.meter_ic}
+        self._spi_selected = None
+        self._spi_mode = 0
+        self._spi_baud = 500_000
+        self._buses = [
+            I2cBus(clock, [self.lcd, self.rtc, self.fram], board.I2C_FREQ),
+            I2cBus(clock, [self.reader], board.CARD_FREQ),
+        ]
+        self.spi_frames = 0
+        self._wire()
+
+    def _wire(self):
+        b = self.board
+        out = self.on_output
+        out[b.METER_CS] = self._chip_select
+        out[b.RELAY_OPEN] = lambda level: self.relay.open_coil(level, self.clock.now_us)
+        out[b.RELAY_CLOSE] = lambda level: self.relay.close_coil(level, self.clock.now_us)
+        out[b.CARD_RESET] = lambda level: self.reader.reset_pin(level, self.clock.now_us)
+
+    def _chip_select(self, level):
+        device = self.meter_ic
+        if level:
+            device.spi_deselect(self.clock.now_us)
+            self._spi_selected = None
+        else:
+            device.spi_select(self.clock.now_us)
+            self._spi_selected = device
+
+    def _contact(self, closed, now_us):
+        self.house.contact(closed, now_us)
+
+    # -- power ------------------------------------------------------------------------------------
+
+    def chips(self):
+        return (self.meter_ic, self.lcd, self.rtc, self.fram, self.reader)
+
+    def power_on(self):
+        self.reset_pins()
+        for chip in self.chips():
+            chip.power_on(self.clock.now_us)
+        self.house.refresh()
+
+    def power_off(self):
+        for chip in self.chips():
+            chip.power_off(self.clock.now_us)
+        self.reset_pins()
+
+    def reset_pins(self):
+        """The microcontroller restarts: its outputs float, its interrupts are gone, coils fall off."""
+        b = self.board
+        for pin in range(PINS):
+            self.irq_trigger[pin] = 0
+        for pin in (b.RELAY_OPEN, b.RELAY_CLOSE, b.ALARM_LED, b.BUZZER):
+            self._drive(pin, 0)
+        for pin in (b.METER_CS, b.CARD_RESET):
+            self._drive(pin, 1)
+        self.level[b.BUTTON] = 1
+        self.level[b.RELAY_SENSE] = self.relay.sense_level
+        self.pending.clear()
+        self.sleep_until_us = None
+        self.wdt_ms = 0
+        self.buf[0] = self.buf[1] = self.buf[2] = 0
+        self._stamp()
+
+    # -- lines ------------------------------------------------------------------------------------
+
+    def _drive(self, pin, level):
+        if self.level[pin] != level:
+            self.level[pin] = level
+            fn = self.on_output[pin]
+            if fn is not None:
+                fn(level)
+
+    def set_input(self, pin: int, level: int) -> None:
+        """The world drives an input; an edge the firmware armed becomes a pending interrupt."""
+        if self.level[pin] == level:
+            return
+        self.level[pin] = level
+        if self.irq_trigger[pin] & (1 if level else 2) and pin not in self.pending:
+            self.pending.append(pin)
+
+    # -- the link ---------------------------------------------------------------------------------
+
+    def _stamp(self):
+        now_us = self.clock.now_us
+        struct.pack_into("<II", self.buf, 8, now_us // 1000 & TICKS_MASK, now_us & TICKS_MASK)
+
+    def serve(self) -> bool:
+        """Carry out the request in the page. False: the meter sleeps, continue_sleep() will answer."""
+        buf = self.buf
+        pos = ops.REQ_AT
+        end = pos + (buf[16] | buf[17] << 8)
+        clock = self.clock
+        while pos < end:
+            op = buf[pos]
+            self.operations += 1
+            if clock.due_us <= clock.now_us:
+                clock.run_due()
+            if op == ops.PIN_SET:
+                pin, level = buf[pos + 1], buf[pos + 2]
+                if self.level[pin] != level:
+                    self.level[pin] = level
+                    fn = self.on_output[pin]
+                    if fn is not None:
+                        fn(level)
+                pos += 3
+            elif op == ops.SPI_XFER:
+                n = buf[pos + 2]
+                pos += 3 + n
+                self.spi_frames += 1
+                device = self._spi_selected
+                if device is None:
+                    rx = b"\xff" * n
+                else:
+                    rx = device.spi_transfer(bytes(buf[pos - n : pos]), self._spi_mode, self._spi_baud, clock.now_us)
+                buf[ops.RSP_AT : ops.RSP_AT + n] = rx
+                clock.now_us += n * 8_000_000 // self._spi_baud
+            elif op == ops.SLEEP_MS or op == ops.SLEEP_US:
+                amount = int.from_bytes(buf[pos + 1 : pos + 5], "little")
+                self.interruptible = op == ops.SLEEP_MS
+                now_us = clock.now_us
+                self.sleep_until_us = (now_us // 1000 + amount) * 1000 if self.interruptible else now_us + amount
+                return False
+            elif op == ops.I2C_XFER:
+                bus, addr, n, read_n = struct.unpack_from("<BBHH", buf, pos + 1)
+                pos += 7 + n
+                self._i2c(bus, addr, bytes(buf[pos - n : pos]), read_n)
+            else:
+                pos = self._rare(op, pos)
+        self._stamp()
+        return True
+
+    def _i2c(self, bus, addr, out, read_n):
+        buf = self.buf
+        try:
+            data = self._buses[bus].transfer(addr, out, read_n)
+        except I2cNak:
+            buf[ops.RSP_AT] = ops.STATUS_NAK
+        except I2cTimeout:
+            self.clock.now_us += 50_000  # machine.I2C's default time-out
+            buf[ops.RSP_AT] = ops.STATUS_TIMEOUT
+        else:
+            buf[ops.RSP_AT] = ops.STATUS_OK
+            if read_n:
+                buf[ops.RSP_AT + 1 : ops.RSP_AT + 1 + read_n] = data
+
+    def _rare(self, op, pos):
+        buf = self.buf
+        if op == ops.PIN_GET:
+            buf[ops.RSP_AT] = self.level[buf[pos + 1]]
+            return pos + 2
+        if op == ops.PIN_MODE:
+            return pos + 4
+        if op == ops.PIN_IRQ:
+            self.irq_trigger[buf[pos + 1]] = buf[pos + 2]
+            return pos + 3
+        if op == ops.SPI_CFG:
+            _, self._spi_mode, self._spi_baud = struct.unpack_from("<BBI", buf, pos + 1)
+            return pos + 7
+        if op == ops.I2C_CFG:
+            bus, freq = struct.unpack_from("<BI", buf, pos + 1)
+            self._buses[bus].byte_us = -(-9_000_000 // freq)
+            return pos + 6
+        if op == ops.FLASH_READ:
+            offset, n = struct.unpack_from("<IH", buf, pos + 1)
+            buf[ops.RSP_AT : ops.RSP_AT + n] = self.flash.read(offset, n)
+            return pos + 7
+        if op == ops.FLASH_PROG:
+            offset, n = struct.unpack_from("<IH", buf, pos + 1)
+            ok = self.flash.program(offset, bytes(buf[pos + 7 : pos + 7 + n]))
+            buf[ops.RSP_AT] = 0 if ok else 1
+            self.clock.now_us += 700 * -(-n // 256)  # typical page program time
+            return pos + 7 + n
+        if op == ops.FLASH_ERASE:
+            ok = self.flash.erase(buf[pos + 1] | buf[pos + 2] << 8)
+            buf[ops.RSP_AT] = 0 if ok else 1
+            self.clock.now_us += 45_000  # typical sector erase time
+            return pos + 3
+        if op == ops.WDT:
+            timeout_ms = int.from_bytes(buf[pos + 1 : pos + 5], "little")
+            self.wdt_ms = timeout_ms or self.wdt_ms
+            self.wdt_fed_us = self.clock.now_us
+            return pos + 5
+        if op == ops.RESET:
+            raise MeterReset
+        raise ValueError(f"the link knows no operation {op}: stand-in and plant disagree")
+
+    def continue_sleep(self, until_us: int) -> bool:
+        """Let a sleeping meter's time pass, at most to until_us. True: it is awake and answered."""
+        target = self.sleep_until_us
+        stop = target if target < until_us else until_us
+        if self.wdt_ms:
+            bite = self.wdt_fed_us + self.wdt_ms * 1000
+            if bite <= stop:
+                self.clock.sleep_until(bite)
+                raise WatchdogBite
+        if not (self.interruptible and self.pending):
+            self.clock.sleep_until(stop, self._awake)
+        if self.clock.now_us < target and not (self.interruptible and self.pending):
+            return False
+        self.sleep_until_us = None
+        if self.pending:
+            n = len(self.pending)
+            self.buf[ops.IRQ_AT : ops.IRQ_AT + n] = bytes(self.pending)
+            self.buf[2] = n
+            self.pending.clear()
+        self._stamp()
+        return True
+
+    def _awake(self):
+        return self.interruptible and bool(self.pending)
+
+
+class MeterReset(Exception):
+    """The firmware called machine.reset()."""
+
+
+class WatchdogBite(Exception):
+    """Nobody fed the watchdog in time."""

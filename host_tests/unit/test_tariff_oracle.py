@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tariff and local time against datetime, decimal and zoneinfo.
+
+zoneinfo gets its rules as POSIX text (IEEE 1003.1 TZ), so no time zone database is needed on the machine.
+"""
+
+import io
+import json
+import struct
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meter.core import civil, config, tariff
+from meter.core.errors import ConfigError
+
+Y2000 = datetime(2000, 1, 1, tzinfo=UTC)
+seconds = st.integers(0, 2**32 - 366 * 86400)
+
+
+def posix_zone(text):
+    """A time zone from POSIX text, wrapped into the smallest TZif file (RFC 8536)."""
+    block = b"TZif2" + bytes(15) + struct.pack(">6l", 0, 0, 0, 0, 1, 1) + struct.pack(">lbb", 0, 0, 0) + b"\0"
+    return ZoneInfo.from_file(io.BytesIO(block + block + b"\n" + text.encode() + b"\n"))
+
+
+def hms(total_s):
+    sign = "-" if total_s < 0 else ""
+    total_s = abs(total_s)
+    return f"{sign}{total_s // 3600}:{total_s % 3600 // 60:02d}:{total_s % 60:02d}"
+
+
+def posix_text(offset_min, rule):
+    """The same rule in POSIX terms, where both switches are given in wall time and offsets count westward."""
+    (m1, w1, d1, t1), (m2, w2, d2, t2), shift_min, basis = rule
+    if basis == civil.BASIS_UTC:
+        t1 += offset_min
+        t2 += offset_min + shift_min
+    elif basis == civil.BASIS_STANDARD:
+        t2 += shift_min
+    std, dst = hms(-offset_min * 60), hms(-(offset_min + shift_min) * 60)
+    return (
+        f"<AAA>{std}<BBB>{dst},M{m1}.{w1}.{(d1 + 1) % 7}/{hms(t1 * 60)},M{m2}.{w2}.{(d2 + 1) % 7}/{hms(t2 * 60)}"
+    )
+
+
+def as_fields(moment):
+    return (*moment.timetuple()[:3], moment.weekday(), *moment.timetuple()[3:6])
+
+
+# February to November: a switch in the days around new year would be in another year by another clock.
+edges = st.tuples(st.integers(2, 11), st.integers(1, 5), st.integers(0, 6), st.integers(0, 1439))
+rules = st.tuples(edges, edges, st.sampled_from([30, 60, 120]), st.sampled_from([0, 1, 2])).filter(
+    lambda rule: abs(rule[0][0] - rule[1][0]) >= 2
+)
+offsets = st.integers(-48, 56).map(lambda quarter: quarter * 15)
+
+
+@given(seconds)
+def test_civil_fields_are_those_of_datetime(utc_s):
+    moment = Y2000 + timedelta(seconds=utc_s)
+    assert civil.fields(utc_s) == as_fields(moment)
+    assert civil.utc(*moment.timetuple()[:6]) == utc_s
+    assert civil.to_unix(utc_s) == moment.timestamp()
+    assert civil.from_unix(civil.to_unix(utc_s)) == utc_s
+
+
+@given(offsets, st.lists(seconds, min_size=1, max_size=20))
+def test_fixed_offset_is_that_of_datetime(offset_min, moments):
+    zone = civil.Zone(offset_min)
+    oracle = timezone(timedelta(minutes=offset_min))
+    for utc_s in moments:
+        assert zone.fields(utc_s) == as_fields((Y2000 + timedelta(seconds=utc_s)).astimezone(oracle))
+
+
+@given(offsets, rules, st.lists(seconds, min_size=1, max_size=20))
+def test_daylight_saving_is_that_of_zoneinfo(offset_min, rule, moments):
+    zone = civil.Zone(offset_min, rule)
+    oracle = posix_zone(posix_text(offset_min, rule))
+    for utc_s in moments:
+        assert zone.fields(utc_s) == as_fields((Y2000 + timedelta(seconds=utc_s)).astimezone(oracle))
+
+
+@given(offsets, rules, st.integers(2001, 2134))
+def test_daylight_saving_switches_at_the_second_of_zoneinfo(offset_min, rule, year):
+    zone = civil.Zone(offset_min, rule)
+    oracle = posix_zone(posix_text(offset_min, rule))
+
+    def truth(utc_s):
+        return (Y2000 + timedelta(seconds=utc_s)).astimezone(oracle).utcoffset().total_seconds()
+
+    # Bisect the oracle for its two switches of the year, from February to December.
+    a = civil.utc(year, 1, 20)
+    switches = 0
+    for month in range(2, 13):
+        b = civil.utc(year, month, 20)
+        if truth(a) != truth(b):
+            low, high = a, b
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if truth(middle) == truth(low) else (low, middle)
+            assert (zone.offset_s(low), zone.offset_s(high)) == (truth(low), truth(high))
+            switches += 1
+        a = b
+    assert switches in (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "offset_min", "rule"),
+    [
+        ("CET-1CEST,M3.5.0,M10.5.0/3", 60, civil.DST_EU),
+        ("EST5EDT,M3.2.0,M11.1.0", -300, ((3, 2, 6, 120), (11, 1, 6, 120), 60, civil.BASIS_WALL)),
+        ("AEST-10AEDT,M10.1.0,M4.1.0/3", 600, ((10, 1, 6, 120), (4, 1, 6, 120), 60, civil.BASIS_STANDARD)),
+    ],
+)
+def test_zones_people_live_in_hour_by_hour_for_30_years(name, offset_min, rule):
+    zone = civil.Zone(offset_min, rule)
+    oracle = posix_zone(name)
+    moment = datetime(2020, 1, 1, tzinfo=UTC)
+    utc_s = civil.utc(2020, 1, 1)
+    for _ in range(30 * 8766):
+        offset = oracle.utcoffset(moment.astimezone(oracle))
+        assert zone.offset_s(utc_s) == offset.total_seconds()
+        moment += timedelta(hours=1)
+        utc_s += 3600
+
+
+@st.composite
+def documents(draw):
+    """A good tariff document with everything in it, small enough that seasons and special days matter."""
+    rate_names = [f"r{i}" for i in range(draw(st.integers(1, 8)))]
+    day_names = draw(st.lists(st.text("abcdef", min_size=1, max_size=4), min_size=1, max_size=5, unique=True))
+    week_names = draw(st.lists(st.text("uvwxyz", min_size=1, max_size=4), min_size=1, max_size=4, unique=True))
+    days = {}
+    for name in day_names:
+        times = sorted({0} | draw(st.sets(st.integers(1, 1439), max_size=15)))
+        days[name] = [[f"{t // 60:02d}:{t % 60:02d}", draw(st.sampled_from(rate_names))] for t in times]
+    weeks = {n: draw(st.lists(st.sampled_from(day_names), min_size=7, max_size=7)) for n in week_names}
+    plain_dates = st.dates(date(2001, 1, 1), date(2001, 12, 31)).map(lambda d: d.strftime("%m-%d"))
+    seasons = [
+        [day, draw(st.sampled_from(week_names))]
+        for day in sorted(draw(st.sets(plain_dates, min_size=1, max_size=6)))
+    ]
+    special_dates = st.one_of(
+        st.dates(date(2024, 1, 1), date(2024, 12, 31)).map(lambda d: d.strftime("*-%m-%d")),
+        st.dates(date(2024, 1, 1), date(2026, 12, 31)).map(lambda d: d.isoformat()),
+    )
+    special = [
+        [day, draw(st.sampled_from(day_names))] for day in draw(st.lists(special_dates, max_size=12, unique=True))
+    ]
+    return {
+        "name": "Random",
+        "currency": "EUR",
+        "rates": [{"name": n, "price": str(i)} for i, n in enumerate(rate_names)],
+        "days": days,
+        "weeks": weeks,
+        "seasons": seasons,
+        "special_days": special,
+        "fallback": draw(st.sampled_from(rate_names)),
+    }
+
+
+def rate_by_the_book(doc, moment):
+    """The document read aloud, with strings and dates only."""
+    special = dict(map(tuple, doc["special_days"]))
+    month_day = moment.strftime("%m-%d")
+    day = special.get(moment.date().isoformat()) or special.get("*-" + month_day)
+    if day is None:
+        begun = [week for first, week in doc["seasons"] if first <= month_day]
+        week = begun[-1] if begun else doc["seasons"][-1][1]
+        day = doc["weeks"][week][moment.weekday()]
+    return [rate for time, rate in doc["days"][day] if time <= moment.strftime("%H:%M")][-1]
+
+
+@given(documents(), st.lists(st.datetimes(datetime(2024, 1, 1), datetime(2026, 12, 31, 23, 59)), max_size=30))
+def test_rate_is_the_one_the_document_says(doc, moments):
+    t = tariff.parse(json.loads(json.dumps(doc)))
+    assert t.rate_names[t.fallback] == doc["fallback"]
+    written = [datetime.fromisoformat(d) for d, _ in doc["special_days"] if d[0] != "*"]
+    for moment in moments + written:
+        minute = moment.hour * 60 + moment.minute
+        rate, until = t.rate_until(moment.year, moment.month, moment.day, moment.weekday(), minute)
+        assert t.rate_names[rate] == rate_by_the_book(doc, moment)
+        assert minute < until <= 1440
+        midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+        for later in range(minute, until):
+            assert t.rate_names[rate] == rate_by_the_book(doc, midnight + timedelta(minutes=later))
+
+
+@given(st.integers(0, 999), st.text("0123456789", max_size=6))
+def test_price_is_exact(whole, part):
+    text = f"{whole}.{part}" if part else str(whole)
+    t = tariff.parse({"name": "x", "currency": "EUR", "price": text})
+    assert t.prices_micro == (Fraction(Decimal(text)) * 1_000_000,)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(st.data())
+def test_a_document_damaged_anywhere_is_refused_with_words_or_still_means_something(data):
+    """Replace one value anywhere: the answer is a Tariff or a ConfigError, never another exception."""
+    doc = json.loads(json.dumps(data.draw(documents())))
+    place = doc
+    while True:
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        if not isinstance(place[key], (dict, list)) or not place[key] or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(json_values)
+    try:
+        t = tariff.parse(doc)
+    except ConfigError as error:
+        assert error.path and error.args[1]
+        return
+    assert 0 <= t.rate_at(2026, 6, 15, 0, 720) < len(t.prices_micro)
+
+
+@given(json_values)
+def test_any_json_is_settings_or_is_refused_with_words(value):
+    for doc in (value, {"meter_number": "1", "dst": value}, {"meter_number": "1", "alarm1": value}):
+        try:
+            config.parse(doc)
+        except ConfigError as error:
+            assert error.path and error.args[1]

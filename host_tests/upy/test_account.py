@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The account's rules. 320,000 counts are one kWh."""
+
+from meter.core import account
+from meter.core.state import SCALARS, MeterState
+
+KWH = 320_000
+
+
+def funded(credit_micro):
+    s = MeterState()
+    s.credit_micro = credit_micro
+    return s
+
+
+def snapshot(s):
+    return [getattr(s, name) for name in SCALARS] + s.rate_counts + s.rate_cost_micro + [s.card_uid]
+
+
+def refuses(call, *args):
+    try:
+        call(*args)
+    except ValueError:
+        return True
+    return False
+
+
+def test_one_kwh_costs_its_price():
+    s = funded(1_000_000)
+    assert account.book(s, KWH, 3, 182_500) == 182_500
+    assert s.credit_micro == 817_500
+    assert s.rate_counts[3] == KWH and s.rate_cost_micro[3] == 182_500 and s.import_counts == KWH
+    assert s.cost_acc == 0
+
+
+def test_one_kwh_count_by_count_costs_its_price():
+    s = funded(0)
+    total = 0
+    for _ in range(3200):
+        total += account.book(s, 100, 0, 182_501)
+    assert total == 182_501 == s.rate_cost_micro[0]
+    assert s.cost_acc == 0
+
+
+def test_remainder_survives_a_rate_switch():
+    s = funded(0)
+    assert account.book(s, 1, 0, 200_000) == 0
+    assert s.cost_acc == 200_000
+    assert account.book(s, 1, 1, 120_000) == 1
+    assert s.cost_acc == 0
+    assert s.rate_cost_micro[0] == 0 and s.rate_cost_micro[1] == 1
+
+
+def test_registers_agree_after_many_ticks():
+    s = funded(5_000_000)
+    for i in range(500):
+        account.book(s, i * 37 % 6000, i % 8, 100_000 + i * 977)
+    assert sum(s.rate_counts) == s.import_counts
+    assert s.credit_micro == 5_000_000 - sum(s.rate_cost_micro)
+    assert 0 <= s.cost_acc < KWH
+
+
+def test_free_energy_is_counted_and_costs_nothing():
+    s = funded(7)
+    assert account.book(s, 999, 0, 0) == 0
+    assert s.credit_micro == 7 and s.import_counts == 999
+
+
+def test_tick_that_uses_up_the_credit_is_not_overdraft():
+    s = funded(1)
+    account.book(s, KWH, 0, 300_000)
+    assert s.credit_micro == 1 - 300_000
+    assert s.overdraft_counts == 0 and s.overdraft_micro == 0
+
+
+def test_tick_begun_without_credit_is_overdraft_whole():
+    for credit_micro in (0, -1, -500_000):
+        s = funded(credit_micro)
+        account.book(s, KWH, 0, 300_000)
+        assert s.overdraft_counts == KWH and s.overdraft_micro == 300_000
+        assert s.import_counts == KWH and s.credit_micro == credit_micro - 300_000
+
+
+def test_negative_counts_price_and_unknown_rates_are_refused_and_change_nothing():
+    s = funded(1_000)
+    before = snapshot(s)
+    for counts, rate, price in ((-1, 0, 1), (1, 0, -1), (1, 8, 1), (1, -1, 1)):
+        assert refuses(account.book, s, counts, rate, price)
+        assert snapshot(s) == before
+
+
+def test_reverse_energy_never_adds_credit():
+    s = funded(1_000)
+    account.book_unpriced(s, 5 * KWH, 11, 12)
+    assert s.credit_micro == 1_000 and s.import_counts == 0 and s.cost_acc == 0
+    assert (s.export_counts, s.q_import_counts, s.q_export_counts) == (5 * KWH, 11, 12)
+
+
+def test_registers_never_fall():
+    s = funded(0)
+    before = snapshot(s)
+    for counts in ((-1, 0, 0), (0, -1, 0), (0, 0, -1)):
+        assert refuses(account.book_unpriced, s, *counts)
+        assert snapshot(s) == before
+
+
+def test_purchase_adds_credit_and_is_remembered():
+    s = funded(-250_000)
+    account.purchase(s, 10_000_000)
+    account.purchase(s, 5_500_000)
+    assert s.credit_micro == 15_250_000
+    assert s.purchased_micro == 15_500_000
+    assert s.purchase_count == 2
+    assert s.last_purchase_micro == 5_500_000
+
+
+def test_purchase_of_nothing_is_refused():
+    s = funded(1)
+    before = snapshot(s)
+    for amount_micro in (0, -1):
+        assert refuses(account.purchase, s, amount_micro)
+    assert snapshot(s) == before
+
+
+def test_purchase_count_does_not_wrap():
+    s = funded(1)
+    s.purchase_count = 0xFFFFFFFF
+    assert refuses(account.purchase, s, 1)
+    assert s.credit_micro == 1
+
+
+def test_counter_rule():
+    for meter, card, verdict in (
+        (0, 0, account.EQUAL),
+        (0, 1, account.ACCEPT),
+        (0, 2, account.SKIPPED),
+        (7, 7, account.EQUAL),
+        (7, 8, account.ACCEPT),
+        (7, 9, account.SKIPPED),
+        (7, 6, account.REPLAYED),
+        (7, 0, account.REPLAYED),
+        (7, 0xFFFFFFFF, account.SKIPPED),
+        (0xFFFFFFFE, 0xFFFFFFFF, account.ACCEPT),
+        (0xFFFFFFFF, 0xFFFFFFFF, account.EQUAL),
+        (0xFFFFFFFF, 0, account.REPLAYED),
+    ):
+        assert account.judge(meter, card) == verdict, (meter, card)
+
+
+def test_verdicts_are_distinct_and_refusals_are_card_codes():
+    from meter.core import codes
+
+    assert len({account.EQUAL, account.ACCEPT, account.REPLAYED, account.SKIPPED}) == 4
+    assert account.REPLAYED == codes.CARD_REPLAYED and account.SKIPPED == codes.CARD_SKIPPED
+
+
+def test_counts_outside_32_bits_are_refused():
+    for meter, card in ((-1, 0), (0, -1), (0x1_0000_0000, 0), (0, 0x1_0000_0000)):
+        assert refuses(account.judge, meter, card)
+
+
+def test_hoarding_cap():
+    assert not account.hoards(40, 60, 100)
+    assert account.hoards(40, 61, 100)
+    assert not account.hoards(-40, 140, 100)
+    assert not account.hoards(10**12, 10**12, 0)
+
+
+def test_alarm_levels_from_plenty_to_nothing():
+    # alarm 1 at 10, alarm 2 at 5, no overdraft
+    for credit, level in ((11, 0), (10, 1), (6, 1), (5, 2), (1, 2), (0, 3), (-1, 3)):
+        assert account.alarm_level(credit, 10, 5, 0) == level, credit
+
+
+def test_alarm_levels_with_an_overdraft_of_3():
+    for credit, level in ((6, 1), (5, 2), (0, 2), (-2, 2), (-3, 3), (-4, 3)):
+        assert account.alarm_level(credit, 10, 5, -3) == level, credit
+
+
+def test_copy_from_makes_an_equal_state_that_shares_nothing():
+    s = MeterState()
+    for i, name in enumerate(SCALARS):
+        setattr(s, name, i + 1)
+    for i in range(8):
+        s.rate_counts[i] = 100 + i
+        s.rate_cost_micro[i] = 200 + i
+    s.card_uid = b"\x04abcdef"
+    spare = MeterState()
+    lists = (spare.rate_counts, spare.rate_cost_micro)
+    spare.copy_from(s)
+    assert snapshot(spare) == snapshot(s)
+    assert spare.rate_counts is lists[0] and spare.rate_cost_micro is lists[1]
+    account.book(s, KWH, 2, 1_000)
+    assert spare.rate_counts[2] == 102
+
+
+def test_copy_from_knows_every_field():
+    fields = {name for name in MeterState().__dict__}
+    assert fields == set(SCALARS) | {"rate_counts", "rate_cost_micro", "card_uid"}

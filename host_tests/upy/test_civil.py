@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calendar and local time. Switch dates are those published for the zones named."""
+
+from meter.core import civil
+
+EU = civil.DST_EU
+US = ((3, 2, 6, 120), (11, 1, 6, 120), 60, civil.BASIS_WALL)
+SYDNEY = ((10, 1, 6, 120), (4, 1, 6, 120), 60, civil.BASIS_STANDARD)
+LORD_HOWE = ((10, 1, 6, 120), (4, 1, 6, 120), 30, civil.BASIS_WALL)
+
+
+def wall(zone, utc_s):
+    year, month, day, weekday, hour, minute, second = zone.fields(utc_s)
+    return "%d-%02d-%02d %d %02d:%02d:%02d" % (year, month, day, weekday, hour, minute, second)
+
+
+def test_every_day_from_1999_to_2135_walks_like_a_wall_calendar():
+    lengths = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+    n = -365
+    weekday = 4  # 1999-01-01 was a Friday
+    for year in range(1999, 2136):
+        leap = year != 2100 and year in range(2000, 2136, 4)
+        for month in range(1, 13):
+            length = 29 if leap and month == 2 else lengths[month - 1]
+            assert civil.month_days(year, month) == length
+            assert civil.days(year, month, 1) == n
+            for day in range(1, length + 1):
+                assert civil.date(n) == (year, month, day)
+                assert civil.weekday(n) == weekday
+                n += 1
+                weekday = (weekday + 1) % 7
+
+
+def test_origin_is_2000_01_01_a_saturday():
+    assert civil.fields(0) == (2000, 1, 1, 5, 0, 0, 0)
+
+
+def test_last_second_of_a_day():
+    assert civil.fields(civil.utc(2024, 2, 29, 23, 59, 59)) == (2024, 2, 29, 3, 23, 59, 59)
+    assert civil.fields(civil.utc(2024, 2, 29, 23, 59, 59) + 1) == (2024, 3, 1, 4, 0, 0, 0)
+
+
+def test_unix_seconds_of_known_instants():
+    assert civil.to_unix(0) == 946684800
+    assert civil.to_unix(civil.utc(2001, 9, 9, 1, 46, 40)) == 1000000000
+    assert civil.from_unix(2000000000) == civil.utc(2033, 5, 18, 3, 33, 20)
+
+
+def test_fixed_offset_moves_date_and_weekday():
+    assert wall(civil.Zone(-300), civil.utc(2026, 1, 1, 4, 59, 59)) == "2025-12-31 2 23:59:59"
+    assert wall(civil.Zone(345), civil.utc(2025, 12, 31, 18, 15)) == "2026-01-01 3 00:00:00"
+
+
+def test_eu_rule_switches_at_one_utc():
+    zone = civil.Zone(60, EU)
+    spring = civil.utc(2026, 3, 29, 1)
+    assert wall(zone, spring - 1) == "2026-03-29 6 01:59:59"
+    assert wall(zone, spring) == "2026-03-29 6 03:00:00"
+    autumn = civil.utc(2026, 10, 25, 1)
+    assert wall(zone, autumn - 1) == "2026-10-25 6 02:59:59"
+    assert wall(zone, autumn) == "2026-10-25 6 02:00:00"
+
+
+def test_eu_rule_is_the_same_instant_in_every_zone():
+    for offset_min in (0, 60, 120):
+        zone = civil.Zone(offset_min, EU)
+        assert zone.offset_s(civil.utc(2027, 3, 28, 1) - 1) == offset_min * 60
+        assert zone.offset_s(civil.utc(2027, 3, 28, 1)) == offset_min * 60 + 3600
+
+
+def test_us_rule_switches_at_two_on_the_wall():
+    zone = civil.Zone(-300, US)
+    spring = civil.utc(2026, 3, 8, 7)
+    assert wall(zone, spring - 1) == "2026-03-08 6 01:59:59"
+    assert wall(zone, spring) == "2026-03-08 6 03:00:00"
+    autumn = civil.utc(2026, 11, 1, 6)
+    assert wall(zone, autumn - 1) == "2026-11-01 6 01:59:59"
+    assert wall(zone, autumn) == "2026-11-01 6 01:00:00"
+
+
+def test_southern_summer_spans_new_year():
+    zone = civil.Zone(600, SYDNEY)
+    assert zone.offset_s(civil.utc(2026, 1, 1)) == 39600
+    assert zone.offset_s(civil.utc(2026, 7, 1)) == 36000
+    assert zone.offset_s(civil.utc(2026, 12, 31, 13)) == 39600
+    autumn = civil.utc(2026, 4, 4, 16)
+    assert wall(zone, autumn - 1) == "2026-04-05 6 02:59:59"
+    assert wall(zone, autumn) == "2026-04-05 6 02:00:00"
+    spring = civil.utc(2026, 10, 3, 16)
+    assert wall(zone, spring - 1) == "2026-10-04 6 01:59:59"
+    assert wall(zone, spring) == "2026-10-04 6 03:00:00"
+
+
+def test_half_hour_shift():
+    zone = civil.Zone(630, LORD_HOWE)
+    autumn = civil.utc(2026, 4, 4, 15)
+    assert wall(zone, autumn - 1) == "2026-04-05 6 01:59:59"
+    assert wall(zone, autumn) == "2026-04-05 6 01:30:00"
+
+
+def test_fourth_and_last_week_differ_in_a_month_of_five_sundays():
+    fourth = civil.Zone(0, ((3, 4, 6, 60), (10, 5, 6, 60), 60, civil.BASIS_UTC))
+    assert fourth.offset_s(civil.utc(2026, 3, 22, 1)) == 3600  # Sundays: 1, 8, 15, 22, 29
+    assert civil.Zone(0, EU).offset_s(civil.utc(2026, 3, 22, 1)) == 0
+
+
+def test_remembered_stretch_does_not_show_when_the_clock_jumps():
+    used = civil.Zone(60, EU)
+    step_s = 9 * 86400 + 12345
+    for i in range(400):
+        utc_s = (i * 7919 % 400) * 4 * step_s  # 40 years, in no order
+        assert used.offset_s(utc_s) == civil.Zone(60, EU).offset_s(utc_s)
+        assert used.fields(utc_s) == civil.Zone(60, EU).fields(utc_s)

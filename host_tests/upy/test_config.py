@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The settings document: what is taken, what is refused, and with which words."""
+
+import json
+
+from meter.core import civil, config
+from meter.core.errors import CardError, ConfigError, MeterError
+
+
+def settings(**changes):
+    doc = {"meter_number": "00012345"}
+    doc.update(changes)
+    return config.parse(json.loads(json.dumps(doc)))
+
+
+def refusal(doc):
+    try:
+        config.parse(doc)
+    except ConfigError as error:
+        return str(error)
+    raise AssertionError("accepted")
+
+
+def refusal_of(**changes):
+    changes["meter_number"] = changes.get("meter_number", "1")
+    return refusal(changes)
+
+
+def test_meter_number_alone_gives_the_defaults():
+    s = settings()
+    plain = config.Settings()
+    assert s.meter_number == "00012345"
+    for name in plain.__dict__:
+        if name != "meter_number":
+            assert getattr(s, name) == getattr(plain, name), name
+    assert (s.phases, s.currency, s.decimals, s.dst, s.provisioned) == (1, "EUR", 2, None, False)
+    assert (s.alarm1_micro, s.alarm2_micro, s.overdraft_micro, s.hoard_micro) == (10_000_000, 5_000_000, 0, 0)
+    assert (s.overload_w, s.overload_hold_s, s.overload_wait_s, s.relay_pulse_ms) == (0, 30, 0, 60)
+    assert (s.utc_offset_min, s.pulse_constant, s.initial_credit_micro) == (0, 3200, 0)
+
+
+def test_every_setting_can_be_set():
+    s = settings(
+        phases=3, currency="KES", decimals=0, utc_offset_min=180, dst="eu", alarm1="100", alarm2="50.5",
+        overdraft="20.25", hoard="50000", initial_credit="0.000001", overload_w=11_000, overload_hold_s=60,
+        overload_wait_s=180, relay_pulse_ms=100, pulse_constant=3200, provisioned=True,
+    )  # fmt: skip
+    assert (s.phases, s.currency, s.decimals, s.utc_offset_min) == (3, "KES", 0, 180)
+    assert s.dst == civil.DST_EU
+    assert (s.alarm1_micro, s.alarm2_micro) == (100_000_000, 50_500_000)
+    assert (s.overdraft_micro, s.hoard_micro, s.initial_credit_micro) == (20_250_000, 50_000_000_000, 1)
+    assert (s.overload_w, s.overload_hold_s, s.overload_wait_s) == (11_000, 60, 180)
+    assert s.relay_pulse_ms == 100 and s.provisioned is True
+
+
+def test_daylight_saving_rule_in_words():
+    rule = {"start": [3, 2, "sun", "02:00"], "end": [11, 1, "sun", "02:00"], "shift_min": 60, "basis": "wall"}
+    assert settings(dst=rule).dst == ((3, 2, 6, 120), (11, 1, 6, 120), 60, civil.BASIS_WALL)
+    rule["basis"] = "standard"
+    assert settings(dst=rule).dst[3] == civil.BASIS_STANDARD
+    eu = {"start": [3, 5, "sun", "01:00"], "end": [10, 5, "sun", "01:00"], "basis": "utc"}
+    assert settings(dst=eu).dst == civil.DST_EU
+
+
+def test_amounts_are_exact():
+    for text, value in (("0.1", 100_000), ("0.000001", 1), ("999999.999999", 999_999_999_999), ("7", 7_000_000)):
+        assert settings(overdraft=text).overdraft_micro == value
+
+
+def test_alarm_2_may_lie_within_the_overdraft():
+    assert settings(alarm1="0", alarm2="-3", overdraft="3").alarm2_micro == -3_000_000
+    assert refusal_of(alarm2="-3.000001", overdraft="3").startswith("alarm2: ")
+
+
+def test_refusals_name_the_place_and_the_remedy():
+    for changes, words in (
+        ({"alarm1": 10.5}, 'alarm1: must be an amount in quotes, such as "0.25"'),
+        ({"alarm1": "1,5"}, 'alarm1: "1,5" is not an amount such as "0.25"'),
+        ({"overdraft": "-1"}, 'overdraft: "-1" is below 0'),
+        ({"overdraft": "1.0000001"}, 'overdraft: "1.0000001" has more than 6 decimals'),
+        ({"phases": 2}, "phases: must be 1 or 3"),
+        ({"phases": "3"}, "phases: must be a whole number"),
+        ({"decimals": 5}, "decimals: 5 is not between 0 and 4"),
+        ({"currency": "eur"}, 'currency: must be three capitals such as "EUR"'),
+        ({"provisioned": 1}, "provisioned: must be true or false"),
+        ({"alarm_1": "10"}, 'alarm_1: is not known here; did you mean "alarm1"?'),
+        ({"overload": 3000}, 'overload: is not known here; did you mean "overload_w"?'),
+        ({"zzz": 1}, "zzz: is not known here"),
+        ({"alarm1": "4", "alarm2": "5"}, "alarm2: is above alarm1, which must come first"),
+        ({"hoard": "10"}, "hoard: would leave no room for credit above alarm1"),
+        ({"pulse_constant": 1600}, "pulse_constant: 1600 is not between 3200 and 3200"),
+        ({"dst": "us"}, "dst: must be a JSON object"),
+        ({"dst": {"start": [3, 5, "sunday", "02:00"]}}, 'dst.start: must read [month, week, "sun", "02:00"]'),
+    ):
+        assert refusal_of(**changes) == words, (refusal_of(**changes), words)
+
+
+def test_what_is_no_amount():
+    for text in ("", ".", "1.", ".5", "+1", "--1", "- 1", "1e3", " 1", "1 ", "0x1", "1_0", "\u0661", "1.2.3", "NaN",
+                 "1234567890", "1000001", None, True, 5, [], {}):  # fmt: skip
+        assert refusal_of(overdraft=text).startswith("overdraft: "), text
+
+
+def test_whole_numbers_take_nothing_else():
+    for value in (True, "30", 30.0, None, [30], 0, 3601, -1):
+        assert refusal_of(overload_hold_s=value).startswith("overload_hold_s: "), value
+
+
+def test_meter_numbers():
+    for good in ("1", "A-1", "123456789012", "ZZ-0000-99"):
+        assert settings(meter_number=good).meter_number == good
+    for bad in ("", "1234567890123", "a1", "1 2", "1_2", 12, None, "\u00c4"):
+        assert refusal({"meter_number": bad}).startswith("meter_number: "), bad
+    assert refusal({}).startswith("meter_number: ")
+
+
+def test_bad_daylight_saving_rules():
+    good = {"start": [3, 5, "sun", "02:00"], "end": [10, 5, "sun", "03:00"]}
+    for change, place in (
+        ({"start": None}, "dst.start"),
+        ({"start": [3, 5, "sun"]}, "dst.start"),
+        ({"start": [13, 5, "sun", "02:00"]}, "dst.start[0]"),
+        ({"start": [0, 5, "sun", "02:00"]}, "dst.start[0]"),
+        ({"end": [10, 6, "sun", "02:00"]}, "dst.end[1]"),
+        ({"end": [10, 0, "sun", "02:00"]}, "dst.end[1]"),
+        ({"end": [10, 1, 6, "02:00"]}, "dst.end"),
+        ({"end": [10, 1, ["sun"], "02:00"]}, "dst.end"),
+        ({"end": [10, 1, "sun", "24:00"]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", "2:00"]}, "dst.end[3]"),
+        ({"end": [3, 1, "sun", "02:00"]}, "dst.end"),
+        ({"shift_min": 0}, "dst.shift_min"),
+        ({"basis": "gmt"}, "dst.basis"),
+        ({"begin": 1}, "dst.begin"),
+    ):
+        doc = dict(good)
+        doc.update(change)
+        assert refusal_of(dst=doc).startswith(place + ": "), (change, refusal_of(dst=doc))
+
+
+def test_what_is_no_document():
+    for doc in (None, 5, "text", [], [{}], True):
+        assert refusal(doc) == "document: must be a JSON object"
+
+
+def test_a_refused_document_leaves_the_parser_usable():
+    refusal({})
+    assert settings().phases == 1
+
+
+def test_parser_is_not_kept_in_memory():
+    import sys
+
+    settings()
+    refusal({})
+    assert "meter.core.config_doc" not in sys.modules and "meter.core.checks" not in sys.modules
+    assert not hasattr(sys.modules["meter.core"], "checks")
+
+
+def test_errors_tell_code_and_text():
+    error = CardError(3, "This purchase was used already")
+    assert error.code == 3 and error.text == str(error) == "This purchase was used already"
+    assert error.args == (3, "This purchase was used already")
+    assert isinstance(error, MeterError) and isinstance(ConfigError("a", "b"), MeterError)
+    place = ConfigError("days.sunday[1]", "is wrong")
+    assert place.code == 0 and place.path == "days.sunday[1]" and place.text == "days.sunday[1]: is wrong"
