@@ -46,7 +46,13 @@ unit: setup ## Rules, drivers and models on CPython
 
 upy: setup ## The core's tests on real MicroPython, 32-bit and 64-bit
 	@for arch in i386 amd64; do \
-		echo "upy: micropython-$$arch"; $(UPY)/micropython-$$arch -X heapsize=112k host_tests/upy/run.py || exit 1; done
+		if [ -x $(UPY)/micropython-$$arch ]; then \
+			printf 'upy: micropython-%s: ' $$arch; \
+			said=$$($(UPY)/micropython-$$arch -X heapsize=1m host_tests/upy/run.py) || { echo; echo "$$said"; exit 1; }; \
+			echo "$$said"; \
+		else \
+			echo "upy: there is no micropython-$$arch here: NOT tested"; [ "$$PENNYWATT_NO_SKIP" != 1 ] || exit 1; \
+		fi; done
 
 system: setup ## The whole firmware on the bench
 	@$(PYTEST) host_tests/system

@@ -1,7 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
+# One step after the other, each let go when it is done: the heap is small.
 import asyncio
 
 import board
-from meter import app
+import meter
 
-asyncio.run(app.main(board))
+
+async def main():
+    from meter import made
+
+    made_with = made.read()
+    del made
+    meter.unload("made", "storage.documents")
+    from meter import app
+
+    supervisor = await app.start(board, made_with)
+    del app, made_with
+    meter.unload("app")
+    await supervisor.run()
+
+
+asyncio.run(main())

@@ -26,7 +26,7 @@ if importlib.util.find_spec("micropython") is None:
     VirtualTime()  # gives CPython the names MicroPython has, `micropython.const` among them
 
 hypothesis.configuration.set_hypothesis_home_dir(str(ROOT / "build/hypothesis"))
-# The machine may be busy: no deadline. CI searches the same examples every time; at a desk the search goes on.
+# The machine may be busy: no deadline. CI tries the same examples every time; at a desk the search goes on.
 hypothesis.settings.register_profile("pennywatt", deadline=None, derandomize=NO_SKIP)
 hypothesis.settings.load_profile("pennywatt")
 

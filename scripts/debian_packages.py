@@ -32,7 +32,7 @@ def machine_mirrors() -> list[str]:
 
 
 def described_mirrors(folder: Path) -> list[str]:
-    """Mirrors named by python-apt's description of Debian. Signatures protect either way, so plain http serves too."""
+    """Mirrors that python-apt's description of Debian names. Plain http serves too: signatures protect."""
     info = folder / "usr/share/python-apt/templates/Debian.info"
     try:
         lines = info.read_text().splitlines()
@@ -81,7 +81,10 @@ class Apt:
             settings.append(("APT::Sandbox::User", "root"))
         if sources is not None:
             (folder / "sources.list").write_text(sources)
-            settings += [("Dir::Etc::sourcelist", folder / "sources.list"), ("Dir::Etc::sourceparts", "/dev/null")]
+            settings += [
+                ("Dir::Etc::sourcelist", folder / "sources.list"),
+                ("Dir::Etc::sourceparts", "/dev/null"),
+            ]
         machine = run(["apt-config", "dump", "Acquire"]).stdout
         text = machine + "".join(f'{key} "{value}";\n' for key, value in settings)
         (folder / "apt.conf").write_text(text)
@@ -93,7 +96,9 @@ class Apt:
 
     def download(self, packages: list[str], into: Path) -> str:
         before = set((self.folder / "debs").iterdir())
-        failure = self._failure(run(["apt-get", "download", *packages], env=self.env, cwd=self.folder / "debs"))
+        failure = self._failure(
+            run(["apt-get", "download", *packages], env=self.env, cwd=self.folder / "debs")
+        )
         for deb in sorted(set((self.folder / "debs").iterdir()) - before):
             if not failure:
                 failure = self._failure(run(["dpkg-deb", "-x", str(deb), str(into)]))
@@ -112,7 +117,10 @@ def described_by_machine(work: Path) -> tuple[list[str], Path]:
     found, extra = Path("/"), work / "extra"
     mirrors, keyring = described_mirrors(found), find_keyring(found)
     if not mirrors or keyring is None:
-        say("micropython", "this machine does not know Debian: reading its own package lists for keyring and mirror")
+        say(
+            "micropython",
+            "this machine does not know Debian: reading its own package lists for keyring and mirror",
+        )
         apt = Apt(work / "own", None, ["amd64"])
         failure = apt.update() or apt.download(["debian-archive-keyring", "python-apt-common"], extra)
         if failure:
@@ -149,8 +157,8 @@ def unpack(packages: tuple, suite: str, folders: dict[str, Path]) -> str:
             if not failure:
                 return mirror
         raise SetupError(
-            f"Debian {suite} could not be read ({failure}): check the network, or name a mirror that carries it in "
-            "PENNYWATT_DEBIAN_MIRROR."
+            f"Debian {suite} could not be read ({failure}): check the network, or name a mirror that carries "
+            "it in PENNYWATT_DEBIAN_MIRROR."
         )
 
 

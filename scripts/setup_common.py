@@ -24,9 +24,7 @@ def say(topic: str, text: str) -> None:
 def run(command: list, **kwargs) -> subprocess.CompletedProcess:
     """A finished command with its output; a program that is not there counts as failed."""
     try:
-        return subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs
-        )
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, **kwargs)
     except OSError as e:
         return subprocess.CompletedProcess(command, 127, "", f"{command[0]}: {e.strerror}")
 

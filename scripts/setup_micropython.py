@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Get the MicroPython interpreters the bench runs the firmware on: a 32-bit one, and a 64-bit one to compare with.
+"""Get the MicroPython interpreters the bench runs the firmware on: 32-bit, and 64-bit to compare with.
 
 A `micropython` on PATH is taken if it is good enough. What is missing comes from Debian trixie's packages,
 unpacked beside their own C library, so that the machine's release does not matter (debian_packages.py).
@@ -31,7 +31,9 @@ ARCHES = {  # name -> (word size, multiarch folder, loader)
     "i386": (32, "i386-linux-gnu", "ld-linux.so.2"),
     "amd64": (64, "x86_64-linux-gnu", "ld-linux-x86-64.so.2"),
 }
-WITHOUT = "Put a 32-bit `micropython` 1.24 or newer (with ffi and VfsLfs2) on PATH instead, and run this again."
+WITHOUT = (
+    "Put a 32-bit `micropython` 1.24 or newer (with ffi and VfsLfs2) on PATH instead, and run this again."
+)
 
 # What the bench needs of an interpreter, asked of the interpreter itself.
 PROBE = """
@@ -111,8 +113,8 @@ def wrapper(name: str, program: str | None) -> str:
     _, triplet, loader = ARCHES[name]
     return (
         "#!/bin/sh\n"
-        f'd=$(cd "$(dirname "$0")" && pwd)/{name}/root\n'
-        f'exec "$d/usr/lib/{triplet}/{loader}" --library-path "$d/usr/lib/{triplet}" "$d/usr/bin/micropython" "$@"\n'
+        f'd=$(cd "$(dirname "$0")" && pwd)/{name}/root/usr\n'
+        f'exec "$d/lib/{triplet}/{loader}" --library-path "$d/lib/{triplet}" "$d/bin/micropython" "$@"\n'
     )
 
 
@@ -128,7 +130,7 @@ def fetch(names: list[str], into: Path) -> str:
     try:
         return unpack(PACKAGES, SUITE, {name: into / name / "root" for name in names})
     except SetupError as e:
-        raise SetupError(f"{e} {WITHOUT}") from None
+        raise SetupError(f"{e} {WITHOUT}" if "i386" in names else str(e)) from None
 
 
 def slim(root: Path, triplet: str) -> None:
@@ -150,7 +152,7 @@ def cached(target: Path) -> dict | None:
         found = json.loads((target / READY).read_text())
         if found["layout"] != LAYOUT:
             return None
-        for name in ARCHES:
+        for name in ("i386", *found["interpreters"]):
             if not os.access(target / f"micropython-{name}", os.X_OK):
                 return None
             facts = found["interpreters"][name]
@@ -193,12 +195,18 @@ def build(target: Path) -> dict:
     try:
         interpreters = from_path()
         missing = [name for name in ARCHES if name not in interpreters]
-        source = f"Debian {SUITE}, {fetch(missing, new)}" if missing else ""
-        for name, (_, triplet, _) in ARCHES.items():
-            if name in missing:
-                interpreters[name] = {"source": source}
-                slim(new / name / "root", triplet)
-            check(install_wrapper(new, name, interpreters[name].get("program")), name, interpreters[name])
+        try:
+            source = f"Debian {SUITE}, {fetch(missing, new)}" if missing else ""
+        except SetupError as e:
+            if "i386" in missing:
+                raise
+            tell(f"going on without a 64-bit interpreter to compare with: {e}")
+            missing = []
+        for name in missing:
+            interpreters[name] = {"source": source}
+            slim(new / name / "root", ARCHES[name][1])
+        for name, facts in interpreters.items():
+            check(install_wrapper(new, name, facts.get("program")), name, facts)
         report = mark(new, interpreters)
         if target.exists():
             target.rename(old)
@@ -234,19 +242,25 @@ def setup(target: Path = TARGET, force: bool = False) -> dict:
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="setup_micropython.py",
-        description="Get a 32-bit and a 64-bit MicroPython for the bench: from PATH, else from Debian's packages, without root.",
+        description="Get a 32-bit and a 64-bit MicroPython: from PATH, else Debian's packages, without root.",
         epilog="PENNYWATT_DEBIAN_MIRROR names a Debian mirror where the machine's own sources have none.",
     )
     parser.add_argument("--force", action="store_true", help="get them again even if they are there and work")
     parser.add_argument("--json", action="store_true", help="print what there is as one JSON object")
-    parser.add_argument("--target", type=Path, default=TARGET, help="where they go (default: build/micropython)")
+    parser.add_argument(
+        "--target", type=Path, default=TARGET, help="where they go (default: build/micropython)"
+    )
     args = parser.parse_args()
     started = time.monotonic()
 
     def job():
         report = setup(args.target.resolve(), args.force)
         if args.json:
-            print(json.dumps({**report, "target": str(args.target), "seconds": round(time.monotonic() - started, 2)}))
+            print(
+                json.dumps(
+                    {**report, "target": str(args.target), "seconds": round(time.monotonic() - started, 2)}
+                )
+            )
 
     return guarded("micropython", job)
 

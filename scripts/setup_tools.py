@@ -22,7 +22,18 @@ from setup_common import ROOT, SetupError, alone, guarded, run, say
 BUILD = ROOT / "build"
 LOCKS = ROOT / "scripts" / "lock"
 OLDEST = (3, 11)
+HALF = ".installing"  # in the environment while pip writes to it
 PIP_TOOLS = "pip-tools==7.6.2"
+ONLY_WHEELS = ("--only-binary", ":all:")  # nothing is compiled, and no set-up code of a package runs
+NO_NETWORK = (
+    "NewConnectionError",
+    "Name or service not known",
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+    "Connection refused",
+    "ProxyError",
+    "timed out",
+)
 HEADER = "# Made by `make lock` from {source}; resolves on Python 3.11 to 3.13. Do not edit.\n"
 
 
@@ -35,6 +46,7 @@ def digest(*parts: bytes) -> str:
 
 
 def up_to_date(stamp: Path, want: str) -> bool:
+    """Whether a step was finished, from the same input."""
     try:
         return stamp.read_text() == want
     except OSError:
@@ -47,19 +59,23 @@ def pip(python: Path, *args, log: Path) -> None:
     env = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONNOUSERSITE": "1"}
     command = [str(python), "-m", "pip", *map(str, args)]
     with open(log, "w") as f:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT, env=env, cwd=ROOT)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT, env=env, cwd=ROOT
+        )
     if done.returncode:
-        raise SetupError(f"{pip_reason(log.read_text(errors='replace'))} (all pip said: {log.relative_to(ROOT)})")
+        raise SetupError(
+            f"{pip_reason(log.read_text(errors='replace'))} (all pip said: {log.relative_to(ROOT)})"
+        )
 
 
 def pip_reason(said: str) -> str:
     """pip's output as one sentence."""
-    unreachable = ("NewConnectionError", "Name or service not known", "Connection refused", "ProxyError", "timed out",
-                   "Temporary failure in name resolution", "Network is unreachable")  # fmt: skip
-    if any(sign in said for sign in unreachable):
-        return "the Python packages could not be fetched: no package index answers; check the network, or pip's configuration"
+    if any(sign in said for sign in NO_NETWORK):
+        return "no Python package index answers: check the network, or pip's configuration"
     if "THESE PACKAGES DO NOT MATCH THE HASHES" in said:
-        return "a Python package differs from the one pinned by hash in requirements.txt: nothing was installed"
+        return (
+            "a Python package differs from the one pinned by hash in requirements.txt: nothing was installed"
+        )
     if "No space left on device" in said:
         return "the disk is full"
     errors = [line[7:] for line in said.splitlines() if line.startswith("ERROR: ")]
@@ -67,21 +83,18 @@ def pip_reason(said: str) -> str:
 
 
 def make_venv(venv: Path) -> Path:
-    """The environment's python; an environment of another Python is made anew."""
+    """The environment's python. One that no longer runs, or that pip was stopped in, is made anew."""
     python = venv / "bin" / "python"
-    same = f"version = {sys.version.split()[0]}\n"
-    try:
-        usable = same in (venv / "pyvenv.cfg").read_text() and run([python, "-m", "pip", "--version"]).returncode == 0
-    except OSError:
-        usable = False
-    if usable:
+    if not (venv / HALF).exists() and run([python, "-m", "pip", "--version"]).returncode == 0:
         return python
     done = run([sys.executable, "-m", "venv", "--clear", venv])
     if done.returncode:
         shutil.rmtree(venv, ignore_errors=True)
         said = done.stdout + done.stderr
         if "ensurepip" in said or "No module named venv" in said:
-            raise SetupError(f"{sys.executable} cannot make virtual environments: install the package python3-venv.")
+            raise SetupError(
+                f"{sys.executable} cannot make virtual environments: install the package python3-venv."
+            )
         raise SetupError(f"no virtual environment could be made: {(said.strip().splitlines() or ['?'])[-1]}")
     return python
 
@@ -89,29 +102,48 @@ def make_venv(venv: Path) -> Path:
 def setup_tools(build: Path = BUILD) -> None:
     """build/venv with requirements.txt, build/typings with the stubs."""
     locked, typings = ROOT / "requirements.txt", LOCKS / "typings.txt"
-    want = digest(sys.version.encode(), locked.read_bytes())
-    want_typings = digest(typings.read_bytes())
+    want, want_typings = digest(locked.read_bytes()), digest(typings.read_bytes())
     venv, stubs = build / "venv", build / "typings"
-    if up_to_date(venv / ".ready", want) and up_to_date(stubs / ".ready", want_typings):
+
+    def tools_ready():  # an upgrade of the machine can take away the Python an environment was made with
+        runs = os.access(venv / "bin/python", os.X_OK) and not (venv / HALF).exists()
+        return runs and up_to_date(venv / ".ready", want)
+
+    def stubs_ready():
+        return up_to_date(stubs / ".ready", want_typings)
+
+    if tools_ready() and stubs_ready():
         return
     with alone(venv, "tools"):
-        started = time.monotonic()
-        if not up_to_date(venv / ".ready", want):
+        if not tools_ready():
+            started = time.monotonic()
             python = make_venv(venv)
             count = len(re.findall(r"^[a-z0-9]", locked.read_text(), re.M))
-            tell(f"installing {count} pinned packages into {venv.relative_to(ROOT)} (a minute or so the first time)")
-            only_wheels = ("--only-binary", ":all:", "--require-hashes", "--no-deps")
-            pip(python, "install", *only_wheels, "-r", locked, log=build / "log" / "pip.log")
+            tell(f"installing {count} pinned packages into {venv.relative_to(ROOT)} (about a minute)")
+            log = build / "log/pip.log"
+            (venv / HALF).touch()
+            try:
+                install(python, locked, log, *ONLY_WHEELS)
+            except SetupError:
+                if "Installing collected packages" not in log.read_text(errors="replace"):
+                    (venv / HALF).unlink()  # it failed before it changed anything
+                raise
+            (venv / HALF).unlink()
             (venv / ".ready").write_text(want)
-        if not up_to_date(stubs / ".ready", want_typings):
+            tell(f"ready after {time.monotonic() - started:.0f} s")
+        if not stubs_ready():
             new = stubs.with_name("typings.new")
             shutil.rmtree(new, ignore_errors=True)
-            options = ("--only-binary", ":all:", "--require-hashes", "--no-deps", "--target", new)
-            pip(venv / "bin/python", "install", *options, "-r", typings, log=build / "log" / "pip-typings.log")
+            install(
+                venv / "bin/python", typings, build / "log/pip-typings.log", *ONLY_WHEELS, "--target", new
+            )
             (new / ".ready").write_text(want_typings)
             shutil.rmtree(stubs, ignore_errors=True)
             new.rename(stubs)
-        tell(f"ready after {time.monotonic() - started:.0f} s")
+
+
+def install(python: Path, locked: Path, log: Path, *options) -> None:
+    pip(python, "install", "--require-hashes", "--no-deps", *options, "-r", locked, log=log)
 
 
 def setup_device(build: Path = BUILD) -> None:
@@ -123,8 +155,7 @@ def setup_device(build: Path = BUILD) -> None:
         return
     with alone(build / "venv", "tools"):
         tell("installing esptool and mpremote")
-        options = ("--require-hashes", "--no-deps")
-        pip(build / "venv/bin/python", "install", *options, "-r", locked, log=build / "log" / "pip-device.log")
+        install(build / "venv/bin/python", locked, build / "log/pip-device.log")
         stamp.write_text(want)
 
 
@@ -138,23 +169,27 @@ def lock() -> None:
         for source, target in pairs:
             tell(f"pinning {target.relative_to(ROOT)}")
             command = [
-                python, "-m", "piptools", "compile", "--quiet", "--generate-hashes", "--strip-extras", "--no-header",
-                "--allow-unsafe", "--no-annotate", "--no-emit-options", "--no-emit-index-url", "--no-emit-find-links",
-                "--no-emit-trusted-host", "--output-file", target.name, source.name,
+                python, "-m", "piptools", "compile", "--quiet", "--generate-hashes", "--strip-extras",
+                "--no-header", "--allow-unsafe", "--no-annotate", "--no-emit-options", "--no-emit-index-url",
+                "--no-emit-find-links", "--no-emit-trusted-host", "--output-file", target.name, source.name,
             ]  # fmt: skip
             done = run(command, cwd=source.parent)
             if done.returncode:
-                raise SetupError(f"{source.name} cannot be resolved: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+                raise SetupError(
+                    f"{source.name} cannot be resolved: {(done.stderr.strip().splitlines() or ['?'])[-1]}"
+                )
             target.write_text(HEADER.format(source=source.name) + target.read_text())
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="setup_tools.py", description="Install the pinned Python tools into build/venv.")
+    parser = argparse.ArgumentParser(
+        prog="setup_tools.py", description="Install the pinned Python tools into build/venv."
+    )
     parser.add_argument("--device", action="store_true", help="also esptool and mpremote, for a real board")
     parser.add_argument("--lock", action="store_true", help="pin requirements.in and scripts/lock/*.in anew")
     args = parser.parse_args()
     if sys.version_info < OLDEST:
-        tell(f"Python 3.11 or newer is needed, and {sys.executable} is {sys.version.split()[0]}: try PYTHON=python3.11")
+        tell(f"Python 3.11 or newer is needed, and this is {sys.version.split()[0]}: say PYTHON=path")
         return 1
     return guarded("tools", lock if args.lock else setup_device if args.device else setup_tools)
 

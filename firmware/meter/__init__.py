@@ -1,1 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Pennywatt: a prepayment electricity meter."""
+
+import sys
+
+
+def unload(*names: str) -> None:
+    """Let modules go that are needed for a moment only ("core.config_doc"), so that their heap is free again."""
+    for name in names:
+        name = __name__ + "." + name
+        if sys.modules.pop(name, None):
+            package, _, leaf = name.rpartition(".")
+            delattr(sys.modules[package], leaf)

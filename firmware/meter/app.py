@@ -9,9 +9,8 @@ import asyncio
 import gc
 
 import machine
-from meter.core import codes, config
-from meter.core import tariff as tariffs
-from meter.core.errors import BusError, ConfigError, StorageError
+from meter.core import codes
+from meter.core.errors import BusError, StorageError
 from meter.core.state import MeterState
 from meter.drivers.atm90e32 import Atm90e32
 from meter.drivers.ds3231 import Ds3231
@@ -26,36 +25,11 @@ from meter.services.guard import Guard
 from meter.services.metering import Metering
 from meter.services.panel import Panel
 from meter.services.supervisor import Supervisor
-from meter.storage import documents
 from meter.storage.events import EventLog
 from meter.storage.ledger import FELL_BACK, Ledger
 
 
-def load_documents(root):
-    """(settings, tariff, keys, fault mask): a document that is not fit is replaced by the safe default and reported."""
-    faults = 0
-    try:
-        cfg = config.parse(documents.load(root, "settings.json"))
-    except ConfigError as e:
-        print("settings:", e)
-        cfg = config.parse({"meter_number": "UNSET"})
-        faults |= codes.FAULT_SETTINGS
-    try:
-        tariff = tariffs.parse(documents.load(root, "tariff.json"))
-    except ConfigError as e:
-        print("tariff:", e)
-        tariff = tariffs.parse({"name": "none", "currency": cfg.currency, "price": "0"})
-        faults |= codes.FAULT_TARIFF
-    try:
-        key = bytes.fromhex(documents.load(root, "keys.json")["card_role_key"])
-    except (ConfigError, KeyError, ValueError, TypeError) as e:
-        print("keys:", e)
-        key = None
-        faults |= codes.FAULT_KEYS
-    return cfg, tariff, key, faults
-
-
-async def open_ledger(books):
+async def open_ledger(books, supervisor):
     """Wait until the ledger has been read. A FRAM that does not answer, or holds only damage, is retried, not replaced."""
     said = False
     while True:
@@ -66,10 +40,15 @@ async def open_ledger(books):
             if not said:
                 print("ledger:", e)
                 said = True
+            supervisor.feed()
             await asyncio.sleep_ms(2000)
 
 
-async def main(board, root=""):
+async def start(board, made_with):
+    """Wire everything up and start the tasks; gives the supervisor, whose run() keeps them going.
+
+    board: pins and constants (boards/*/board.py); made_with: what made.read() gave.
+    """
     pin = machine.Pin
     i2c = machine.I2C(board.I2C_ID, scl=pin(board.I2C_SCL), sda=pin(board.I2C_SDA), freq=board.I2C_FREQ)
     card_i2c = machine.I2C(
@@ -79,7 +58,7 @@ async def main(board, root=""):
         board.SPI_ID, board.SPI_BAUDRATE, polarity=1, phase=1,
         sck=pin(board.SPI_SCK), mosi=pin(board.SPI_MOSI), miso=pin(board.SPI_MISO),
     )  # fmt: skip
-    cfg, tariff, key, faults = load_documents(root)
+    cfg, tariff, key, faults = made_with
     fram = Fram(i2c, board.FRAM_ADDR)
     books = Books(MeterState(), Ledger(fram), EventLog(fram), cfg, tariff)
     supervisor = Supervisor(books, machine.WDT)
@@ -100,11 +79,9 @@ async def main(board, root=""):
     meter_ic = Atm90e32(spi, pin(board.METER_CS, pin.OUT, value=1), cfg)
     reader = Pn532(card_i2c, pin(board.CARD_IRQ, pin.IN), pin(board.CARD_RESET, pin.OUT, value=1))
 
-    asyncio.create_task(supervisor.run())
     supervisor.start("panel", panel.run)
     supervisor.start("clock", clock.run)
-    fell_back = await open_ledger(books) == FELL_BACK
-    if fell_back:
+    if await open_ledger(books, supervisor) == FELL_BACK:
         books.log(codes.LOG_LEDGER_FALLBACK)
     books.log(codes.LOG_RESET, machine.reset_cause())
     for bit in (codes.FAULT_SETTINGS, codes.FAULT_TARIFF, codes.FAULT_KEYS):
@@ -115,5 +92,4 @@ async def main(board, root=""):
     supervisor.start("metering", Metering(meter_ic, clock, books).run, silence_ms=10_000)
     if key is not None:
         supervisor.start("carddesk", CardDesk(reader, books, panel, key).run)
-    while True:
-        await asyncio.sleep_ms(3_600_000)
+    return supervisor

@@ -8,9 +8,7 @@ the wall clock: where a real loop would block, this one moves the bench's clock.
 import asyncio
 import gc
 import selectors
-import sys
 import time
-import types
 
 from .clock import TICKS_MASK
 from .clock import VirtualTime as _Clock
@@ -114,10 +112,3 @@ def install(clock) -> None:
     asyncio.ThreadSafeFlag = ThreadSafeFlag
     gc.mem_free = lambda: 0
     gc.mem_alloc = lambda: 0
-    if "micropython" not in sys.modules:
-        module = types.ModuleType("micropython")
-        module.const = lambda value: value
-        module.native = module.viper = lambda fn: fn
-        module.alloc_emergency_exception_buf = lambda size: None
-        module.schedule = lambda fn, arg: fn(arg)
-        sys.modules["micropython"] = module

@@ -15,13 +15,10 @@ from pathlib import Path
 from .meter import ops
 from .plant import Plant
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def _link_module(plant: Plant):
-    link = types.ModuleType("_link")
+    link = types.ModuleType("link")
     link.buf = plant.buf
-    link.RSP_AT = ops.RSP_AT
     link.irq_handlers = {}
     pos = ops.REQ_AT
 
@@ -58,13 +55,9 @@ class LocalMeter:
     def __init__(self, plant: Plant, root: Path):
         self.plant = plant
         self.root = str(root)
-        for path in (str(ROOT / "firmware"), str(Path(__file__).parent / "shims")):
-            if path not in sys.path:
-                sys.path.insert(0, path)
         sys.modules["ops"] = ops
-        sys.modules["_link"] = self._link = _link_module(plant)
+        sys.modules["link"] = self._link = _link_module(plant)
         _load("machine")
-        plant.set_interrupt = self._interrupt
         self._set_input = plant.set_input
         plant.set_input = self._drive
 
@@ -81,15 +74,17 @@ class LocalMeter:
 
     def run_s(self, seconds: int) -> None:
         """Plug in, run main() for this long, and pull the plug."""
-        from meter import app
+        from meter import app, made
 
         plant = self.plant
         plant.power_on()
         plant.buf[3] = 1
 
         async def bounded():
-            main = asyncio.ensure_future(app.main(plant.board, self.root))
-            done, _ = await asyncio.wait([main], timeout=seconds)
+            supervisor = await app.start(plant.board, made.read(self.root))
+            left_s = seconds - plant.clock.now_us / 1e6
+            main = asyncio.ensure_future(supervisor.run())
+            done, _ = await asyncio.wait([main], timeout=left_s)
             if done:
                 main.result()
 

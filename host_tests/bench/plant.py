@@ -227,7 +227,7 @@ class Plant:
             buf[ops.RSP_AT] = 0 if ok else 1
             self.clock.now_us += 45_000  # typical sector erase time
             return pos + 3
-        if op == ops.WDT:
+        if op == ops.WATCHDOG:
             timeout_ms = int.from_bytes(buf[pos + 1 : pos + 5], "little")
             self.wdt_ms = timeout_ms or self.wdt_ms
             self.wdt_fed_us = self.clock.now_us

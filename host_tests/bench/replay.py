@@ -24,7 +24,7 @@ from .flash import NorFlash
 from .ledger_view import read_events, read_ledger
 from .local import LocalMeter
 from .plant import Plant
-from .process import HEAP, MeterProcess
+from .process import MeterProcess
 
 LEAD_S = 8  # the meter is up this long before the trace begins, and as long after its end
 _EPOCH = datetime(2000, 1, 1)
@@ -62,7 +62,7 @@ def _schedule(plant, trace, zero_us, on_progress):
     plant.clock.at(zero_us, step)
 
 
-def run(trace, tariff_doc: dict, credit: Fraction | None, arch: str, heap: str = HEAP, on_progress=lambda s: None):
+def run(trace, tariff_doc: dict, credit: Fraction | None, arch: str, heap: str | None = None, on_progress=lambda s: None):
     """Replay a trace; gives the result as a dict. arch: i386, amd64 or cpython."""
     credit = _default_credit(trace, tariff_doc) if credit is None else credit
     settings = documents.settings(
@@ -91,7 +91,7 @@ def run(trace, tariff_doc: dict, credit: Fraction | None, arch: str, heap: str =
             meter.plug_in()
             meter.run_s(run_s)
             meter.pull_plug()
-            interpreter, heap_bytes = f"micropython {arch}", int(heap.rstrip("k")) * 1024
+            interpreter, heap_bytes = f"micropython {arch}", int(meter.heap.rstrip("k")) * 1024
             restarts = meter.restarts
         if restarts:
             raise RuntimeError(f"the meter restarted {restarts} times during the replay")
@@ -140,7 +140,7 @@ def main(
     credit: Annotated[str, typer.Option(help="Credit at the start, e.g. 25.00 [default: enough for the trace]")] = "",
     tariff: Annotated[str, typer.Option(help="Tariff document (JSON) [default: four rates]")] = "",
     arch: Annotated[str, typer.Option(help="i386 (as on an ESP32), amd64, or cpython (in this process)")] = "i386",
-    heap: Annotated[str, typer.Option(help="MicroPython's heap")] = HEAP,
+    heap: Annotated[str, typer.Option(help="MicroPython's heap [default: 112k on i386]")] = "",
     rows: Annotated[int, typer.Option(help="Replay only the first rows (0 = all)")] = 0,
     quiet: Annotated[bool, typer.Option(help="No progress bar")] = False,
 ):
@@ -175,7 +175,7 @@ def main(
     )  # fmt: skip
     with bar:
         task = bar.add_task(f"replay on {arch}", total=data.end_s - data.start_s)
-        result = run(data, doc, amount, arch, heap, lambda s: bar.update(task, completed=s))
+        result = run(data, doc, amount, arch, heap or None, lambda s: bar.update(task, completed=s))
         bar.update(task, completed=data.end_s - data.start_s)
     print(json.dumps(result))
 

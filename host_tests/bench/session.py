@@ -22,7 +22,7 @@ from .faults import FAULTS, set_fault
 from .flash import NorFlash
 from .ledger_view import read_events, read_ledger
 from .plant import EPOCH, Plant
-from .process import HEAP, MeterProcess
+from .process import MeterProcess
 from .words import claims_text, event_text
 
 SLICE_S = 0.02  # wall time between two looks at the queue
@@ -31,7 +31,7 @@ SLICE_S = 0.02  # wall time between two looks at the queue
 class Bench:
     """A plant, a meter and what the person at the page can do to them."""
 
-    def __init__(self, arch="i386", heap=HEAP, warp=1, utc=datetime(2026, 1, 12, 7, 0), tariff=None, files=None, **settings):
+    def __init__(self, arch="i386", heap=None, warp=1, utc=datetime(2026, 1, 12, 7, 0), tariff=None, files=None, **settings):
         """A meter just plugged in. settings: changes to the bench's; files: documents to put in place of the usual."""
         self.settings = documents.settings(**settings)
         self.board = load_board()
@@ -220,7 +220,7 @@ class Bench:
                 "on": self.plugged,
                 "backlight": plant.lcd.backlight,
                 "cells": [list(row) for row in plant.lcd.cells()],
-                "cgram": [list(glyph) for glyph in plant.lcd.glyphs()],
+                "cgram": [list(plant.lcd.cgram[8 * n : 8 * n + 8]) for n in range(8)],
             },
             "relay": {
                 "closed": plant.relay.closed,

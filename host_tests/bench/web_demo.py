@@ -25,6 +25,13 @@ REASONS = {
     REMINDER: "Low credit: insert card to go on",
     OVERLOAD: "Load too high: reduce, then insert card",
 }
+REFUSALS = {
+    "foreign": "card of other meter",
+    "unknown": "not a meter card",
+    "old": "already used",
+    "torn": "card is damaged",
+    "blank": "card is blank",
+}
 CGRAM = [
     [0b00100, 0b01110, 0b11111, 0b00100, 0b00100, 0b00100, 0b00100, 0],
     [0b01110, 0b11011, 0b10001, 0b10001, 0b10001, 0b10001, 0b11111, 0],
@@ -64,7 +71,10 @@ class PaperMeter:
         self.cards = {
             "home": _card("Household", "This meter's own card", "04 5A 1C 92 61 80"),
             "spare": _card("Replacement", "A second card for this meter", "04 7F 02 AA 61 80"),
-            "foreign": _card("Neighbour", "A card of another meter", "04 11 B3 40 61 80"),
+            "foreign": _card("Neighbour's card", "A card of another meter", "04 11 B3 40 61 80"),
+            "old": _card("Old copy", "A copy of a purchase that was used long ago", "04 5A 1C 92 61 80"),
+            "torn": _card("Damaged card", "Its purchase cannot be read", "04 5A 1C 92 61 80"),
+            "blank": _card("Blank card", "A new card on which nothing was written yet", "04 3D 88 F1 61 80"),
             "unknown": _card("Bus pass", "No card of this scheme at all", "04 C9 77 0E 2B 85"),
         }
         self.log, self.console = [], []
@@ -177,8 +187,8 @@ class PaperMeter:
         if self.faults["pn532"] != "none":
             return
         card = self.cards[self.inside]
-        if self.inside in ("foreign", "unknown"):
-            why = "card of another meter" if self.inside == "foreign" else "not a meter card"
+        why = REFUSALS.get(self.inside)
+        if why:
             self.says = ["Card refused:", why, "", "Remove card"]
             self.note("Card refused: " + why)
             return
@@ -278,7 +288,7 @@ class PaperMeter:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="The page with a paper meter behind it.")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--credit", type=Decimal, default=Decimal("12.34"))
     options = parser.parse_args()

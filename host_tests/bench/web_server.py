@@ -118,6 +118,7 @@ class Server:
 
     async def _main(self):
         stop = asyncio.Event()
+        asyncio.get_running_loop().set_exception_handler(self._note)
         app = self._app()
         listener = await app.start_server("127.0.0.1", self._port, start_serving=False)
         await listener.start_serving()
@@ -129,6 +130,12 @@ class Server:
         listener.close()
         for client in list(self._clients):
             client.ws.request.sock[1].close()
+
+    @staticmethod
+    def _note(loop, context):
+        # A connection that never asked for anything (browsers open some in advance) ends by being cancelled.
+        if not isinstance(context.get("exception"), asyncio.CancelledError):
+            loop.default_exception_handler(context)
 
     def _app(self):
         app = Microdot()
@@ -173,6 +180,8 @@ class Server:
         while True:
             try:
                 snapshot = self._source.snapshot()
+                if not snapshot:
+                    raise LookupError("it is still starting")
                 point = self._history.add(snapshot)
                 text = json.dumps({"type": "snapshot", "s": snapshot})
             except Exception as error:

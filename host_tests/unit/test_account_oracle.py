@@ -6,7 +6,6 @@ from math import floor
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from meter.core import account
 from meter.core.state import MeterState
 

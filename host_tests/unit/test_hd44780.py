@@ -13,7 +13,12 @@ from host_tests.bench.cpython import VirtualTime
 from host_tests.bench.direct import DirectI2C
 
 BLANK = (" " * 20,) * 4
-HELLO = ("Pennywatt           ", "EUR           123.45", "\x00\x01\x02\x03\x04\x05\x06\x07 glyphs     ", "last row, last cell!")
+HELLO = (
+    "Pennywatt           ",
+    "EUR           123.45",
+    "\x00\x01\x02\x03\x04\x05\x06\x07 glyphs     ",
+    "last row, last cell!",
+)
 
 
 class Bench:
@@ -185,7 +190,10 @@ ROW = st.text(alphabet="\x00\x07 #0123456789aZ", min_size=20, max_size=20)
 
 
 @settings(max_examples=40, deadline=None)
-@given(frames=st.lists(st.tuples(ROW, ROW, ROW, ROW), min_size=1, max_size=6), freq=st.sampled_from([100_000, 400_000]))
+@given(
+    frames=st.lists(st.tuples(ROW, ROW, ROW, ROW), min_size=1, max_size=6),
+    freq=st.sampled_from([100_000, 400_000]),
+)
 def test_whatever_is_shown_after_whatever_the_glass_agrees(frames, freq):
     bench = Bench(freq).start()
     for rows in frames:

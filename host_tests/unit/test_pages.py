@@ -35,11 +35,21 @@ def words(rows):
 @pytest.mark.parametrize(
     ("micro", "decimals", "text"),
     [
-        (0, 2, "0.00"), (1_230_000, 2, "1.23"), (1_239_999, 2, "1.23"), (-1_239_999, 2, "-1.23"), (-1, 2, "0.00"),
-        (-9_999, 2, "0.00"), (-10_000, 2, "-0.01"), (999_999, 0, "0"), (-1_500_000, 0, "-1"), (250_100, 4, "0.2501"),
-        (1, 6, "0.000001"), (10**15, 2, "1000000000.00"), (50_000, 2, "0.05"),
+        (0, 2, "0.00"),
+        (1_230_000, 2, "1.23"),
+        (1_239_999, 2, "1.23"),
+        (-1_239_999, 2, "-1.23"),
+        (-1, 2, "0.00"),
+        (-9_999, 2, "0.00"),
+        (-10_000, 2, "-0.01"),
+        (999_999, 0, "0"),
+        (-1_500_000, 0, "-1"),
+        (250_100, 4, "0.2501"),
+        (1, 6, "0.000001"),
+        (10**15, 2, "1000000000.00"),
+        (50_000, 2, "0.05"),
     ],
-)  # fmt: skip
+)
 def test_money_is_cut_toward_zero_and_a_zero_has_no_sign(micro, decimals, text):
     assert texts.money(micro, decimals) == text
 
@@ -93,12 +103,19 @@ def test_card_errors_all_read_differently():
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        (codes.CARD_FOREIGN, "another meter"), (codes.CARD_REPLAYED, "used already"), (codes.CARD_SKIPPED, "missing"),
-        (codes.CARD_MALFORMED, "damaged"), (codes.CARD_PULLED, "too soon"), (codes.CARD_OLD_GENERATION, "replaced"),
-        (codes.CARD_HOARD, "too much credit"), (codes.CARD_STORAGE, "stays on the card"), (codes.CARD_AUTH, "key"),
-        (codes.CARD_UNKNOWN, "Not a card"), (codes.CARD_READER, "cannot be read"),
+        (codes.CARD_FOREIGN, "another meter"),
+        (codes.CARD_REPLAYED, "used already"),
+        (codes.CARD_SKIPPED, "missing"),
+        (codes.CARD_MALFORMED, "damaged"),
+        (codes.CARD_PULLED, "too soon"),
+        (codes.CARD_OLD_GENERATION, "replaced"),
+        (codes.CARD_HOARD, "too much credit"),
+        (codes.CARD_STORAGE, "stays on the card"),
+        (codes.CARD_AUTH, "key"),
+        (codes.CARD_UNKNOWN, "Not a card"),
+        (codes.CARD_READER, "cannot be read"),
     ],
-)  # fmt: skip
+)
 def test_a_card_error_says_what_it_is(code, said):
     assert said in words(texts.card_refused(code))
 
@@ -137,7 +154,9 @@ def test_balance_page_shows_credit_rate_price_load_and_its_cost():
     )
 
 
-@pytest.mark.parametrize((("alarm"), "said"), [(1, "Low credit"), (2, "Very low credit"), (3, "Credit used up")])
+@pytest.mark.parametrize(
+    ("alarm", "said"), [(1, "Low credit"), (2, "Very low credit"), (3, "Credit used up")]
+)
 def test_balance_page_warns_and_says_what_to_do(alarm, said):
     books = PanelBooks()
     books.alarm = alarm
@@ -214,7 +233,8 @@ def test_energy_used_while_off_is_shown_only_when_there_is_some():
 def test_purchases_page():
     books = PanelBooks()
     s = books.s
-    s.purchase_count, s.purchased_micro, s.last_purchase_micro, s.overdraft_counts = 12, 480_000_000, 50_000_000, 3_200
+    s.purchase_count, s.overdraft_counts = 12, 3_200
+    s.purchased_micro, s.last_purchase_micro = 480_000_000, 50_000_000
     assert pages.purchases(books) == (
         CARD + " Purchases       12",
         "Total EUR     480.00",
@@ -238,8 +258,18 @@ def test_power_page_shows_how_near_the_limit_is():
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(-5, "----"), (0, "----"), (12, "----"), (13, HALF + "---"), (25, FULL + "---"), (99, FULL * 3 + HALF), (100, FULL * 4), (400, FULL * 4)]
-)  # fmt: skip
+    ("value", "shown"),
+    [
+        (-5, "----"),
+        (0, "----"),
+        (12, "----"),
+        (13, HALF + "---"),
+        (25, FULL + "---"),
+        (99, FULL * 3 + HALF),
+        (100, FULL * 4),
+        (400, FULL * 4),
+    ],
+)
 def test_bar(value, shown):
     assert pages.bar(value, 100, 4) == shown
 

@@ -2,6 +2,7 @@
 """The relay driver: one coil at a time, always off again, rested; and the model that would notice."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 from meter.drivers.relay import Relay
@@ -17,7 +18,10 @@ class Bench:
         self.contacts = []
         self.sense = DirectPin(0)
         self.model = LatchingRelay(
-            self.vt.at, lambda on, t: self.contacts.append((on, t)), lambda level: self.sense.drive(level), closed
+            self.vt.at,
+            lambda on, t: self.contacts.append((on, t)),
+            lambda level: self.sense.drive(level),
+            closed,
         )
         self.sense.drive(self.model.sense_level)
         self.open_pin = DirectPin(0, lambda level: self.model.open_coil(level, self.vt.now_us))
@@ -81,7 +85,7 @@ def test_pulses_are_200_ms_apart(bench):
 
     bench.vt.run(three())
     pulses = bench.model.pulses
-    for (_, start, length), (_, following, _) in zip(pulses, pulses[1:], strict=False):
+    for (_, start, length), (_, following, _) in pairwise(pulses):
         assert following - (start + length) >= 200_000
     bench.check()
 
@@ -118,7 +122,8 @@ def test_a_cancelled_pulse_leaves_no_coil_on(bench):
 
 
 @pytest.mark.parametrize(
-    ("samples", "sensed"), [((1, 1, 1), 1), ((0, 0, 0), 0), ((1, 0, 1), 1), ((0, 1, 0), 0), ((0, 1, 1), 1), ((1, 0, 0), 0)]
+    ("samples", "sensed"),
+    [((1, 1, 1), 1), ((0, 0, 0), 0), ((1, 0, 1), 1), ((0, 1, 0), 0), ((0, 1, 1), 1), ((1, 0, 0), 0)],
 )
 def test_sensed_is_the_majority_of_three(samples, sensed):
     VirtualTime()

@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from meter.core import civil, config, tariff
 from meter.core.errors import ConfigError
 
@@ -44,9 +43,9 @@ def posix_text(offset_min, rule):
     elif basis == civil.BASIS_STANDARD:
         t2 += shift_min
     std, dst = hms(-offset_min * 60), hms(-(offset_min + shift_min) * 60)
-    return (
-        f"<AAA>{std}<BBB>{dst},M{m1}.{w1}.{(d1 + 1) % 7}/{hms(t1 * 60)},M{m2}.{w2}.{(d2 + 1) % 7}/{hms(t2 * 60)}"
-    )
+    on = f"M{m1}.{w1}.{(d1 + 1) % 7}/{hms(t1 * 60)}"
+    off = f"M{m2}.{w2}.{(d2 + 1) % 7}/{hms(t2 * 60)}"
+    return f"<AAA>{std}<BBB>{dst},{on},{off}"
 
 
 def as_fields(moment):
@@ -135,7 +134,9 @@ def documents(draw):
     """A good tariff document with everything in it, small enough that seasons and special days matter."""
     rate_names = [f"r{i}" for i in range(draw(st.integers(1, 8)))]
     day_names = draw(st.lists(st.text("abcdef", min_size=1, max_size=4), min_size=1, max_size=5, unique=True))
-    week_names = draw(st.lists(st.text("uvwxyz", min_size=1, max_size=4), min_size=1, max_size=4, unique=True))
+    week_names = draw(
+        st.lists(st.text("uvwxyz", min_size=1, max_size=4), min_size=1, max_size=4, unique=True)
+    )
     days = {}
     for name in day_names:
         times = sorted({0} | draw(st.sets(st.integers(1, 1439), max_size=15)))
@@ -151,7 +152,8 @@ def documents(draw):
         st.dates(date(2024, 1, 1), date(2026, 12, 31)).map(lambda d: d.isoformat()),
     )
     special = [
-        [day, draw(st.sampled_from(day_names))] for day in draw(st.lists(special_dates, max_size=12, unique=True))
+        [day, draw(st.sampled_from(day_names))]
+        for day in draw(st.lists(special_dates, max_size=12, unique=True))
     ]
     return {
         "name": "Random",

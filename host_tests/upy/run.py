@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run the test files of this folder on the interpreter that runs this file: `micropython run.py [files...]`.
 
-Every function test_* of every file is called; a failure prints its traceback and the run goes on. The last line
-reads 'N passed, M failed'; the exit status is 1 for any failure, or when there was nothing to run.
+Every function test_* of every file is called; a failure prints its traceback and the run goes on. The last
+line reads 'N passed, M failed'; the exit status is 1 for any failure, or when there was nothing to run.
 """
 
 import gc

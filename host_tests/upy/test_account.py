@@ -96,6 +96,14 @@ def test_reverse_energy_never_adds_credit():
     assert (s.export_counts, s.q_import_counts, s.q_export_counts) == (5 * KWH, 11, 12)
 
 
+def test_tick_without_any_energy_is_fine():
+    s = funded(9)
+    before = snapshot(s)
+    account.book_unpriced(s, 0, 0, 0)
+    assert account.book(s, 0, 0, 300_000) == 0
+    assert snapshot(s) == before
+
+
 def test_registers_never_fall():
     s = funded(0)
     before = snapshot(s)

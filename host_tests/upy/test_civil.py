@@ -40,6 +40,19 @@ def test_last_second_of_a_day():
     assert civil.fields(civil.utc(2024, 2, 29, 23, 59, 59) + 1) == (2024, 3, 1, 4, 0, 0, 0)
 
 
+def test_hour_minute_and_second_turn_over():
+    for hour, minute, second in ((0, 59, 59), (1, 0, 0), (12, 0, 59), (12, 1, 0), (23, 59, 0)):
+        utc_s = civil.utc(2026, 6, 1, hour, minute, second)
+        assert civil.fields(utc_s) == (2026, 6, 1, 0, hour, minute, second)
+        assert civil.Zone(0).fields(utc_s) == (2026, 6, 1, 0, hour, minute, second)
+
+
+def test_first_second_of_all_in_a_fresh_zone():
+    assert civil.Zone(0).fields(0) == (2000, 1, 1, 5, 0, 0, 0)
+    assert civil.Zone(600, SYDNEY).fields(0) == (2000, 1, 1, 5, 11, 0, 0)
+    assert civil.Zone(-60).fields(0) == (1999, 12, 31, 4, 23, 0, 0)
+
+
 def test_unix_seconds_of_known_instants():
     assert civil.to_unix(0) == 946684800
     assert civil.to_unix(civil.utc(2001, 9, 9, 1, 46, 40)) == 1000000000
@@ -111,3 +124,27 @@ def test_remembered_stretch_does_not_show_when_the_clock_jumps():
         utc_s = (i * 7919 % 400) * 4 * step_s  # 40 years, in no order
         assert used.offset_s(utc_s) == civil.Zone(60, EU).offset_s(utc_s)
         assert used.fields(utc_s) == civil.Zone(60, EU).fields(utc_s)
+
+
+def test_remembered_stretch_ends_at_the_switch():
+    for offset_min, rule, switch in (
+        (60, EU, civil.utc(2026, 3, 29, 1)),
+        (60, EU, civil.utc(2026, 10, 25, 1)),
+        (-300, US, civil.utc(2026, 3, 8, 7)),
+        (-300, US, civil.utc(2026, 11, 1, 6)),
+        (600, SYDNEY, civil.utc(2026, 4, 4, 16)),
+        (600, SYDNEY, civil.utc(2026, 10, 3, 16)),
+    ):
+        zone = civil.Zone(offset_min, rule)
+        after = zone.offset_s(switch)
+        before = zone.offset_s(switch - 1)
+        assert before != after
+        assert zone.offset_s(switch) == after and zone.offset_s(switch - 1) == before
+
+
+def test_remembered_stretch_ends_with_the_year():
+    for rule in (EU, US, SYDNEY):
+        used = civil.Zone(600, rule)
+        for months in range(0, 600, 5):
+            utc_s = civil.utc(2000 + months // 12, 1 + months % 12, 15)
+            assert used.offset_s(utc_s) == civil.Zone(600, rule).offset_s(utc_s)

@@ -63,7 +63,12 @@ def test_daylight_saving_rule_in_words():
 
 
 def test_amounts_are_exact():
-    for text, value in (("0.1", 100_000), ("0.000001", 1), ("999999.999999", 999_999_999_999), ("7", 7_000_000)):
+    for text, value in (
+        ("0.1", 100_000),
+        ("0.000001", 1),
+        ("999999.999999", 999_999_999_999),
+        ("7", 7_000_000),
+    ):
         assert settings(overdraft=text).overdraft_micro == value
 
 
@@ -86,9 +91,10 @@ def test_refusals_name_the_place_and_the_remedy():
         ({"alarm_1": "10"}, 'alarm_1: is not known here; did you mean "alarm1"?'),
         ({"overload": 3000}, 'overload: is not known here; did you mean "overload_w"?'),
         ({"zzz": 1}, "zzz: is not known here"),
+        ({"": 1}, "document: is not known here"),
         ({"alarm1": "4", "alarm2": "5"}, "alarm2: is above alarm1, which must come first"),
         ({"hoard": "10"}, "hoard: would leave no room for credit above alarm1"),
-        ({"pulse_constant": 1600}, "pulse_constant: 1600 is not between 3200 and 3200"),
+        ({"pulse_constant": 1600}, "pulse_constant: must be 3200"),
         ({"dst": "us"}, "dst: must be a JSON object"),
         ({"dst": {"start": [3, 5, "sunday", "02:00"]}}, 'dst.start: must read [month, week, "sun", "02:00"]'),
     ):
@@ -96,14 +102,45 @@ def test_refusals_name_the_place_and_the_remedy():
 
 
 def test_what_is_no_amount():
-    for text in ("", ".", "1.", ".5", "+1", "--1", "- 1", "1e3", " 1", "1 ", "0x1", "1_0", "\u0661", "1.2.3", "NaN",
-                 "1234567890", "1000001", None, True, 5, [], {}):  # fmt: skip
+    for text in (
+        "", ".", "1.", ".5", "+1", "--1", "- 1", "1e3", " 1", "1 ", "0x1", "1_0", "\u0661", "1.2.3", "NaN",
+        "1234567890", "1000001", None, True, 5, [], {},
+    ):  # fmt: skip
         assert refusal_of(overdraft=text).startswith("overdraft: "), text
 
 
 def test_whole_numbers_take_nothing_else():
     for value in (True, "30", 30.0, None, [30], 0, 3601, -1):
         assert refusal_of(overload_hold_s=value).startswith("overload_hold_s: "), value
+
+
+def test_ranges_include_their_ends():
+    for key, low, high in (
+        ("utc_offset_min", -720, 840), ("decimals", 0, 4), ("overload_w", 0, 1_000_000), ("phases", 1, 3),
+        ("overload_hold_s", 1, 3600), ("overload_wait_s", 0, 3600), ("relay_pulse_ms", 10, 500),
+    ):  # fmt: skip
+        for value in (low, high):
+            assert getattr(settings(**{key: value}), key) == value
+        for value in (low - 1, high + 1):
+            assert refusal_of(**{key: value}) == "%s: %d is not between %d and %d" % (key, value, low, high)
+
+
+def test_limits_may_meet():
+    assert settings(alarm1="5", alarm2="5").alarm2_micro == 5_000_000
+    assert settings(overdraft="3", alarm2="-3").alarm2_micro == -3_000_000
+    assert settings(hoard="11", initial_credit="11").initial_credit_micro == 11_000_000
+    assert refusal_of(hoard="11", initial_credit="11.01").startswith("initial_credit: ")
+
+
+def test_nearest_name_is_suggested_only_when_it_is_near():
+    for key, name in (
+        ("alarm3", "alarm1"), ("overload_hold", "overload_hold_s"), ("relay_puls_ms", "relay_pulse_ms"),
+        ("meternumber", "meter_number"), ("utc_offset", "utc_offset_min"), ("currencies", "currency"),
+    ):  # fmt: skip
+        words = refusal_of(**{key: 1})
+        assert words == '%s: is not known here; did you mean "%s"?' % (key, name), words
+    for key in ("a", "limit", "power_w", "x" * 40):
+        assert refusal_of(**{key: 1}) == key + ": is not known here"
 
 
 def test_meter_numbers():

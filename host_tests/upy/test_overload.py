@@ -145,6 +145,17 @@ def test_never_more_than_four_closes_in_any_half_hour():
             assert closes[i + 4] - closes[i] >= 1800, pause_s
 
 
+def test_lock_asks_for_a_fourth_close_less_than_half_an_hour_ago():
+    for age_s, event in ((1799, c.EV_OVERLOAD_LOCK), (1800, c.EV_OVERLOAD)):
+        g = Guard(hold_s=1, wait_s=10)
+        for _ in range(4):
+            assert g.tick(OVER) == c.EV_OVERLOAD
+            assert g.run(0, 10) == [c.EV_OVERLOAD_WAIT]
+        first_close_s = g.now_s - 3 * 11
+        assert g.run(0, first_close_s + age_s - 1 - g.now_s) == []
+        assert g.tick(OVER) == event
+
+
 def test_card_before_the_wait_is_over_forgets_earlier_closes():
     g = Guard(wait_s=180)
     g.run(OVER, 4 * 210 - 10)

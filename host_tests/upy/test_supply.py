@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The supply arbiter: every set of claims and latches times every event, then the stories people tell of it."""
+"""The supply arbiter: every set of claims and latches times every event, then the stories."""
 
 from meter.core import codes as c
 from meter.core import supply

@@ -10,14 +10,16 @@ HOME = """{
   "name": "Home 2026", "currency": "EUR",
   "rates": [{"name": "night", "price": "0.1825"}, {"name": "day", "price": "0.2940"},
             {"name": "peak", "price": "0.412345"}, {"name": "free", "price": "0"}],
-  "days": {"weekday": [["00:00", "night"], ["06:30", "day"], ["17:00", "peak"], ["20:00", "day"], ["22:00", "night"]],
+  "days": {"weekday": [["00:00", "night"], ["06:30", "day"], ["17:00", "peak"], ["20:00", "day"],
+                       ["22:00", "night"]],
            "saturday": [["00:00", "night"], ["08:00", "day"]],
            "sunday": [["00:00", "night"]],
            "holiday": [["00:00", "free"]]},
   "weeks": {"winter": ["weekday", "weekday", "weekday", "weekday", "weekday", "saturday", "sunday"],
             "summer": ["saturday", "saturday", "saturday", "saturday", "saturday", "sunday", "sunday"]},
   "seasons": [["04-01", "summer"], ["10-15", "winter"]],
-  "special_days": [["*-12-25", "sunday"], ["2026-12-25", "holiday"], ["*-02-29", "holiday"], ["2026-05-01", "sunday"]],
+  "special_days": [["*-12-25", "sunday"], ["2026-12-25", "holiday"], ["*-02-29", "holiday"],
+                   ["2026-05-01", "sunday"]],
   "fallback": "day"}"""
 NIGHT, DAY, PEAK, FREE = 0, 1, 2, 3
 
@@ -150,7 +152,8 @@ def test_week_and_seasons_may_be_left_out_when_there_is_one():
 
 def test_one_rate_needs_no_fallback():
     doc = {
-        "name": "One", "currency": "EUR", "rates": [{"name": "x", "price": "1"}], "days": {"d": [["00:00", "x"]]},
+        "name": "One", "currency": "EUR",
+        "rates": [{"name": "x", "price": "1"}], "days": {"d": [["00:00", "x"]]},
     }  # fmt: skip
     assert tariff.parse(doc).fallback == 0
 
@@ -185,7 +188,8 @@ def test_days_with_gaps_overlaps_and_unknown_rates_are_refused():
         (day(["06:30", "day"]), "days.weekday[0]: begins at 06:30; a day must begin at 00:00"),
         (day(["00:00", "day"], ["22:00", "night"], ["06:00", "day"]),
          "days.weekday[2]: 06:00 comes after 22:00; times must rise"),
-        (day(["00:00", "day"], ["22:00", "night"], ["22:00", "day"]), "days.weekday[2]: 22:00 is there twice"),
+        (day(["00:00", "day"], ["22:00", "night"], ["22:00", "day"]),
+         "days.weekday[2]: 22:00 is there twice"),
         (day(["00:00", "day"], ["00:00", "night"]), "days.weekday[1]: 00:00 is there twice"),
         (day(["00:00", "dusk"]), 'days.weekday[0]: no rate is called "dusk"'),
         (day(["00:00", None]), "days.weekday[0]: needs the name of a rate"),
@@ -228,7 +232,10 @@ def test_bad_rates_are_refused():
         (rate(name="\u00e9t\u00e9"), "rates[1].name: must be 1 to 12 plain letters, digits or signs"),
         (rate(cost="1"), "rates[1].cost: is not known here"),
         (home(rates=[]), "rates: has 0 entries; must be 1 to 8"),
-        (home(rates=[{"name": "r%d" % i, "price": "1"} for i in range(9)]), "rates: has 9 entries; must be 1 to 8"),
+        (
+            home(rates=[{"name": "r%d" % i, "price": "1"} for i in range(9)]),
+            "rates: has 9 entries; must be 1 to 8",
+        ),
         (home(rates={"day": "1"}), "rates: must be a JSON list"),
         (home(rates=["day"]), "rates[0]: must be a JSON object"),
         (home(fallback="dusk"), 'fallback: no rate is called "dusk"'),
@@ -236,6 +243,15 @@ def test_bad_rates_are_refused():
         (without("fallback"), "fallback: needs the name of a rate"),
     ):
         assert refusal(doc) == words, (refusal(doc), words)
+
+
+def test_longest_rate_name_is_taken():
+    for longest in ("12 chars  ~!", "x"):
+        doc = {"name": "One", "currency": "EUR", "rates": [{"name": longest, "price": "1"}]}
+        doc["days"] = {"d": [["00:00", longest]]}
+        assert tariff.parse(doc).rate_names == (longest,)
+    assert tariff.parse(home(name="twenty characters !!")).name == "twenty characters !!"
+    assert refusal(home(name="twenty-one characters")).startswith("name: must be 1 to 20 ")
 
 
 def test_highest_price_is_taken():
@@ -261,13 +277,21 @@ def test_bad_weeks_are_refused():
 
 def test_bad_seasons_are_refused():
     for seasons, words in (
-        ([["04-01", "summer"], ["04-01", "winter"]], "seasons[1]: 04-01 does not come after 04-01; dates must rise"),
-        ([["04-01", "summer"], ["03-31", "winter"]], "seasons[1]: 03-31 does not come after 04-01; dates must rise"),
+        (
+            [["04-01", "summer"], ["04-01", "winter"]],
+            "seasons[1]: 04-01 does not come after 04-01; dates must rise",
+        ),
+        (
+            [["04-01", "summer"], ["03-31", "winter"]],
+            "seasons[1]: 03-31 does not come after 04-01; dates must rise",
+        ),
         ([["02-29", "summer"]], "seasons[0]: 02-29 is not a day of the calendar"),
         ([["04-31", "summer"]], "seasons[0]: 04-31 is not a day of the calendar"),
         ([["00-01", "summer"]], "seasons[0]: 00-01 is not a day of the calendar"),
         ([["13-01", "summer"]], "seasons[0]: 13-01 is not a day of the calendar"),
         ([["4-1", "summer"]], "seasons[0]: is not a date"),
+        ([["04/01", "summer"]], "seasons[0]: is not a date"),
+        ([[401, "summer"]], "seasons[0]: is not a date"),
         ([["2026-04-01", "summer"]], "seasons[0]: is not a date"),
         ([["04-01", "spring"]], 'seasons[0]: no week is called "spring"'),
         ([["04-01"]], 'seasons[0]: must read ["04-01", "week"]'),
@@ -290,7 +314,10 @@ def test_bad_special_days_are_refused():
         ([["2026-12-2x", "sunday"]], "special_days[0]: is not a date"),
         ([["2026-12-25", "christmas"]], 'special_days[0]: no day is called "christmas"'),
         ([["2026-12-25"]], 'special_days[0]: must read ["2026-12-25", "day"] or ["*-12-25", "day"]'),
-        ([["20%02d-01-01" % i, "sunday"] for i in range(65)], "special_days: has 65 entries; must be 1 to 64"),
+        (
+            [["20%02d-01-01" % i, "sunday"] for i in range(65)],
+            "special_days: has 65 entries; must be 1 to 64",
+        ),
         ({}, "special_days: must be a JSON list"),
         (None, "special_days: is missing"),
         (0, "special_days: must be a JSON list"),

@@ -29,6 +29,8 @@ def integer(value, path: str, low: int, high: int) -> int:
     """A whole number in range; ConfigError naming path otherwise."""
     if type(value) is not int:
         raise ConfigError(path, "must be a whole number")
+    if low == high != value:
+        raise ConfigError(path, f"must be {low}")
     if not low <= value <= high:
         raise ConfigError(path, f"{value} is not between {low} and {high}")
     return value
@@ -91,7 +93,7 @@ def keys(doc, path: str, known) -> None:
         if key not in known:
             near = _nearest(key, known)
             hint = f'; did you mean "{near}"?' if near else ""
-            raise ConfigError(f"{path}.{key}" if path else key, "is not known here" + hint)
+            raise ConfigError(f"{path}.{key}" if path else key or "document", "is not known here" + hint)
 
 
 def _nearest(key, known):

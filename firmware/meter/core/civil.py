@@ -96,7 +96,7 @@ class Zone:
 
     def __init__(self, utc_offset_min: int, dst=None):
         self._standard_s = utc_offset_min * 60
-        self._dst = dst
+        self._dst: tuple = dst or ()
         self._offset_s = self._standard_s
         self._from = self._until = 0
         self._day = 0

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The settings of a meter. The document they come from is described in config_doc.py."""
 
-from meter.core import unload
+from meter import unload
 
 
 class Settings:
@@ -15,7 +15,7 @@ class Settings:
         self.currency = "EUR"
         self.decimals = 2
         self.utc_offset_min = 0
-        self.dst = None  # or a rule of civil.py
+        self.dst: tuple | None = None  # a rule of civil.py
         self.alarm1_micro = 10_000_000
         self.alarm2_micro = 5_000_000
         self.overdraft_micro = 0
@@ -34,4 +34,4 @@ def parse(doc) -> Settings:
     try:
         return config_doc.read(doc)
     finally:
-        unload("config_doc", "checks")
+        unload("core.config_doc", "core.checks")

@@ -7,7 +7,7 @@ then the last switch of that day at or before now. The tables are bytes: a whole
 
 from micropython import const
 
-from meter.core import unload
+from meter import unload
 
 EVERY_YEAR = const(255)
 _END_OF_DAY = const(1440)
@@ -22,7 +22,7 @@ class Tariff:
         self.rate_names = rate_names
         self.prices_micro = prices_micro
         self.fallback = 0
-        self.days = (b"\0\0",)  # per profile, two bytes per switch: minute << 3 | rate
+        self.days: tuple = (b"\0\0",)  # per profile, two bytes per switch: minute << 3 | rate
         self.weeks = bytes(7)  # seven profiles per week
         self.seasons = b"\1\1\0"  # month, day, week
         self.special = b""  # year - 2000, month, day, profile
@@ -69,4 +69,4 @@ def parse(doc) -> Tariff:
     try:
         return tariff_doc.read(doc)
     finally:
-        unload("tariff_doc", "checks")
+        unload("core.tariff_doc", "core.checks")

@@ -30,6 +30,7 @@ from meter.drivers.atm90e32_audit import Evidence
 _AUDIT_EVERY = const(16)  # ticks; a phase register fills in 32 s at 100 A
 _WARY_TICKS = const(32)  # after a disagreement, audit each tick for so long
 _MARGIN = const(4)  # counts a total may exceed what the power of the two ends of a tick allows
+_SOME_W = const(100)  # a power at which a tick without a count is odd
 _TRIES = const(5)
 _MAX_VA = const(35_000)  # per phase: 100 A at 350 V
 _LAST = const(0x78)
@@ -93,13 +94,16 @@ class Atm90e32:
         self._rx = bytearray(4)
         self.disturbed = 0
         self._counts = [0] * 4  # of this tick: import, export, reactive import, export
-        self._other = [-1] * 4  # second candidate of each read
+        self._others = [-1] * 4  # second candidate of each total
+        self._other = -1
         self._before = [0] * 4  # of the tick before, where no audit has confirmed them
         self._owed = [0] * 4  # held over to the next tick; negative: booked too much before
         self._open = [0, 0]  # total - phases, active and reactive, since the last audit
+        self._q_before = 0  # net reactive counts of the last tick
         self._wary = 0
         self._audit_in = _AUDIT_EVERY
         self._read_ms = 0
+        self._void = None
         self._va = self._w = 0
         if setup is not None:
             self._configure(setup)
@@ -152,32 +156,28 @@ class Atm90e32:
             high = again
         return power_m(high, low) * self._scale
 
-    def _take(self, addr, k=-1):
-        # Read and clear an energy register; what was handed out, by two agreeing frames.
+    def _take(self, addr, expect):
+        # Read and clear an energy register; what was handed out, by two frames that agree. If a second value is
+        # possible, it is left in _other.
+        self._other = -1
         got = self._read(addr)
         check = self._read(_LAST)
-        other = -1
-        if got != check:
-            self._noise()
-            for _ in range(_TRIES):
-                again = self._read(_LAST)
-                if again == got:
-                    break
-                if again == check:
-                    # One bit apart: the answer was hit. Further: the check went to another register, which
-                    # LastSPIData now repeats.
-                    other = check
-                    bits = got ^ check
-                    if bits & (bits - 1) == 0 or got > self._limit:
-                        other = got
-                        got = check
-                    break
-                check = again
-            else:
-                other = check
-        self._second = other
-        if k >= 0:
-            self._other[k] = other
+        if got == check:
+            return got
+        self._noise()
+        for _ in range(_TRIES):
+            again = self._read(_LAST)
+            if again == got:
+                return got
+            if again == check:
+                break
+            check = again
+        # Either the answer was hit, by one bit, or the check went astray and LastSPIData repeats what it found.
+        self._other = check
+        bits = got ^ check
+        if bits & (bits - 1) == 0 and abs(check - expect) < abs(got - expect):
+            self._other = got
+            got = check
         return got
 
     # -- start ------------------------------------------------------------------------------------
@@ -203,10 +203,10 @@ class Atm90e32:
             self._open[g] = 0
         owed = self._owed
         for k in range(4):
-            kept = self._take(_ENERGY + 4 * k)
+            kept = self._take(_ENERGY + 4 * k, 0)
             phases = 0
             for n in range(self._phases):
-                phases += self._take(_ENERGY + 1 + n + 4 * k)
+                phases += self._take(_ENERGY + 1 + n + 4 * k, kept)
             # After a reset this is what the filters let through while settling.
             owed[k] = min(kept, phases) if self._kept else 0
             self._before[k] = 0
@@ -312,26 +312,22 @@ class Atm90e32:
         counts = self._counts
         owed = self._owed
         for k in range(4):
-            counts[k] = self._take(_ENERGY + 4 * k, k)
+            counts[k] = self._take(_ENERGY + 4 * k, counts[k])
+            self._others[k] = self._other
 
-        # What the tick can have brought, if nothing but the two ends is known: a lower and an upper bound.
+        # What the tick can have brought at most, if nothing but its two ends is known.
         p //= 1000
-        low, high = (p, self._w) if p < self._w else (self._w, p)
-        self._w = p
-        low = low * ms // mj
-        high = high * ms // mj
         top = (va if va > self._va else self._va) * ms // mj + _MARGIN
         top += top >> 5
         self._va = va
-
         self._audit_in -= 1
         audit = self._audit_in <= 0 or self._wary > 0
         for k in range(4):
             if counts[k] > top:
                 audit = True
         if audit:
-            found = self._audit(0, low, high, 0)
-            self._audit(2, 0, top, found)
+            found = self._audit(0, self._w * ms // mj, p * ms // mj, top, ms, 0)
+            self._audit(2, 0, 0, top, ms, found)
             self._audit_in = _AUDIT_EVERY
             if self._wary:
                 self._wary -= 1
@@ -341,52 +337,71 @@ class Atm90e32:
                 before[k] = counts[k]
             self._open[0] += counts[0] + sign * counts[1]
             self._open[1] += counts[2] - counts[3]
+        self._w = p
+        self._q_before = counts[2] - counts[3]
+        if self._void or (p > _SOME_W and not counts[0] and not counts[1]):
+            self.check()
         for k in range(4):
             n = counts[k] + owed[k]
             owed[k] = n if n < 0 else 0
             counts[k] = n if n > 0 else 0
+        if self._void:
+            reason = self._void
+            self._void = None
+            for k in range(4):
+                owed[k] += counts[k]  # what can be believed is for the next tick
+            self._fail("energy", _ENERGY, reason)
         sample.import_counts = counts[0]
         sample.export_counts = counts[1]
         sample.q_import_counts = counts[2]
         sample.q_export_counts = counts[3]
 
-    def _audit(self, k, low, high, found):
+    def _audit(self, k, low, high, top, ms, found):
         # Confirm this tick's counts[k] and [k + 1] by the phase registers; gives what was read by mistake.
         counts = self._counts
-        other = self._other
         before = self._before
-        sign = self._sign if k == 0 else -1
         base = _ENERGY + 4 * k
-        e = Evidence(self._open[k >> 1])
         forward = counts[k]
         reverse = counts[k + 1]
-        e.total(forward, other[k], reverse, other[k + 1], sign)
-        tolerance = 2 + self._phases + (forward + reverse >> 8)
+        limit = self._limit
+        group = k >> 1
+        e = Evidence(self._open[group], -1 if k else self._sign, limit)
+        e.expect(low, high)
+        e.total(forward, self._others[k], False)
+        e.total(reverse, self._others[k + 1], True)
+        # Fractions of a count per phase, and what flows between the first read and the last.
+        tolerance = self._phases + (top >> 8)
+        odd = forward > top or reverse > top or (k == 0 and e.far(forward, reverse) > _MARGIN + (top >> 5))
         for again in (False, True):
             for n in range(1, self._phases + 1):
-                e.phase(self._take(base + n), self._second, 1)
-                e.phase(self._take(base + 4 + n), self._second, sign)
-            if -tolerance <= e.diff <= tolerance or again:
+                e.phase(self._take(base + n, e.forward), self._other, False)
+                e.phase(self._take(base + 4 + n, e.reverse), self._other, True)
+            agree = -tolerance <= e.diff <= tolerance
+            if again or (agree and not odd):
                 break
-            self._noise()
-            f = self._take(base, k)
-            e.total(f, other[k], self._take(base + 4, k + 1), other[k + 1], sign)
+            if not agree:
+                self._noise()
+            e.total(self._take(base, 0), self._other, False)
+            e.total(self._take(base + 4, 0), self._other, True)
         if again:
             if before[k]:
                 e.may(-before[k], -before[k], 0)
             if before[k + 1]:
-                e.may(-sign * before[k + 1], 0, -before[k + 1])
+                e.may(-self._sign * before[k + 1], 0, -before[k + 1])
             if found:
                 e.may(found, found, 0)
                 e.may(-found, 0, 0)
-        if sign < 0 and k == 0:
-            e.settle(tolerance, max(0, low), max(0, high), max(0, -high), max(0, -low))
-        else:
-            e.settle(tolerance, max(0, low), max(0, high), 0, high if k else 0)
-        if e.forward > self._limit or e.reverse > self._limit:
-            self.check()
-            self._fail("energy", base, f"{e.forward} and {e.reverse} counts, more than mains can deliver")
-        self._open[k >> 1] = e.diff if self._wary else 0
+            if k:
+                # No reactive power was read so far: between the last tick and now.
+                now = 0
+                for n in range(self._phases):
+                    now += self._pair(regs.Q_MEAN_A + n) // 1000
+                e.expect(self._q_before, now * ms // self._mj)
+            e.settle(tolerance)
+        if e.forward > limit or e.reverse > limit:
+            self._void = f"{e.forward} and {e.reverse} counts, more than mains can deliver"
+            e.forward = e.reverse = 0
+        self._open[group] = e.diff if self._wary else 0
         before[k] = before[k + 1] = 0
         counts[k] = e.forward
         counts[k + 1] = e.reverse

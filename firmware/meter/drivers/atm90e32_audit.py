@@ -4,94 +4,128 @@
 Pure arithmetic. Total and phase registers count the same energy, so what was read from them since the last
 agreement must differ by next to nothing. A bit flipped in the address of a read makes it fetch another
 register: the wanted one keeps its counts, the other one may have lost them. Reading everything once more
-brings the former to light; what remains is explained by the least unlikely of
-    nothing at all / the other candidate value of a read / a read that is void / a read that took what
-    belongs to the other side / two of these / the phases are wrong / the total is wrong,
-judged by how far the outcome is from what the measured power allows.
+brings the former to light; what remains is explained by at most two of
+    the other candidate value of a read / a read that is void / a read that took what belongs to another side
+and if that leaves a difference, by one side being off for no known reason. The explanation whose outcome lies
+nearest to what the measured power suggests wins; each thing assumed counts against it.
 """
 
 from micropython import const
 
-_EACH = const(2)  # what one correction costs, in counts of distance
-_BLIND = const(8)  # what it costs to believe one side for no known reason
+# What an assumption costs, in counts of distance.
+_OTHER = const(0)  # the second candidate: that one of the two is wrong is known
+_ASTRAY = const(3)  # a read fetched another register
+_PHASES_OFF = const(2)  # the phases' counts went with a read that nobody missed: a measured value's
+_TOTAL_OFF = const(5)
+_NEVER = const(1_000_000)
 
 
 class Evidence:
-    """The reads of one audit: signed difference total - phases, outcome so far, and what could be wrong."""
+    """The reads of one audit, in counts: `diff` = totals - phases, and the outcome `forward`, `reverse`.
 
-    def __init__(self, diff: int):
+    sign is -1 if the totals are signed sums of the phases, +1 if sums of absolute values; limit is what the mains
+    can deliver at most.
+    """
+
+    def __init__(self, diff: int, sign: int, limit: int):
         self.diff = diff
         self.forward = 0
         self.reverse = 0
-        self._options = [0, 0, 0]  # triples: change of diff, of forward, of reverse
+        self._sign = sign
+        self._limit = limit
+        self._options = [0, 0, 0, 0]  # fours: change of diff, of forward, of reverse, cost
+        self.expect(0, 0)
 
-    def total(self, forward: int, other: int, reverse: int, reverse_other: int, sign: int) -> None:
-        """The total registers were read; `other` is a read's second candidate (-1: none)."""
-        self.forward += forward
-        self.reverse += reverse
-        self.diff += forward + sign * reverse
-        put = self.may
-        if other >= 0:
-            put(other - forward, other - forward, 0)
-        if reverse_other >= 0:
-            put(sign * (reverse_other - reverse), 0, reverse_other - reverse)
-        if forward:
-            put(-forward, -forward, 0)  # void
-            put(-2 * forward, -forward, 0)  # was the phases'
-            if sign < 0:
-                put(-2 * forward, -forward, forward)  # was reverse
+    def expect(self, low: int, high: int) -> None:
+        """Between which net counts (reverse: negative) the measured power puts the outcome; in any order."""
+        if low > high:
+            low, high = high, low
+        self._low = max(0, low - 1)
+        self._high = max(0, high + 1)
+        self._reverse_low = max(0, -high - 1)
+        self._reverse_high = max(0, 1 - low)
+
+    def total(self, counts: int, other: int, reverse: bool) -> None:
+        """A total register was read; `other` is a second candidate for what it held (-1: none)."""
+        sign = self._sign if reverse else 1
+        self.diff += sign * counts
         if reverse:
-            put(-sign * reverse, 0, -reverse)
-            put(-2 * sign * reverse, 0, -reverse)
-            if sign < 0:
-                put(2 * reverse, reverse, -reverse)
+            self.reverse += counts
+        else:
+            self.forward += counts
+        if other >= 0:
+            self._put(sign * (other - counts), other - counts, 0, reverse, _OTHER)
+        if counts:
+            self._put(-sign * counts, -counts, 0, reverse)  # void
+            self._put(-2 * sign * counts, -counts, 0, reverse)  # was the phases'
+            if self._sign < 0:
+                self._put(-2 * sign * counts, -counts, counts, reverse)  # was the other direction's
 
-    def phase(self, counts: int, other: int, sign: int) -> None:
-        """A phase register was read; sign is +1, or -1 for a reverse register in a signed sum."""
+    def _put(self, diff, own, opposite, reverse, cost=_ASTRAY):
+        if reverse:
+            self.may(diff, opposite, own, cost)
+        else:
+            self.may(diff, own, opposite, cost)
+
+    def phase(self, counts: int, other: int, reverse: bool) -> None:
+        """A phase register was read."""
+        sign = self._sign if reverse else 1
         self.diff -= sign * counts
         if other >= 0:
-            self.may(sign * (counts - other), 0, 0)
+            self.may(sign * (counts - other), 0, 0, _OTHER)
         if counts:
             self.may(sign * counts, 0, 0)
             self.may(2 * sign * counts, 0, 0)
 
-    def may(self, diff: int, forward: int, reverse: int) -> None:
+    def may(self, diff: int, forward: int, reverse: int, cost: int = _ASTRAY) -> None:
         """Add a possible correction."""
-        self._options += (diff, forward, reverse)
+        self._options += (diff, forward, reverse, cost)
 
-    def settle(self, tolerance: int, low: int, high: int, reverse_low: int, reverse_high: int) -> bool:
-        """Correct forward, reverse and diff by the likeliest explanation. False: one side believed blindly."""
+    def far(self, forward: int, reverse: int) -> int:
+        """How far an outcome is from what is expected."""
+        if forward < 0 or reverse < 0:
+            return _NEVER  # rather than owing counts to the next tick
+        if forward > self._limit or reverse > self._limit:
+            return _NEVER
+        return (
+            max(0, self._low - forward, forward - self._high)
+            + max(0, self._reverse_low - reverse, reverse - self._reverse_high)
+        )
+
+    def settle(self, tolerance: int) -> None:
+        """Correct forward, reverse and diff by the likeliest explanation.
+
+        Two sides that agree are believed, however odd the outcome, unless it is above the limit.
+        """
         options = self._options
-        diff, forward, reverse = self.diff, self.forward, self.reverse
-
-        def far(df, dr):
-            f = forward + df
-            r = reverse + dr
-            d = low - f if f < low else f - high if f > high else 0
-            return d + (reverse_low - r if r < reverse_low else r - reverse_high if r > reverse_high else 0)
-
-        if -tolerance <= diff <= tolerance:
-            return True
-        best = far(0, 0) + tolerance + _BLIND
-        change = (-diff, 0, 0)
-        cost = far(-diff, 0) + tolerance + _BLIND
-        if forward >= diff and cost < best:
-            best = cost
-            change = (-diff, -diff, 0)
-        known = False
-        n = len(options)
-        for i in range(3, n, 3):
-            for j in range(0, i, 3):
-                d = options[i] + options[j]
-                if -tolerance <= diff + d <= tolerance:
-                    df = options[i + 1] + options[j + 1]
-                    dr = options[i + 2] + options[j + 2]
-                    cost = far(df, dr) + (2 * _EACH if j else _EACH)
+        sign = self._sign
+        far = self.far
+        best = 2 * _NEVER
+        if -tolerance <= self.diff <= tolerance:
+            best = far(self.forward, self.reverse)
+            if best < _NEVER:
+                return
+        out = self.diff, self.forward, self.reverse
+        for i in range(0, len(options), 4):
+            for j in range(0, i + 1, 4):
+                if j == i and i:
+                    continue
+                d = self.diff + options[i] + options[j]
+                f = self.forward + options[i + 1] + options[j + 1]
+                r = self.reverse + options[i + 2] + options[j + 2]
+                cost = options[i + 3] + options[j + 3]
+                if cost >= best:
+                    continue
+                if -tolerance <= d <= tolerance:
+                    cost += far(f, r)
                     if cost < best:
                         best = cost
-                        change = (d, df, dr)
-                        known = True
-        self.diff += change[0]
-        self.forward += change[1]
-        self.reverse += change[2]
-        return known
+                        out = d, f, r
+                    continue
+                # For no known reason the phases are off, or the total is, forward, or reverse.
+                for f2, r2, c in ((f, r, _PHASES_OFF), (f - d, r, _TOTAL_OFF), (f, r - sign * d, _TOTAL_OFF)):
+                    c += cost + far(f2, r2)
+                    if c < best:
+                        best = c
+                        out = 0, f2, r2
+        self.diff, self.forward, self.reverse = out

@@ -82,7 +82,7 @@ def diversified(role_key: bytes, uid: bytes, aid: bytes, meter_number: bytes) ->
     """The key one card holds for a role: AN10922 2.2 (AES-128) over uid, application and meter number."""
     data = b"\x01" + uid + aid + meter_number
     if len(data) > 32:
-        raise ValueError("diversification input is longer than 31 bytes")
+        raise ValueError("too long")
     return Cmac(role_key).mac(data, _ZERO, 2)
 
 
@@ -125,7 +125,7 @@ class Desfire:
         _expect(answer, _OK, 17)
         proof = cryptolib.aes(key, 2, token[16:]).decrypt(answer[1:])
         if not same(proof, rnd_a[1:] + rnd_a[:1]):
-            raise CardError(codes.CARD_AUTH, "the card does not know the key")
+            raise CardError(codes.CARD_AUTH, "proof")
         self._cmac = Cmac(rnd_a[:4] + rnd_b[:4] + rnd_a[12:] + rnd_b[12:])
         self._iv = _ZERO
 
@@ -158,7 +158,7 @@ class Desfire:
         data = answer[1 : n + 1]
         self._iv = cmac.mac(data + answer[:1], iv)
         if not same(self._iv[:_MAC_N], answer[n + 1 :]):
-            raise CardError(codes.CARD_MALFORMED, "the card's MAC is wrong")
+            raise CardError(codes.CARD_MALFORMED, "MAC")
         self._cmac = cmac
         return data
 
@@ -173,4 +173,4 @@ def _expect(answer, status, n):
         code = codes.CARD_AUTH
     else:
         code = codes.CARD_MALFORMED
-    raise CardError(code, "card status %02x, %d bytes" % (got & 0xFF, len(answer)))
+    raise CardError(code, "status %02x" % (got & 0xFF))

@@ -17,7 +17,6 @@ from meter.core.errors import BusError, CardError, ChipError
 from meter.core.state import NO_CARD
 from meter.drivers import desfire
 
-from . import carddesk_states as at
 from . import cardfile, cardpages
 from .texts import card_refused
 
@@ -27,11 +26,83 @@ _RESULT_MS = const(3000)
 _FIGURE_MS = const(3000)
 _REFUSAL_MS = const(5000)
 _REMIND_MS = const(30_000)
+# Everything is said for _PRESENCE_MS longer than it is shown: no page of the rotation slips in between.
 _BACKOFF_MAX_S = const(30)
 _SAK_ISO_DEP = const(0x20)
 
 # desfire.key_check() of the key all virtual meters share. A provisioned meter must have one of its own.
 DEMO_KEY_CHECK = b"\xd7\x4f\x9b\xc3\x14\x20\x07\x5e"
+
+
+# States
+_RESET = const(0)  # the reader is being started, or waits for its next try
+_WAIT = const(1)  # no card; the reader looks by itself
+_IDENTIFY = const(2)  # application, login, identity
+_READ = const(3)  # the purchase, and what the count rule says about it
+_ACCOUNT = const(4)  # into the books
+_WRITE_BACK = const(5)  # the meter's answer onto the card
+_RESULT = const(6)
+_FIGURES = const(7)
+_REFUSAL = const(8)
+_UNFINISHED = const(9)  # booked, but the card has not taken the write-back
+_REMOVE = const(10)
+
+# Events
+_READER_OK = const(0)
+_READER_LOST = const(1)
+_CARD_IN = const(2)
+_GENUINE = const(3)  # a user card of this meter
+_JUDGED = const(4)  # its purchase is new, or already booked
+_BOOKED = const(5)
+_WRITTEN = const(6)
+_UNWRITTEN = const(7)
+_REFUSED = const(8)
+_PULLED = const(9)  # gone before anything was booked
+_TIME_UP = const(10)  # shown long enough
+_GONE = const(11)  # the card is out
+
+# What may follow: state, event, next state. Bytes, because a dict of dicts costs ten times the heap.
+_TABLE = bytes((
+    _RESET, _READER_OK, _WAIT,
+    _WAIT, _CARD_IN, _IDENTIFY,
+    _IDENTIFY, _GENUINE, _READ,
+    _IDENTIFY, _REFUSED, _REFUSAL,
+    _IDENTIFY, _PULLED, _REFUSAL,
+    _READ, _JUDGED, _ACCOUNT,
+    _READ, _REFUSED, _REFUSAL,
+    _READ, _PULLED, _REFUSAL,
+    _ACCOUNT, _BOOKED, _WRITE_BACK,
+    _ACCOUNT, _REFUSED, _REFUSAL,
+    _WRITE_BACK, _WRITTEN, _RESULT,
+    _WRITE_BACK, _UNWRITTEN, _UNFINISHED,
+    _RESULT, _TIME_UP, _FIGURES,
+    _FIGURES, _TIME_UP, _REMOVE,
+    _REFUSAL, _TIME_UP, _REMOVE,
+    _UNFINISHED, _TIME_UP, _REMOVE,
+    _RESULT, _GONE, _WAIT,
+    _FIGURES, _GONE, _WAIT,
+    _REFUSAL, _GONE, _WAIT,
+    _UNFINISHED, _GONE, _WAIT,
+    _REMOVE, _GONE, _WAIT,
+    _RESET, _READER_LOST, _RESET,
+    _WAIT, _READER_LOST, _RESET,
+    _IDENTIFY, _READER_LOST, _RESET,
+    _READ, _READER_LOST, _RESET,
+    _WRITE_BACK, _READER_LOST, _RESET,
+    _RESULT, _READER_LOST, _RESET,
+    _FIGURES, _READER_LOST, _RESET,
+    _REFUSAL, _READER_LOST, _RESET,
+    _UNFINISHED, _READER_LOST, _RESET,
+    _REMOVE, _READER_LOST, _RESET,
+))  # fmt: skip
+
+
+def step(state: int, event: int) -> int:
+    """The state that follows. ValueError when the event cannot happen in this state: a bug, never input."""
+    for i in range(0, len(_TABLE), 3):
+        if _TABLE[i] == state and _TABLE[i + 1] == event:
+            return _TABLE[i + 2]
+    raise ValueError("card desk: event %d in state %d" % (event, state))
 
 
 class CardDesk:
@@ -47,7 +118,7 @@ class CardDesk:
         self._panel = panel
         self._role_key = role_key
         self._backoff_s = 0
-        self.state = at.RESET
+        self.state = _RESET
         self._forget()
         self._lines = None
         self._do = (
@@ -64,7 +135,7 @@ class CardDesk:
 
     async def run(self, beat):
         """The task. Card and reader errors are events; anything else is a bug and goes to the supervisor."""
-        self.state = at.RESET
+        self.state = _RESET
         while True:
             beat()
             try:
@@ -73,7 +144,7 @@ class CardDesk:
                 event = self._card_failed(e)
             except (BusError, ChipError):
                 event = self._reader_failed()
-            self.state = at.step(self.state, event)
+            self.state = step(self.state, event)
 
     # -- the reader -------------------------------------------------------------------------------
 
@@ -81,17 +152,17 @@ class CardDesk:
         await asyncio.sleep_ms(self._backoff_s * 1000)
         await self._reader.start()
         self._books.fault(codes.FAULT_CARD_READER, False)
-        return at.READER_OK
+        return _READER_OK
 
     def _reader_failed(self):
         # The back-off ends only when the reader has proved itself: a quiet half minute, or a card.
         self._backoff_s = min(self._backoff_s * 2, _BACKOFF_MAX_S) or 1
         self._books.fault(codes.FAULT_CARD_READER, True)
-        if at.IDENTIFY <= self.state <= at.WRITE_BACK:
+        if _IDENTIFY <= self.state <= _WRITE_BACK:
             self._panel.say(card_refused(codes.CARD_READER), _REFUSAL_MS)
-        elif self.state >= at.RESULT:
+        elif self.state >= _RESULT:
             self._panel.unsay()
-        return at.READER_LOST
+        return _READER_LOST
 
     async def _wait(self):
         self._forget()
@@ -100,7 +171,7 @@ class CardDesk:
             self._backoff_s = 0
             if found:
                 self._uid, self._sak = found
-                return at.CARD_IN
+                return _CARD_IN
             await self._reader.check()
 
     # -- the card ---------------------------------------------------------------------------------
@@ -108,9 +179,9 @@ class CardDesk:
     async def _identify(self):
         """Login and identity: is this a user card of this meter, and the right one?"""
         if len(self._uid) != len(NO_CARD) or not self._sak & _SAK_ISO_DEP:
-            raise CardError(codes.CARD_UNKNOWN, "not a DESFire card")
+            raise CardError(codes.CARD_UNKNOWN, "kind")
         if self._role_key is None:
-            raise CardError(0, "the meter has no card key")
+            raise CardError(0, "key")
         books = self._books
         number = books.cfg.meter_number
         self._card = card = desfire.Desfire(self._reader.exchange)
@@ -125,17 +196,17 @@ class CardDesk:
         record = await card.read(cardfile.F_IDENTITY, 0, cardfile.IDENTITY_N)
         kind, generation, card_number, currency = cardfile.unpack_identity(record)
         if card_number != number:
-            raise CardError(codes.CARD_FOREIGN, "for meter " + card_number)
+            raise CardError(codes.CARD_FOREIGN, "number")
         if kind != cardfile.KIND_USER:
-            raise CardError(codes.CARD_UNKNOWN, "card kind %d" % kind)
+            raise CardError(codes.CARD_UNKNOWN, "kind")
         if currency != books.cfg.currency:
-            raise CardError(codes.CARD_MALFORMED, "currency " + currency)
+            raise CardError(codes.CARD_MALFORMED, "currency")
         bound = books.s.card_uid
         newest = books.s.card_generation
         if bound != NO_CARD and (generation < newest or (generation == newest and bound != self._uid)):
-            raise CardError(codes.CARD_OLD_GENERATION, "generation %d" % generation)
+            raise CardError(codes.CARD_OLD_GENERATION, "generation")
         self._generation = generation
-        return at.GENUINE
+        return _GENUINE
 
     async def _whose(self, card, number):
         """No key of ours opens it. Its label, though not to be trusted, gives the better word."""
@@ -147,7 +218,7 @@ class CardDesk:
                 raise
             return
         if label != number:
-            raise CardError(codes.CARD_FOREIGN, "for meter " + label)
+            raise CardError(codes.CARD_FOREIGN, "number")
 
     async def _read(self):
         record = await self._card.read(cardfile.F_PURCHASE, 0, cardfile.PURCHASE_N)
@@ -156,8 +227,8 @@ class CardDesk:
         if verdict == account.ACCEPT:
             self._amount_micro = amount_micro
         elif verdict != account.EQUAL:
-            raise CardError(verdict, "purchase %d" % self._count)
-        return at.JUDGED
+            raise CardError(verdict, "count")
+        return _JUDGED
 
     async def _account(self):
         """The one place where a card changes anything. No await in here: the verdict stays true."""
@@ -170,53 +241,52 @@ class CardDesk:
         if new_card:
             books.bind_card(self._uid, self._generation)
         books.user_card()
-        return at.BOOKED
+        return _BOOKED
 
     async def _write_back(self):
         books = self._books
         number = books.next_writeback()
         if books.faults & codes.FAULT_FRAM:
-            raise CardError(codes.CARD_STORAGE, "the write-back number is not kept")
+            raise CardError(codes.CARD_STORAGE, "ledger")
         status = cardfile.status_word(books.s, books.faults)
         record = cardfile.pack_writeback(books.s, number, books.utc_s or 0, status)
         for offset in range(0, len(record), desfire.WRITE_MAX):
             await self._card.write(cardfile.F_WRITEBACK, offset, record[offset : offset + desfire.WRITE_MAX])
         await self._card.commit()
-        return at.WRITTEN
+        return _WRITTEN
 
     def _card_failed(self, e):
         code = e.code
-        if self.state == at.WRITE_BACK:
+        if self.state == _WRITE_BACK:
             self._lines = cardpages.unfinished(self._books, self._added_micro)
-            return at.UNWRITTEN
+            return _UNWRITTEN
         if code == codes.CARD_PULLED:
             self._lines = card_refused(code)
-            return at.PULLED
+            return _PULLED
         if code:
             self._books.refuse_card(code)
             self._lines = card_refused(code)
         else:
             self._lines = cardpages.no_keys()
-        return at.REFUSED
+        return _REFUSED
 
     # -- what is said -----------------------------------------------------------------------------
 
     async def _result(self):
-        self._panel.say(cardpages.result(self._books, self._added_micro), _RESULT_MS)
+        self._panel.say(cardpages.result(self._books, self._added_micro), _RESULT_MS + _PRESENCE_MS)
         return await self._stay(_RESULT_MS)
 
     async def _figures(self):
         for n in range(cardpages.FIGURES):
-            # Said a little longer than shown, so that no page of the rotation shows between two of them.
             self._panel.say(cardpages.figure(self._books, n), _FIGURE_MS + _PRESENCE_MS)
-            if await self._stay(_FIGURE_MS) == at.GONE:
+            if await self._stay(_FIGURE_MS) == _GONE:
                 self._panel.unsay()
-                return at.GONE
-        return at.TIME_UP
+                return _GONE
+        return _TIME_UP
 
     async def _refusal(self):
         # Left standing when the card goes: who pulls it out still wants to know why.
-        self._panel.say(self._lines, _REFUSAL_MS)
+        self._panel.say(self._lines, _REFUSAL_MS + _PRESENCE_MS)
         return await self._stay(_REFUSAL_MS)
 
     _unfinished = _refusal
@@ -224,9 +294,9 @@ class CardDesk:
     async def _remove(self):
         while True:
             self._panel.say(cardpages.remove(), _REMIND_MS + _PRESENCE_MS)
-            if await self._stay(_REMIND_MS) == at.GONE:
+            if await self._stay(_REMIND_MS) == _GONE:
                 self._panel.unsay()
-                return at.GONE
+                return _GONE
 
     async def _stay(self, limit_ms):
         """TIME_UP after limit_ms, or GONE once the card is out (or another one in)."""
@@ -235,11 +305,11 @@ class CardDesk:
         while True:
             left_ms = time.ticks_diff(end, time.ticks_ms())
             if left_ms <= 0:
-                return at.TIME_UP
+                return _TIME_UP
             await asyncio.sleep_ms(min(_PRESENCE_MS, left_ms))
             # Looked for twice: one missed answer is no removal.
             if not await self._same_card() and not await self._same_card():
-                return at.GONE
+                return _GONE
 
     async def _same_card(self):
         found = await self._reader.look()

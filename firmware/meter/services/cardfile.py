@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is on a card: application, keys, files, and the bytes of each record.
 
-One DESFire application per meter, five AES keys, four files. Every record begins with its format version and
-ends with a CRC-32 over the file's number and all bytes before, so a record in the wrong file is no record.
+One DESFire application, five AES keys (0 master, 1 meter, 2 vending, 3 reader, 4 change), four files. Every
+record begins with its format version and ends with a CRC-32 over the file's number and all bytes before, so
+a record in the wrong file is no record.
 
 | file | kind | read | write | holds |
 |---|---|---|---|---|
@@ -23,11 +24,7 @@ from meter.core import codes
 from meter.core.errors import CardError
 
 AID = b"\x01WP"
-KEY_MASTER = const(0)
 KEY_METER = const(1)
-KEY_VENDING = const(2)
-KEY_READER = const(3)
-KEY_CHANGE = const(4)
 
 F_LABEL = const(0)
 F_IDENTITY = const(1)
@@ -55,40 +52,40 @@ def _sealed(file_no, body) -> bytes:
 def _opened(file_no, n, layout, record):
     """The fields after the version byte, once length, CRC and version are right."""
     if len(record) != n or _sealed(file_no, record[:-4]) != record:
-        raise CardError(codes.CARD_MALFORMED, "file %d: checksum" % file_no)
+        raise CardError(codes.CARD_MALFORMED, "checksum")
     fields = struct.unpack(layout, record[:-4])
     if fields[0] != _VERSION:
-        raise CardError(codes.CARD_MALFORMED, "file %d: version %d" % (file_no, fields[0]))
+        raise CardError(codes.CARD_MALFORMED, "version")
     return fields[1:]
 
 
-def _text(file_no, field):
+def _text(field):
     """ASCII text from a field filled up with zeros."""
     text = field.rstrip(b"\0")
     for b in text:
         if not 32 < b < 127:
-            raise CardError(codes.CARD_MALFORMED, "file %d: text" % file_no)
+            raise CardError(codes.CARD_MALFORMED, "text")
     return text.decode()
 
 
 def unpack_label(record: bytes) -> str:
     """The meter number a card claims to be for. CardError CARD_MALFORMED when it is no label."""
-    return _text(F_LABEL, _opened(F_LABEL, LABEL_N, _LABEL, record)[0])
+    return _text(_opened(F_LABEL, LABEL_N, _LABEL, record)[0])
 
 
 def unpack_identity(record: bytes):
     """(kind, generation, meter number, currency). CardError CARD_MALFORMED."""
     kind, generation, number, currency, spare = _opened(F_IDENTITY, IDENTITY_N, _IDENTITY, record)
     if spare:
-        raise CardError(codes.CARD_MALFORMED, "file 1: spare byte used")
-    return kind, generation, _text(F_IDENTITY, number), _text(F_IDENTITY, currency)
+        raise CardError(codes.CARD_MALFORMED, "spare")
+    return kind, generation, _text(number), _text(currency)
 
 
 def unpack_purchase(record: bytes):
     """(purchase number, amount in millionths) of the last sale; (0, 0) before the first. CardError CARD_MALFORMED."""
     spare, count, amount_micro = _opened(F_PURCHASE, PURCHASE_N, _PURCHASE, record)
     if spare != b"\0\0\0" or amount_micro > _AMOUNT_MAX or (count == 0) != (amount_micro == 0):
-        raise CardError(codes.CARD_MALFORMED, "file 2: no possible purchase")
+        raise CardError(codes.CARD_MALFORMED, "purchase")
     return count, amount_micro
 
 

@@ -19,7 +19,7 @@ def result(books, added_micro: int) -> tuple:
     """The answer to a card: what was added (0: the purchase was booked before), and the credit now."""
     return (
         fit(CARD + (" Credit added" if added_micro else " Card accepted")),
-        _amount(books, added_micro) if added_micro else fit("No new purchase on it"),
+        _amount(books, added_micro) if added_micro else fit("No new purchase"),
         fit("Credit now"),
         _amount(books, books.s.credit_micro),
     )

@@ -3,18 +3,17 @@
 
 Pure functions: no page keeps anything, waits or decides. Rotation and keys are the panel's.
 Figures are right-aligned and never cut; where space is short the label yields.
+Glyphs (drivers/hd44780.py): \\0 bolt, \\1 lock, \\2 card, \\3 warning, \\4 import, \\5 export, \\6 half bar, \\7 bar;
+the display's own character set has an arrow at ~.
 """
 
 from micropython import const
 
 from meter.core import codes, supply
-from meter.drivers.hd44780 import BAR_FULL, BAR_HALF, BOLT, CARD, EXPORT, IMPORT, LOCK, WARN
 
-from .texts import VERSION, bits, fault, fit, fixed, kwh, money, pair, reason, weekday
+from .texts import VERSION, bits, cells, fault, fixed, kwh, money, pair, reason, weekday
 
-_BLANK = " " * 20
-_NOW = "\x7e"  # an arrow in the display's own character set
-_CREDIT = ("Credit", "Low credit", "Very low credit", "Credit used up")
+_BLANK = const("                    ")
 _METER_IC = const(0)  # numbers of fault bits
 _RELAY = const(5)
 
@@ -28,11 +27,10 @@ def page(books, n: int) -> tuple:
     """Page n of count(); 0 is the balance."""
     if n == 0:
         return balance(books)
-    faults = bits(books.faults)
-    n -= 1
-    if n < len(faults):
-        return fault_page(books, n)
-    n -= len(faults)
+    faults = len(bits(books.faults))
+    if n <= faults:
+        return fault_page(books, n - 1)
+    n -= 1 + faults
     if n < _energy_pages(books):
         return energy(books, n)
     return (purchases, power, clock, status)[min(n - _energy_pages(books), 3)](books)
@@ -42,29 +40,30 @@ def starting(books) -> tuple:
     """Before the ledger has been read: no figure is known yet."""
     if books.faults:
         return fault_page(books, 0)
-    return fit("     Pennywatt"), _BLANK, fit("   Starting ..."), pair("Meter", books.cfg.meter_number)
+    return cells("     Pennywatt      " + _BLANK + "   Starting ...     ", 0, 3) + (
+        pair("Meter", books.cfg.meter_number),
+    )
 
 
 def balance(books) -> tuple:
     """Credit, rate and price now, load and what it costs an hour."""
-    cfg = books.cfg
+    s = books.s
     alarm = books.alarm
     local = books.local()
-    corner = "%02d:%02d" % (local[4], local[5]) if local else ""
-    if alarm or books.faults:
-        corner = WARN
+    corner = "\x03"
+    if not (alarm or books.faults):
+        corner = "%02d:%02d" % (local[4], local[5]) if local else ""
     if local is None:
         now = "Set clock"  # the price is then that of the fallback rate
-    elif alarm:
-        now = "Top up"
     else:
-        now = books.rate_name
-    return (
-        pair((BOLT if books.s.relay_closed == 1 else LOCK) + " " + _CREDIT[alarm], corner),
-        pair(cfg.currency, money(books.s.credit_micro, cfg.decimals)),
-        pair(now, _price(books)),
-        _load(books),
-    )
+        now = "Top up" if alarm else books.rate_name
+    title = ("Credit", "Low credit", "Very low credit", "Credit used up")[alarm]
+    return _rows(
+        ("\x00 " if s.relay_closed == 1 else "\x01 ") + title + "|" + books.cfg.currency + "|" + now,
+        corner,
+        _money(books, s.credit_micro),
+        _price(books),
+    ) + (_load(books),)
 
 
 def off(books, turn: int) -> tuple:
@@ -72,59 +71,48 @@ def off(books, turn: int) -> tuple:
     s = books.s
     first = bits(supply.reason(s))
     claims = first + [number for number in bits(s.claims) if number not in first]
-    turn %= len(claims)
-    number = claims[turn]
-    words, remedy = reason(number, bool(s.latches & codes.LATCH_REMOTE_READY))
+    number = claims[turn % len(claims)]
     claim = 1 << number
+    words, remedy = reason(number, s.latches & codes.LATCH_REMOTE_READY)
     if claim == codes.CLAIM_OVERLOAD and books.cfg.overload_wait_s and not s.latches & codes.LATCH_CARD_ONLY:
         remedy = "Reduce load and wait"
     elif claim == codes.CLAIM_FAULT and books.faults & codes.FAULT_RELAY:
         words, remedy = fault(_RELAY)
-    return (
-        pair(LOCK + " Supply is off", "%d/%d" % (turn + 1, len(claims)) if len(claims) > 1 else ""),
-        words,
-        remedy,
-        pair("Credit " + books.cfg.currency, _credit(books)),
-    )
+    balance = pair("Credit " + books.cfg.currency, _money(books, s.credit_micro))
+    return _head("\x01 Supply is off", turn, len(claims)), words, remedy, balance
 
 
 def fault_page(books, turn: int) -> tuple:
     """A fault by its name, and the remedy."""
     faults = bits(books.faults)
-    turn %= len(faults)
-    name, remedy = fault(faults[turn])
-    return pair(WARN + " Attention", "%d/%d" % (turn + 1, len(faults))), name, remedy, _BLANK
+    return (_head("\x03 Attention", turn, len(faults)),) + fault(faults[turn % len(faults)]) + (_BLANK,)
 
 
 def energy(books, n: int) -> tuple:
     """Registers, four a page: import, export, each rate of the tariff with an arrow at the one now, and what
     flowed while supply should have been off, if that ever happened."""
     s = books.s
-    names = books.tariff.rate_names
-    rows = []
-    for i in range(4 * n - 2, 4 * n + 2):
-        if i == -2:
-            rows.append(_register(IMPORT + " Used", s.import_counts))
-        elif i == -1:
-            rows.append(_register(EXPORT + " Fed in", s.export_counts))
-        elif i < len(names):
-            rows.append(_register((_NOW if i == books.rate else " ") + " " + names[i], s.rate_counts[i]))
-        elif i == len(names) and s.open_counts:
-            rows.append(_register(WARN + " While off", s.open_counts))
-        else:
-            rows.append(_BLANK)
-    return tuple(rows)
+    labels = ["\x04 Used", "\x05 Fed in"]
+    counts = [s.import_counts, s.export_counts] + s.rate_counts[: len(books.tariff.rate_names)]
+    for name in books.tariff.rate_names:
+        labels.append(("~ " if len(labels) - 2 == books.rate else "  ") + name)
+    if s.open_counts:
+        labels.append("\x03 While off")
+        counts.append(s.open_counts)
+    rows = [pair(labels[i], _kwh(counts[i])) for i in range(4 * n, min(4 * n + 4, len(labels)))]
+    return tuple(rows + [_BLANK] * (4 - len(rows)))
 
 
 def purchases(books) -> tuple:
     """What has been bought, and what was used beyond it."""
     s = books.s
-    decimals = books.cfg.decimals
-    return (
-        pair(CARD + " Purchases", "%d" % s.purchase_count),
-        pair("Total " + books.cfg.currency, money(s.purchased_micro, decimals)),
-        pair("Last  " + books.cfg.currency, money(s.last_purchase_micro, decimals)),
-        _register("Past zero", s.overdraft_counts),
+    currency = books.cfg.currency
+    return _rows(
+        "\x02 Purchases|Total %s|Last  %s|Past zero" % (currency, currency),
+        "%d" % s.purchase_count,
+        _money(books, s.purchased_micro),
+        _money(books, s.last_purchase_micro),
+        _kwh(s.overdraft_counts),
     )
 
 
@@ -133,16 +121,17 @@ def power(books) -> tuple:
     m = books.sample
     if m is None:
         if books.faults & codes.FAULT_METER_IC:
-            return (pair(WARN + " Attention", ""),) + fault(_METER_IC) + (_BLANK,)  # noqa: RUF005
-        return _BLANK, fit("Load not measured"), _BLANK, _BLANK
+            return ("\x03 Attention         ",) + fault(_METER_IC) + (_BLANK,)
+        return _BLANK, _load(books), _BLANK, _BLANK
     if books.cfg.phases == 1:
         limit_w = books.cfg.overload_w
-        watts = "%s W" % fixed(m.p_total_mw, 1000, 0)
-        return (
-            pair("Power " + bar(m.p_total_mw, limit_w * 1000, 6) if limit_w else "Power", watts),
-            pair("Voltage", "%s V" % fixed(m.urms_mv[0], 100, 1)),
-            pair("Current", "%s A" % fixed(m.irms_ma[0], 10, 2)),
-            pair("PF %s" % fixed(m.pf_milli[0], 10, 2), "%s Hz" % fixed(m.freq_chz, 1, 2)),
+        return _rows(
+            "Power %s|Voltage|Current|PF %s"
+            % (bar(m.p_total_mw, limit_w * 1000, 6) if limit_w else "", fixed(m.pf_milli[0], 10, 2)),
+            fixed(m.p_total_mw, 1000, 0) + " W",
+            fixed(m.urms_mv[0], 100, 1) + " V",
+            fixed(m.irms_ma[0], 10, 2) + " A",
+            fixed(m.freq_chz, 1, 2) + " Hz",
         )
     rows = ["    V    A    kW  PF"]
     for i in range(3):
@@ -165,54 +154,57 @@ def clock(books) -> tuple:
     """Date and time by the household's clock, and the rate it gives."""
     local = books.local()
     if local is None:
-        rate = pair("rate is", books.rate_name)
-        return fit(WARN + " Set clock"), fit("The time is lost:"), fit("until it is set the"), rate
-    year, month, day, weekday_number, hour, minute, second = local
-    return (
-        pair(weekday(weekday_number), "%04d-%02d-%02d" % (year, month, day)),
-        pair("Time", "%02d:%02d:%02d" % (hour, minute, second)),
-        pair("Rate", books.rate_name),
-        pair("Price", _price(books)),
+        rows = cells("\x03 Set clock         The time is lost:   until it is set the ", 0, 3)
+        return rows + (pair("rate is", books.rate_name),)
+    return _rows(
+        weekday(local[3]) + "|Time|Rate|Price",
+        "%04d-%02d-%02d" % local[:3],
+        "%02d:%02d:%02d" % local[4:],
+        books.rate_name,
+        _price(books),
     )
 
 
 def status(books) -> tuple:
     """Which meter this is, and whether all is well."""
     s = books.s
-    faults = len(bits(books.faults))
-    if faults:
-        health = "%s Faults: %d" % (WARN, faults)
-    elif books.cfg.provisioned:
-        health = "All parts work"
-    else:
-        health = "Not provisioned"
-    return (
-        pair("Meter", books.cfg.meter_number),
-        pair("Pennywatt", VERSION),
-        pair(
-            BOLT + " Supply on" if s.relay_closed == 1 else LOCK + " Supply off",
-            "card" if any(s.card_uid) else "no card",
-        ),
-        fit(health),
+    health = "All parts work" if books.cfg.provisioned else "Not provisioned"
+    if books.faults:
+        health = "\x03 Faults: %d" % len(bits(books.faults))
+    return _rows(
+        "Meter|Pennywatt|%s|%s" % ("\x00 Supply on" if s.relay_closed == 1 else "\x01 Supply off", health),
+        books.cfg.meter_number,
+        VERSION,
+        "card" if any(s.card_uid) else "no card",
+        "",
     )
 
 
-def bar(value: int, full: int, cells: int) -> str:
+def bar(value: int, full: int, width: int) -> str:
     """value of full as a bar in half cells."""
-    halves = max(0, min(2 * cells, 2 * cells * value // full))
-    return BAR_FULL * (halves // 2) + BAR_HALF * (halves % 2) + "-" * (cells - (halves + 1) // 2)
+    halves = max(0, min(2 * width, 2 * width * value // full))
+    return "\x07" * (halves // 2) + "\x06" * (halves % 2) + "-" * (width - (halves + 1) // 2)
+
+
+def _rows(labels, *figures):
+    """Rows of labels (parted by |) with a figure at the right of each."""
+    return tuple([pair(label, figure) for label, figure in zip(labels.split("|"), figures)])
+
+
+def _head(text, turn, n):
+    return pair(text, "%d/%d" % (turn % n + 1, n) if n > 1 else "")
 
 
 def _energy_pages(books):
     return (2 + len(books.tariff.rate_names) + (1 if books.s.open_counts else 0) + 3) // 4
 
 
-def _register(label, counts):
-    return pair(label, kwh(counts) + " kWh")
+def _kwh(counts):
+    return kwh(counts) + " kWh"
 
 
-def _credit(books):
-    return money(books.s.credit_micro, books.cfg.decimals)
+def _money(books, micro):
+    return money(micro, books.cfg.decimals)
 
 
 def _price(books):
@@ -223,8 +215,7 @@ def _price(books):
 def _load(books):
     m = books.sample
     if m is None:
-        return fault(_METER_IC)[0] if books.faults & codes.FAULT_METER_IC else fit("Load not measured")
+        return fault(_METER_IC)[0] if books.faults & codes.FAULT_METER_IC else "Load not measured   "
     p_mw = m.p_total_mw
-    left = "%s %s kW" % (EXPORT if p_mw < 0 else IMPORT, fixed(abs(p_mw), 1000, 3))
-    hourly_micro = max(p_mw, 0) * books.price_micro // 1_000_000
-    return pair(left, money(hourly_micro, books.cfg.decimals) + "/h")
+    left = "%s %s kW" % ("\x05" if p_mw < 0 else "\x04", fixed(abs(p_mw), 1000, 3))
+    return pair(left, _money(books, max(p_mw, 0) * books.price_micro // 1_000_000) + "/h")

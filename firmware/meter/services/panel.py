@@ -70,8 +70,9 @@ class Panel:
         self._wake.set()
 
     def unsay(self) -> None:
-        """Back to the pages."""
+        """Back to the pages, the balance first."""
         self._said = None
+        self._front(time.ticks_ms())
         self._wake.set()
 
     async def run(self, beat) -> None:
@@ -152,6 +153,7 @@ class Panel:
             if self._age_ms(self._said_at) < self._said_ms:
                 return self._said
             self._said = None
+            self._front(now)
         claims = books.s.claims
         if not books.ready or not (claims or books.faults or books.sample or books.utc_s):
             return pages.starting(books)

@@ -27,7 +27,7 @@ class Supervisor:
         self._books = books
         self._watchdog = watchdog(timeout=_WATCHDOG_MS)
         self._last_beat = {}  # task name -> (tick count of its last beat, allowed silence in ms)
-        self.heap_free_min = gc.mem_free()
+        self.heap_free_min = 1 << 29  # right after a collection, the least seen
 
     def start(self, name: str, run, silence_ms: int = 0) -> None:
         """Start a task. silence_ms: a critical task must beat at least this often; 0 for one that is not."""
@@ -61,11 +61,15 @@ class Supervisor:
                 return False
         return True
 
+    def feed(self) -> None:
+        """Feed the watchdog if every critical task is alive."""
+        if self._all_alive():
+            self._watchdog.feed()
+
     async def run(self):
         n = 0
         while True:
-            if self._all_alive():
-                self._watchdog.feed()
+            self.feed()
             if n % _COLLECT_EVERY == 0:
                 gc.collect()
                 self.heap_free_min = min(self.heap_free_min, gc.mem_free())

@@ -103,23 +103,24 @@ def bits(mask: int) -> list:
     return numbers
 
 
-def reason(claim_number: int, remote_ready: bool = False) -> tuple:
+def reason(claim_number: int, remote_ready: int = 0) -> tuple:
     """(reason, remedy) for a claim, by its bit number."""
     if claim_number == 0 and remote_ready:
-        return _cells(_REMOTE_READY, 0, 2)
-    return _cells(_REASONS, claim_number, 2)
+        return cells(_REMOTE_READY, 0, 2)
+    return cells(_REASONS, claim_number, 2)
 
 
 def fault(fault_number: int) -> tuple:
     """(name, remedy) of a fault, by its bit number."""
-    return _cells(_FAULTS, fault_number, 2)
+    return cells(_FAULTS, fault_number, 2)
 
 
 def card_refused(code: int) -> tuple:
     """Four rows for a card error code (codes.CARD_*)."""
-    return ("\x02 Card not accepted ",) + _cells(_CARDS, code - 1, 3)  # noqa: RUF005 (no star there on MicroPython)
+    return ("\x02 Card not accepted ",) + cells(_CARDS, code - 1, 3)
 
 
-def _cells(table, index, n):
+def cells(table: str, index: int, n: int) -> tuple:
+    """The index-th group of n cells of a table."""
     at = index * n * COLUMNS
     return tuple([table[i : i + COLUMNS] for i in range(at, at + n * COLUMNS, COLUMNS)])

@@ -158,7 +158,7 @@ class DesfireCard:
                 return None, 0
             self._pull = (n - 1, heard)
         self.exchanges += 1
-        return self._carry_out(command), BUSY_US.get(command[0], BUSY_OTHER_US)
+        return self._carry_out(command), BUSY_US.get(command[0] if command else 0, BUSY_OTHER_US)
 
     def _carry_out(self, command):
         try:

@@ -2,11 +2,13 @@
 # Stand-in for MicroPython's esp32 module: flash partitions on the plant's simulated NOR flash.
 import struct
 
-import _link
-import ops
+from micropython import const
 
-_BLOCK = 4096
-_CHUNK = 2048
+import link
+from ops import FLASH_ERASE, FLASH_PROG, FLASH_READ, RSP_AT
+
+_BLOCK = const(4096)
+_CHUNK = const(2048)
 
 
 class Partition:
@@ -36,10 +38,10 @@ class Partition:
         done = 0
         while done < len(into):
             n = min(_CHUNK, len(into) - done)
-            req = _link.room(7)
-            struct.pack_into("<BIH", _link.buf, req, ops.FLASH_READ, at + done, n)
-            _link.call()
-            view[done : done + n] = _link.buf[_link.RSP_AT : _link.RSP_AT + n]
+            req = link.room(7)
+            struct.pack_into("<BIH", link.buf, req, FLASH_READ, at + done, n)
+            link.call()
+            view[done : done + n] = link.buf[RSP_AT : RSP_AT + n]
             done += n
 
     def writeblocks(self, block, data, offset=None):
@@ -52,11 +54,11 @@ class Partition:
         done = 0
         while done < len(data):
             n = min(_CHUNK, len(data) - done)
-            req = _link.room(7 + n)
-            struct.pack_into("<BIH", _link.buf, req, ops.FLASH_PROG, at + done, n)
-            _link.buf[req + 7 : req + 7 + n] = view[done : done + n]
-            _link.call()
-            if _link.buf[_link.RSP_AT]:
+            req = link.room(7 + n)
+            struct.pack_into("<BIH", link.buf, req, FLASH_PROG, at + done, n)
+            link.buf[req + 7 : req + 7 + n] = view[done : done + n]
+            link.call()
+            if link.buf[RSP_AT]:
                 return -5
             done += n
         return None
@@ -67,8 +69,8 @@ class Partition:
         if op == 5:
             return _BLOCK
         if op == 6:
-            req = _link.room(3)
-            struct.pack_into("<BH", _link.buf, req, ops.FLASH_ERASE, self._first // _BLOCK + arg)
-            _link.call()
-            return -5 if _link.buf[_link.RSP_AT] else 0
+            req = link.room(3)
+            struct.pack_into("<BH", link.buf, req, FLASH_ERASE, self._first // _BLOCK + arg)
+            link.call()
+            return -5 if link.buf[RSP_AT] else 0
         return 0

@@ -3,8 +3,8 @@
 import errno
 import struct
 
-import _link
-import ops
+import link
+from ops import I2C_CFG, I2C_XFER, PIN_GET, PIN_IRQ, PIN_MODE, PIN_SET, RESET, RSP_AT, SPI_CFG, SPI_XFER, STATUS_NAK, WATCHDOG
 
 PWRON_RESET = 1
 HARD_RESET = 2
@@ -27,19 +27,19 @@ class Pin:
         if value is not None:
             self(value)
         if mode != -1:
-            at = _link.room(4)
-            _link.buf[at : at + 4] = bytes((ops.PIN_MODE, id, mode == Pin.OUT, pull == Pin.PULL_UP))
+            at = link.room(4)
+            link.buf[at : at + 4] = bytes((PIN_MODE, id, mode == Pin.OUT, pull == Pin.PULL_UP))
 
     def __call__(self, level=None):
-        buf = _link.buf
+        buf = link.buf
         if level is None:
-            at = _link.room(2)
-            buf[at] = ops.PIN_GET
+            at = link.room(2)
+            buf[at] = PIN_GET
             buf[at + 1] = self._id
-            _link.call()
-            return buf[_link.RSP_AT]
-        at = _link.room(3)
-        buf[at] = ops.PIN_SET
+            link.call()
+            return buf[RSP_AT]
+        at = link.room(3)
+        buf[at] = PIN_SET
         buf[at + 1] = self._id
         buf[at + 2] = 1 if level else 0
 
@@ -52,9 +52,9 @@ class Pin:
         self(0)
 
     def irq(self, handler=None, trigger=3, *, wake=None):
-        _link.irq_handlers[self._id] = (lambda: handler(self)) if handler else None
-        at = _link.room(3)
-        _link.buf[at : at + 3] = bytes((ops.PIN_IRQ, self._id, trigger if handler else 0))
+        link.irq_handlers[self._id] = (lambda: handler(self)) if handler else None
+        at = link.room(3)
+        link.buf[at : at + 3] = bytes((PIN_IRQ, self._id, trigger if handler else 0))
         return self
 
 
@@ -63,51 +63,51 @@ class SPI:
 
     def __init__(self, id, baudrate=500000, *, polarity=0, phase=0, bits=8, firstbit=0, sck=None, mosi=None, miso=None):
         self._id = id
-        at = _link.room(7)
-        struct.pack_into("<BBBI", _link.buf, at, ops.SPI_CFG, id, polarity << 1 | phase, baudrate)
+        at = link.room(7)
+        struct.pack_into("<BBBI", link.buf, at, SPI_CFG, id, polarity << 1 | phase, baudrate)
 
     def write_readinto(self, tx, rx):
         n = len(tx)
         if n != len(rx):
             raise ValueError("buffers must be the same length")
-        buf = _link.buf
-        at = _link.room(n + 3)
-        buf[at] = ops.SPI_XFER
+        buf = link.buf
+        at = link.room(n + 3)
+        buf[at] = SPI_XFER
         buf[at + 1] = self._id
         buf[at + 2] = n
         buf[at + 3 : at + 3 + n] = tx
-        _link.call()
-        at = _link.RSP_AT
+        link.call()
+        at = RSP_AT
         rx[:] = buf[at : at + n]
 
 
 class I2C:
     def __init__(self, id=0, *, scl=None, sda=None, freq=400000, timeout=50000):
         self._id = id
-        at = _link.room(6)
-        struct.pack_into("<BBI", _link.buf, at, ops.I2C_CFG, id, freq)
+        at = link.room(6)
+        struct.pack_into("<BBI", link.buf, at, I2C_CFG, id, freq)
 
     def _transfer(self, addr, head, out, read_n):
-        buf = _link.buf
+        buf = link.buf
         n_head = len(head)
         n_out = len(out)
         n = n_head + n_out
-        at = _link.room(n + 7)
-        struct.pack_into("<BBBHH", buf, at, ops.I2C_XFER, self._id, addr, n, read_n)
+        at = link.room(n + 7)
+        struct.pack_into("<BBBHH", buf, at, I2C_XFER, self._id, addr, n, read_n)
         at += 7
         if n_head:
             buf[at : at + n_head] = head
             at += n_head
         if n_out:
             buf[at : at + n_out] = out
-        _link.call()
-        status = buf[_link.RSP_AT]
+        link.call()
+        status = buf[RSP_AT]
         if status:
-            raise OSError(errno.ENODEV if status == ops.STATUS_NAK else errno.ETIMEDOUT)
+            raise OSError(errno.ENODEV if status == STATUS_NAK else errno.ETIMEDOUT)
 
     def _read(self, into):
-        at = _link.RSP_AT + 1
-        into[:] = _link.buf[at : at + len(into)]
+        at = RSP_AT + 1
+        into[:] = link.buf[at : at + len(into)]
 
     def writeto(self, addr, data, stop=True):
         self._transfer(addr, b"", data, 0)
@@ -132,21 +132,21 @@ class I2C:
 
 class WDT:
     def __init__(self, id=0, timeout=5000):
-        at = _link.room(5)
-        struct.pack_into("<BI", _link.buf, at, ops.WDT, timeout)
+        at = link.room(5)
+        struct.pack_into("<BI", link.buf, at, WATCHDOG, timeout)
 
     def feed(self):
-        at = _link.room(5)
-        struct.pack_into("<BI", _link.buf, at, ops.WDT, 0)
+        at = link.room(5)
+        struct.pack_into("<BI", link.buf, at, WATCHDOG, 0)
 
 
 def reset():
-    _link.buf[_link.room(1)] = ops.RESET
-    _link.call()
+    link.buf[link.room(1)] = RESET
+    link.call()
 
 
 def reset_cause():
-    return _link.buf[3]
+    return link.buf[3]
 
 
 def unique_id():

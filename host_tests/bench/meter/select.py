@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Stand-in for MicroPython's select module: waiting moves the plant's clock, an interrupt ends it early.
 # It polls what Python streams offer (asyncio.ThreadSafeFlag); sockets are not part of this bench yet.
-import _link
-import ops
+import link
+from ops import SLEEP_MS
 
 POLLIN = 1
 POLLOUT = 4
@@ -51,7 +51,7 @@ class poll:
             return iter(ready)
         while True:
             # The plant wakes us for an interrupt; a flag set by its handler is then ready.
-            _link.sleep(ops.SLEEP_MS, timeout if timeout >= 0 else 1000)
+            link.sleep(SLEEP_MS, timeout if timeout >= 0 else 1000)
             ready = self._ready()
             if ready or timeout >= 0:
                 return iter(ready)

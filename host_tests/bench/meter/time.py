@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Stand-in for MicroPython's time module: the plant's virtual clock, with the ESP32's 2**30 ms period.
-import _link
-import ops
+import link
+from ops import SLEEP_US
 
-_now = _link.now
+_now = link.now
 _PERIOD = 1 << 30
 _HALF = 1 << 29
 
@@ -30,11 +30,11 @@ def ticks_diff(a, b):
 
 
 def sleep_ms(ms):
-    _link.sleep(ops.SLEEP_US, ms * 1000)
+    link.sleep(SLEEP_US, ms * 1000)
 
 
 def sleep_us(us):
-    _link.sleep(ops.SLEEP_US, us)
+    link.sleep(SLEEP_US, us)
 
 
 def sleep(s):

@@ -37,10 +37,10 @@ function showTop(s) {
   text($("verdict-why"), why);
   text($("verdict-note"), note ?? "");
   text($("fig-credit"), money(s.credit_micro, s.currency));
-  attr($("fig-credit"), "data-alarm", s.alarm);
+  attr($("fig-credit"), "data-alarm", s.alarm ?? 0);
   text($("fig-power"), power(s.phase_power_w));
   text($("fig-import"), energy(s.import_wh));
-  text($("fig-rate"), `${s.rate_name} · ${(s.price_micro / 1e6).toFixed(4)}`);
+  text($("fig-rate"), s.rate_name ? `${s.rate_name} · ${(s.price_micro / 1e6).toFixed(4)}` : "–");
   attr($("fig-rate"), "title", `${s.currency} per kWh`);
   text($("plot-currency"), s.currency);
 }

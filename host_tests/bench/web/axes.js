@@ -38,7 +38,7 @@ export function timeMarks(from, to, most, wall) {
   const marks = [];
   for (let local = Math.ceil((from + shift) / step) * step; local <= to + shift; local += step) {
     let words;
-    if (wall === null) words = span(local).replace(/ 00 (min|s)$/, "");
+    if (wall === null) words = span(local).replace(/ (00 min|00 s|0 h)$/, "");
     else if (step >= 86400 || local % 86400 === 0) words = dayWords(local);
     else words = step < 60 ? timeWords(local) : minuteWords(local);
     marks.push({ t: local - shift, words });

@@ -10,6 +10,8 @@ const AMOUNTS = ["5.00", "10.00", "20.00", "50.00"];
 const SLOTTED = " in slot";
 const HINT = "Drag a card into the slot, or press it.";
 
+const story = (card) => `${card.about} · ${card.uid}`;
+
 function face(card, currency) {
   const pending = card.pending_micro > 0 ? [make("em", { title: "Bought, not yet read by a meter" }, `+${money(card.pending_micro)}`)] : [];
   return [make("i.contact", { "aria-hidden": "true" }), make("b", {}, card.label), make("small", {}, card.uid), ...pending];
@@ -41,7 +43,7 @@ export class Cards {
     $("slot-card").replaceChildren(...slotted);
     attr($("slot"), "data-full", i >= 0);
     text($("slot-hint"), i >= 0 ? "Press or drag it out" : "Insert card");
-    text($("card-about"), i >= 0 ? cards[i].about : HINT);
+    text($("card-about"), i >= 0 ? story(cards[i]) : HINT);
     if (focused) this.focus(focused) || this.focus(focused.replace(SLOTTED, ""));
   }
 
@@ -54,7 +56,7 @@ export class Cards {
   cardButton(card, i, currency, inside) {
     const words = `${card.label}: ${card.about}. ${inside ? "In the slot: take out" : "Put into the slot"}`;
     const button = make("button.card", { type: "button", "data-card": card.id, "data-hue": i % 6, "aria-pressed": inside, "aria-label": words }, ...face(card, currency));
-    const about = () => text($("card-about"), card.about);
+    const about = () => text($("card-about"), story(card));
     button.addEventListener("pointerenter", about);
     button.addEventListener("focus", about);
     this.draggable(button, card, inside);
@@ -104,7 +106,7 @@ export class Cards {
         ghost.classList.add("ghost");
         ghost.setAttribute("aria-hidden", "true");
         ghost.removeAttribute("data-card");
-        Object.assign(ghost.style, { width: `${Math.max(box.width, 96)}px`, left: `${from.x - box.left}px`, top: `${from.y - box.top}px` });
+        Object.assign(ghost.style, { width: `${Math.max(box.width, 90)}px`, left: `${from.x - box.left}px`, top: `${from.y - box.top}px` });
         Object.assign(from, { dx: from.x - box.left, dy: from.y - box.top });
         document.body.append(ghost);
         button.classList.add("lifted");

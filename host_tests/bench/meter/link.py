@@ -7,21 +7,22 @@ import struct
 import ffi
 import uctypes
 
-_SIZE = 10240
-_REQ_AT = 64
-RSP_AT = 5120
-_IRQ_AT = 32
-_SPINS = 3000
+from micropython import const
+
+from ops import IRQ_AT, REQ_AT, RSP_AT, SIZE
+
+_SPINS = const(400)
 
 _libc = ffi.open("libc.so.6")
+_yield = _libc.func("i", "sched_yield", "")
 _usleep = _libc.func("i", "usleep", "i")
 _getppid = _libc.func("i", "getppid", "")
 _fd = _libc.func("i", "open", "si")(os.getenv("PENNYWATT_LINK"), 2)
-_addr = _libc.func("p", "mmap", "piiiii")(0, _SIZE, 3, 1, _fd, 0)
-buf = uctypes.bytearray_at(_addr, _SIZE)
+_addr = _libc.func("p", "mmap", "piiiii")(0, SIZE, 3, 1, _fd, 0)
+buf = uctypes.bytearray_at(_addr, SIZE)
 now = uctypes.struct(_addr + 8, {"ms": uctypes.UINT32 | 0, "us": uctypes.UINT32 | 4})
 _parent = _getppid()
-_pos = _REQ_AT
+_pos = REQ_AT
 _seq = 0
 irq_handlers = {}
 
@@ -40,27 +41,30 @@ def call():
     """Send what has been built and wait for the answer at RSP_AT."""
     global _pos, _seq
     b = buf
-    n = _pos - _REQ_AT
+    n = _pos - REQ_AT
     b[16] = n & 255
     b[17] = n >> 8
-    _pos = _REQ_AT
+    _pos = REQ_AT
     seq = _seq = (_seq + 1) & 255
     b[0] = seq
     spins = _SPINS
     while b[1] != seq:
         spins -= 1
         if spins < 0:
-            _usleep(0 if spins > -20 else 300)
-            if spins < -500:
-                spins = 0
-                if _getppid() != _parent:
-                    raise SystemExit
+            if spins > -2000:
+                _yield()
+            else:
+                _usleep(300)
+                if spins < -2500:
+                    spins = -2000
+                    if _getppid() != _parent:
+                        raise SystemExit
 
 
 def _interrupts():
     # Only while sleeping: a handler that talks to the link must not overwrite an answer not yet read.
     n = buf[2]
-    pins = bytes(buf[_IRQ_AT : _IRQ_AT + n])
+    pins = bytes(buf[IRQ_AT : IRQ_AT + n])
     buf[2] = 0
     for pin in pins:
         handler = irq_handlers.get(pin)

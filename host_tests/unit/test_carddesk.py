@@ -1,0 +1,554 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The card desk with reader, card and books: what a card does to a meter, and what people read meanwhile."""
+
+import asyncio
+
+import pytest
+from meter.core import codes
+from meter.drivers.desfire import key_check
+from meter.services import carddesk
+from meter.services import carddesk_states as states
+
+from host_tests.bench import cards
+from host_tests.bench.chips.desfire import DesfireCard
+from host_tests.bench.chips.mifare_classic import ClassicCard
+
+from .card_bench import NUMBER, Meter
+
+UID = bytes.fromhex("04A1B2C3D4E5F0")
+OTHER_UID = bytes.fromhex("04A1B2C3D4E5FF")
+
+
+def user_card(uid=UID, number=NUMBER, generation=1, **more):
+    card = DesfireCard(uid)
+    cards.personalise(card, number, generation, **more)
+    return card
+
+
+def sold(amount_micro=20_000_000, **more):
+    card = user_card(**more)
+    cards.sell(card, amount_micro)
+    return card
+
+
+def scene(play, **settings):
+    """Run play(meter) with a desk at work; gives the meter."""
+    meter = Meter(**settings)
+
+    async def main():
+        async with meter:
+            await play(meter)
+
+    meter.run(main())
+    return meter
+
+
+def shown(card, seconds=4.0, **settings):
+    async def play(meter):
+        await meter.show(card, seconds)
+
+    return scene(play, **settings)
+
+
+def figures(meter):
+    s = meter.s
+    return s.credit_micro, s.purchased_micro, s.purchase_count, s.last_purchase_micro
+
+
+UNTOUCHED = (0, 0, 0, 0)
+
+
+# -- a good card ----------------------------------------------------------------------------------
+
+
+def test_a_purchase_is_credited_once_and_written_back():
+    card = sold()
+    meter = shown(card)
+    assert figures(meter) == (20_000_000, 20_000_000, 1, 20_000_000)
+    back = cards.read_back(card)
+    assert (back["purchase_count"], back["purchased_micro"], back["credit_micro"]) == (1, 20_000_000, 20_000_000)
+    assert back["number"] == meter.s.writeback_seq == 1
+    assert meter.logged(codes.LOG_PURCHASE) == [1]
+
+
+def test_the_same_card_again_credits_nothing_and_is_written_back_under_the_next_number():
+    card = sold()
+
+    async def play(meter):
+        for _ in range(3):
+            await meter.show(card)
+
+    meter = scene(play)
+    assert figures(meter) == (20_000_000, 20_000_000, 1, 20_000_000)
+    assert cards.read_back(card)["number"] == 3
+    assert meter.panel.first_rows()[0] == "Card accepted"
+
+
+def test_purchases_follow_one_another_through_the_shop():
+    card = user_card()
+
+    async def play(meter):
+        for n in range(1, 5):
+            assert cards.sell(card, n * 1_000_000) == n
+            await meter.show(card)
+
+    meter = scene(play)
+    assert figures(meter) == (10_000_000, 10_000_000, 4, 4_000_000)
+
+
+def test_what_the_meter_counted_comes_home_on_the_card():
+    card = user_card()
+
+    async def play(meter):
+        s = meter.s
+        s.import_counts, s.credit_micro = 123_456_789, -5_000_000
+        s.rate_counts[:] = [100_000_000, 23_456_789, 0, 0, 0, 0, 0, 0]
+        s.overdraft_counts, s.overdraft_micro, s.refused_cards = 640_000, 500_000, 3
+        s.relay_closed = 1
+        meter.books.utc_s = 845_649_000
+        await meter.show(card)
+
+    scene(play)
+    back = cards.read_back(card)
+    assert back["import_counts"] == 123_456_789
+    assert back["rate_counts"][:2] == [100_000_000, 23_456_789]
+    assert (back["credit_micro"], back["overdraft_counts"], back["overdraft_micro"]) == (-5_000_000, 640_000, 500_000)
+    assert (back["refused_cards"], back["relay_closed"], back["utc_s"]) == (3, 1, 845_649_000)
+
+
+def test_with_an_invalid_clock_the_write_back_has_no_time():
+    card = sold()
+    shown(card)
+    assert cards.read_back(card)["utc_s"] == 0
+
+
+def test_the_result_is_said_within_a_second_of_insertion():
+    for freq in (100_000, 400_000):
+        meter = Meter(freq=freq)
+        card = sold()
+
+        async def main(meter=meter, card=card):
+            async with meter:
+                start_us = meter.vt.now_us
+                await meter.show(card)
+                assert meter.panel.said[0][0] - start_us + meter.chip.stretch_total_us < 1_000_000
+
+        meter.run(main())
+
+
+def test_the_answer_the_five_figures_and_the_farewell_come_in_order_and_time():
+    meter = shown(sold(), seconds=22)
+    assert meter.panel.first_rows()[:7] == [
+        "Credit added", "Your account   1/5", "Your account   2/5", "Your account   3/5", "Your account   4/5",
+        "Your account   5/5", "",
+    ]  # fmt: skip
+    pages = [[row.strip() for row in rows[1:3]] for _, rows, _ in meter.panel.said[1:6]]
+    assert pages == [
+        ["Total purchased", "20.00 EUR"], ["Purchases made", "1"], ["Last purchase", "20.00 EUR"],
+        ["Total used", "0.00 kWh"], ["Credit now", "20.00 EUR"],
+    ]  # fmt: skip
+    assert "Remove card" in meter.panel.said[6][1][1]
+    assert meter.panel.said[7][1] is None
+    times = [at_us for at_us, _, _ in meter.panel.said[:7]]
+    spans = [b - a for a, b in zip(times, times[1:], strict=False)]
+    assert all(2_990_000 <= span <= 3_150_000 for span in spans)
+
+
+def test_nothing_else_is_shown_between_two_pages_of_the_answer():
+    meter = shown(sold(), seconds=60)
+    said = meter.panel.said[:8]
+    for (at_us, _, hold_ms), (next_us, _, _) in zip(said, said[1:], strict=False):
+        assert at_us + hold_ms * 1000 > next_us
+
+
+def test_a_card_pulled_during_the_figures_ends_them_at_once():
+    meter = shown(sold(), seconds=5)
+    assert meter.panel.said[-1][1] is None
+    assert meter.panel.first_rows()[-2].endswith("1/5")
+
+
+def test_a_card_pulled_during_the_result_leaves_it_standing():
+    meter = shown(sold(), seconds=1)
+    assert meter.panel.first_rows() == ["Credit added"]
+
+
+def test_a_card_left_in_is_served_once_and_asked_out_until_it_goes():
+    card = sold()
+
+    async def play(meter):
+        meter.insert(card)
+        await asyncio.sleep(600)
+        assert meter.s.writeback_seq == 1
+        assert meter.desk.state == states.REMOVE
+        assert meter.panel.text == "Remove card"
+        at_us, _, hold_ms = meter.panel.said[-1]
+        assert at_us + hold_ms * 1000 > meter.vt.now_us
+        meter.remove()
+        await asyncio.sleep(2)
+        assert meter.panel.said[-1][1] is None
+        assert meter.desk.state == states.WAIT
+
+    scene(play)
+
+
+def test_one_missed_answer_of_a_card_left_in_is_no_removal():
+    async def play(meter):
+        meter.insert(sold())
+        await asyncio.sleep(25)
+        found, missed = meter.reader.look, []
+
+        async def look():
+            if not missed:
+                missed.append(1)
+                return None
+            return await found()
+
+        meter.reader.look = look
+        await asyncio.sleep(5)
+        assert missed
+        assert meter.desk.state == states.REMOVE
+
+    scene(play)
+
+
+def test_a_card_swapped_for_another_between_two_looks_is_served():
+    first, second = sold(), user_card(number="99999999", uid=OTHER_UID)
+
+    async def play(meter):
+        meter.insert(first)
+        await asyncio.sleep(10)
+        meter.remove()
+        meter.insert(second)
+        await asyncio.sleep(3)
+        assert "another meter" in meter.panel.text.replace("toa", "to a")
+
+    scene(play)
+
+
+# -- what a valid card restores -------------------------------------------------------------------
+
+
+def test_a_valid_card_without_a_new_purchase_still_restores_the_supply():
+    card = sold()
+
+    async def play(meter):
+        await meter.show(card)
+        meter.s.claims = codes.CLAIM_OVERLOAD
+        await meter.show(card)
+        assert meter.s.claims == 0
+
+    scene(play)
+
+
+def test_a_refused_card_restores_nothing():
+    async def play(meter):
+        meter.s.claims = codes.CLAIM_OVERLOAD
+        await meter.show(sold(number="99999999"))
+        assert meter.s.claims == codes.CLAIM_OVERLOAD
+
+    scene(play)
+
+
+# -- whose card -----------------------------------------------------------------------------------
+
+
+def test_the_first_user_card_is_bound_even_without_a_purchase():
+    meter = shown(user_card(generation=4))
+    assert (meter.s.card_uid, meter.s.card_generation) == (UID, 4)
+    assert len(meter.logged(codes.LOG_CARD_BOUND)) == 1
+
+
+def test_a_card_of_a_higher_generation_replaces_the_old_one_which_is_then_refused():
+    old, new = sold(), user_card(uid=OTHER_UID, generation=2)
+
+    async def play(meter):
+        await meter.show(old)
+        cards.put(new, cards.PURCHASE, cards.purchase(1, 20_000_000))
+        await meter.show(new)
+        assert (meter.s.card_uid, meter.s.card_generation) == (OTHER_UID, 2)
+        await meter.show(old)
+        assert meter.logged(codes.LOG_CARD_REFUSED) == [codes.CARD_OLD_GENERATION]
+        assert meter.s.card_uid == OTHER_UID
+
+    scene(play)
+
+
+def test_another_card_of_the_same_generation_is_refused():
+    async def play(meter):
+        await meter.show(user_card())
+        await meter.show(sold(uid=OTHER_UID))
+        assert meter.logged(codes.LOG_CARD_REFUSED) == [codes.CARD_OLD_GENERATION]
+        assert figures(meter) == UNTOUCHED
+
+    scene(play)
+
+
+def test_a_card_whose_purchase_is_refused_is_not_bound():
+    card = user_card()
+    cards.put(card, cards.PURCHASE, cards.purchase(5, 1_000_000))
+    meter = shown(card)
+    assert meter.s.card_uid == bytes(7)
+
+
+# -- refusals -------------------------------------------------------------------------------------
+
+
+def broken(file_no, record):
+    card = sold()
+    cards.put(card, file_no, record)
+    return card
+
+
+def other_keys():
+    keys = tuple(b"another scheme %d" % n for n in range(5))
+    card = DesfireCard(UID)
+    cards.personalise(card, NUMBER, role_keys=keys)
+    return card
+
+
+def empty_application():
+    card = DesfireCard(UID)
+    cards.Terminal(card).ask(b"\xca" + cards.AID + b"\x49\x85")
+    return card
+
+
+FLIPPED = bytearray(cards.purchase(1, 20_000_000))
+FLIPPED[12] ^= 1
+
+REFUSALS = {
+    "classic": (lambda: ClassicCard(b"\1\2\3\4"), codes.CARD_UNKNOWN, "Use your meter card"),
+    "blank": (lambda: DesfireCard(UID), codes.CARD_UNKNOWN, "Use your meter card"),
+    "other kind": (lambda: sold(kind=7), codes.CARD_UNKNOWN, "Use your meter card"),
+    "foreign": (lambda: sold(number="99999999"), codes.CARD_FOREIGN, "Use your own card"),
+    "other keys": (other_keys, codes.CARD_AUTH, "Call your supplier"),
+    "no files": (empty_application, codes.CARD_AUTH, "Call your supplier"),
+    "skipped": (lambda: broken(2, cards.purchase(2, 1_000_000)), codes.CARD_SKIPPED, "Go back to the shop"),
+    "damaged purchase": (lambda: broken(2, bytes(FLIPPED)), codes.CARD_MALFORMED, "Go back to the shop"),
+    "damaged identity": (lambda: broken(1, bytes(24)), codes.CARD_MALFORMED, "Go back to the shop"),
+    "other currency": (lambda: sold(currency="KES"), codes.CARD_MALFORMED, "Go back to the shop"),
+    "identity of another meter": (lambda: broken(1, cards.identity("99999999")), codes.CARD_FOREIGN, "own card"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_refused_card_changes_no_money_is_counted_and_told_why(name):
+    make, code, remedy = REFUSALS[name]
+    meter = shown(make(), seconds=8)
+    assert figures(meter) == UNTOUCHED
+    assert meter.logged(codes.LOG_CARD_REFUSED) == [code]
+    assert meter.s.refused_cards == 1
+    assert meter.s.writeback_seq == 0
+    _, rows, hold_ms = meter.panel.said[0]
+    assert remedy in " ".join(rows)
+    assert hold_ms >= 4000
+    assert "Remove card" in " ".join(meter.panel.said[1][1])
+
+
+def test_a_replayed_image_is_refused_and_changes_nothing():
+    card = sold()
+    image = card.snapshot()
+
+    async def play(meter):
+        await meter.show(card)
+        cards.sell(card, 5_000_000)
+        await meter.show(card)
+        card.restore(image)
+        await meter.show(card)
+        assert figures(meter) == (25_000_000, 25_000_000, 2, 5_000_000)
+        assert meter.logged(codes.LOG_CARD_REFUSED) == [codes.CARD_REPLAYED]
+
+    scene(play)
+
+
+def test_a_clone_of_a_card_brings_no_second_credit():
+    card = sold()
+    clone = DesfireCard(UID)
+    clone.restore(card.snapshot())
+
+    async def play(meter):
+        await meter.show(card)
+        await meter.show(clone)
+        assert figures(meter) == (20_000_000, 20_000_000, 1, 20_000_000)
+
+    scene(play)
+
+
+def test_a_purchase_above_the_hoarding_cap_stays_on_the_card_until_there_is_room():
+    card = sold()
+
+    async def play(meter):
+        await meter.show(card)
+        assert figures(meter) == UNTOUCHED
+        assert meter.logged(codes.LOG_CARD_REFUSED) == [codes.CARD_HOARD]
+        meter.s.credit_micro = -5_000_000
+        await meter.show(card)
+        assert figures(meter) == (15_000_000, 20_000_000, 1, 20_000_000)
+
+    scene(play, hoard="19.99")
+
+
+def test_a_purchase_that_cannot_be_stored_is_not_credited_and_comes_again():
+    card = sold()
+
+    async def play(meter):
+        meter.fram_chip.absent = True
+        await meter.show(card)
+        assert figures(meter) == UNTOUCHED
+        assert cards.read_back(card) is None
+        meter.fram_chip.absent = False
+        await meter.show(card)
+        assert figures(meter) == (20_000_000, 20_000_000, 1, 20_000_000)
+
+    scene(play)
+
+
+def test_with_the_memory_gone_nothing_is_written_onto_a_card():
+    card = sold()
+
+    async def play(meter):
+        await meter.show(card)
+        meter.fram_chip.absent = True
+        await meter.show(card)
+        assert cards.read_back(card)["number"] == 1
+        assert "insert again" in meter.panel.text
+
+    scene(play)
+
+
+@pytest.mark.parametrize("entry", cards.Deck(NUMBER).cards, ids=lambda entry: entry.id)
+def test_every_card_of_the_deck_does_what_its_label_says(entry):
+    deck = cards.Deck(NUMBER)
+
+    async def play(meter):
+        await meter.show(deck.take("good"))
+        assert meter.s.credit_micro == 20_000_000
+        meter.s.claims = codes.CLAIM_OVERLOAD
+        await meter.show(deck.take(entry.id))
+        valid = entry.id in ("good", "empty")
+        assert (meter.s.claims == 0) == valid
+        assert len(meter.logged(codes.LOG_CARD_REFUSED)) == (0 if valid else 1)
+        assert meter.s.credit_micro == 20_000_000
+
+    scene(play)
+
+
+# -- keys -----------------------------------------------------------------------------------------
+
+
+def test_the_published_check_value_is_that_of_the_demo_key():
+    assert carddesk.DEMO_KEY_CHECK == key_check(cards.DEMO_METER_ROLE_KEY)
+
+
+@pytest.mark.parametrize(("key", "provisioned"), [(cards.DEMO_METER_ROLE_KEY, True), (None, False)])
+def test_a_meter_without_a_key_of_its_own_reads_no_card_and_says_so(key, provisioned):
+    meter = shown(sold(), key=key, provisioned=provisioned)
+    assert meter.books.faults & codes.FAULT_KEYS
+    assert figures(meter) == UNTOUCHED
+    assert "Card keys missing" in " ".join(meter.panel.said[0][1])
+    assert meter.s.refused_cards == 0
+
+
+def test_a_provisioned_meter_takes_cards_of_its_own_key():
+    key = b"this one's alone"
+    card = DesfireCard(UID)
+    cards.personalise(card, NUMBER, role_keys=(key,) * 5)
+    meter = shown(card, key=key, provisioned=True)
+    assert not meter.books.faults & codes.FAULT_KEYS
+    assert meter.s.card_uid == UID
+
+
+# -- the reader -----------------------------------------------------------------------------------
+
+
+def test_a_missing_reader_is_a_fault_tried_again_with_growing_pauses_and_cleared_when_it_comes():
+    async def play(meter):
+        meter.chip.absent = True
+        starts = []
+        start = meter.reader.start
+
+        async def timed():
+            starts.append(meter.vt.now_us)
+            await start()
+
+        meter.reader.start = timed
+        await asyncio.sleep(200)
+        assert meter.books.faults & codes.FAULT_CARD_READER
+        pauses = [round((b - a) / 1e6) for a, b in zip(starts, starts[1:], strict=False)]
+        assert pauses[:7] == [2, 4, 8, 16, 30, 30, 30]
+        meter.chip.absent = False
+        await asyncio.sleep(31)
+        assert not meter.books.faults & codes.FAULT_CARD_READER
+        assert meter.logged(codes.LOG_FAULT) == [codes.FAULT_CARD_READER]
+        assert meter.logged(codes.LOG_FAULT_CLEARED) == [codes.FAULT_CARD_READER]
+        await meter.show(sold())
+        assert meter.s.credit_micro == 20_000_000
+
+    scene(play)
+
+
+def test_a_reader_that_wedges_while_nobody_is_there_is_found_and_reset_within_a_minute():
+    async def play(meter):
+        await asyncio.sleep(7)
+        meter.chip.wedged = True
+        await asyncio.sleep(60)
+        assert meter.logged(codes.LOG_FAULT) == [codes.FAULT_CARD_READER]
+        assert meter.books.faults == 0
+        await meter.show(sold())
+        assert meter.s.credit_micro == 20_000_000
+
+    scene(play)
+
+
+def test_a_reader_lost_with_a_card_in_it_asks_for_the_card_again():
+    async def play(meter):
+        meter.insert(sold())
+        await asyncio.sleep(0.1)
+        meter.chip.wedged = True
+        await asyncio.sleep(0.5)
+        assert meter.panel.text == "Card not accepted The card cannot be read. Insert it once more"
+        await asyncio.sleep(5)
+        assert meter.s.credit_micro == 20_000_000  # it was still in, and read again after the reset
+
+    scene(play)
+
+
+def test_a_quiet_desk_checks_its_reader_every_half_minute_and_does_nothing_else():
+    async def play(meter):
+        meter.chip.zero_counters()
+        await asyncio.sleep(3600)
+        # Search and its ACK, abort, field off and firmware version with ACK and answer each: nine transfers.
+        assert meter.chip.transfers <= 9 * 3600 / 30
+        assert meter.desk.state == states.WAIT
+
+    scene(play)
+
+
+def test_one_transfer_in_fifty_without_acknowledge_is_not_noticed_by_anybody():
+    async def play(meter):
+        meter.chip.nak_rate = 0.02
+        card = user_card()
+        for _ in range(20):
+            cards.sell(card, 1_000_000)
+            await meter.show(card)
+        assert meter.s.credit_micro == 20_000_000
+        assert meter.logged(codes.LOG_FAULT) == []
+
+    scene(play)
+
+
+def test_on_a_bad_bus_money_is_still_exact():
+    async def play(meter):
+        meter.chip.nak_rate = meter.chip.garbage = 0.15
+        card = user_card()
+        for n in range(1, 21):
+            cards.sell(card, 1_000_000)
+            for _ in range(20):
+                await meter.show(card, 10)
+                assert meter.s.purchase_count in (n - 1, n)
+                assert meter.s.credit_micro == meter.s.purchase_count * 1_000_000
+                booked = cards.read_back(card)
+                if booked and booked["purchase_count"] == n:
+                    break
+            assert meter.s.purchase_count == n
+
+    scene(play)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The records on a card: firmware and card shop agree on every byte, and damage is refused."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from meter.core.codes import CARD_MALFORMED
+from meter.core.errors import CardError
+from meter.core.state import MeterState
+from meter.services import cardfile
+
+from host_tests.bench import cards
+
+NUMBERS = st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-", min_size=1, max_size=12)
+U32 = st.integers(0, 2**32 - 1)
+U64 = st.integers(0, 2**63 - 1)
+
+UNPACK = {
+    cards.LABEL: cardfile.unpack_label,
+    cards.IDENTITY: cardfile.unpack_identity,
+    cards.PURCHASE: cardfile.unpack_purchase,
+}
+RECORDS = {
+    cards.LABEL: cards.label("PW-000042"),
+    cards.IDENTITY: cards.identity("PW-000042", 3),
+    cards.PURCHASE: cards.purchase(7, 20_000_000),
+}
+
+
+def malformed(unpack, record):
+    with pytest.raises(CardError) as refusal:
+        unpack(record)
+    return refusal.value.code == CARD_MALFORMED
+
+
+def test_application_keys_and_files_are_the_same_on_both_sides():
+    assert cardfile.AID == cards.AID
+    assert (cardfile.KEY_MASTER, cardfile.KEY_METER, cardfile.KEY_VENDING, cardfile.KEY_READER, cardfile.KEY_CHANGE) == (
+        cards.MASTER, cards.METER, cards.VENDING, cards.READER, cards.CHANGE,
+    )  # fmt: skip
+    sizes = (cardfile.LABEL_N, cardfile.IDENTITY_N, cardfile.PURCHASE_N, cardfile.WRITEBACK_N)
+    assert sizes == cards.SIZES
+    files = (cardfile.F_LABEL, cardfile.F_IDENTITY, cardfile.F_PURCHASE, cardfile.F_WRITEBACK)
+    assert files == (cards.LABEL, cards.IDENTITY, cards.PURCHASE, cards.WRITEBACK)
+
+
+@given(NUMBERS)
+def test_a_label_says_whose_card_it_is(number):
+    assert cardfile.unpack_label(cards.label(number)) == number
+
+
+@given(NUMBERS, st.integers(0, 65535), st.integers(0, 255), st.sampled_from(["EUR", "KES", "X"]))
+def test_an_identity_comes_back_as_issued(number, generation, kind, currency):
+    record = cards.identity(number, generation, kind, currency)
+    assert cardfile.unpack_identity(record) == (kind, generation, number, currency)
+
+
+@given(st.integers(1, 2**32 - 1), st.integers(1, 10**15))
+def test_a_purchase_comes_back_as_sold(count, amount_micro):
+    assert cardfile.unpack_purchase(cards.purchase(count, amount_micro)) == (count, amount_micro)
+
+
+def test_a_card_never_sold_on_has_purchase_zero():
+    assert cardfile.unpack_purchase(cards.purchase(0, 0)) == (0, 0)
+
+
+@pytest.mark.parametrize(("count", "amount_micro"), [(0, 1), (1, 0), (1, 10**15 + 1), (1, 2**64 - 1)])
+def test_an_impossible_purchase_is_malformed(count, amount_micro):
+    assert malformed(cardfile.unpack_purchase, cards.purchase(count, amount_micro))
+
+
+@pytest.mark.parametrize("file_no", UNPACK)
+def test_every_flipped_bit_is_noticed(file_no):
+    record = RECORDS[file_no]
+    for bit in range(8 * len(record)):
+        damaged = bytearray(record)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert malformed(UNPACK[file_no], bytes(damaged))
+
+
+@pytest.mark.parametrize("file_no", UNPACK)
+def test_a_record_of_another_length_version_or_file_is_refused(file_no):
+    unpack, record = UNPACK[file_no], RECORDS[file_no]
+    assert malformed(unpack, record[:-1])
+    assert malformed(unpack, record + b"\0")
+    assert malformed(unpack, b"")
+    assert malformed(unpack, bytes(len(record)))
+    assert malformed(unpack, cards.seal(file_no, b"\2" + record[1:-4]))
+    assert malformed(unpack, cards.seal(file_no ^ 1, record[:-4]))
+
+
+@pytest.mark.parametrize("text", [b"PW 42", b"PW\x0042", b"PW\xff", b"\n"])
+def test_a_meter_number_that_is_no_plain_text_is_refused(text):
+    assert malformed(cardfile.unpack_label, cards.seal(cards.LABEL, b"\1" + text.ljust(12, b"\0")))
+
+
+@given(
+    U32, U32, U64, st.lists(U64, min_size=8, max_size=8), st.integers(-(2**63), 2**63 - 1), U64, U64, U32, U64,
+    st.integers(0, 100_000), st.integers(0, 63), st.integers(0, 2), st.integers(0, 511),
+)  # fmt: skip
+def test_a_write_back_brings_every_figure_home(
+    number, utc_s, counts, rates, credit, over_counts, over_micro, purchases, purchased, refused, claims, relay, faults
+):
+    s = MeterState()
+    s.import_counts, s.rate_counts, s.credit_micro = counts, rates, credit
+    s.overdraft_counts, s.overdraft_micro = over_counts, over_micro
+    s.purchase_count, s.purchased_micro, s.refused_cards = purchases, purchased, refused
+    s.claims, s.relay_closed = claims, relay
+    record = cardfile.pack_writeback(s, number, utc_s, cardfile.status_word(s, faults))
+    assert len(record) == cardfile.WRITEBACK_N
+    assert cards._unpack_writeback(record) == {
+        "refused_cards": min(refused, 65535), "number": number, "utc_s": utc_s, "import_counts": counts,
+        "rate_counts": rates, "credit_micro": credit, "overdraft_counts": over_counts, "overdraft_micro": over_micro,
+        "purchase_count": purchases, "purchased_micro": purchased, "claims": claims, "relay_closed": relay,
+        "faults": faults,
+    }  # fmt: skip

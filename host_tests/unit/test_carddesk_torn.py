@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A card pulled at any exchange, a meter cut at any, and cards and air that lie: money is exact or untouched."""
+
+import asyncio
+import random
+
+import pytest
+from meter.core import codes
+
+from host_tests.bench import cards
+from host_tests.bench.chips.desfire import DesfireCard
+
+from .card_bench import NUMBER, Meter
+
+UID = bytes.fromhex("04A1B2C3D4E5F0")
+PRICE = 20_000_000
+EXCHANGES = 9  # of a good insertion: select, login 2, identity, purchase, write-back 3, commit
+
+
+@pytest.fixture(scope="module")
+def image():
+    card = DesfireCard(UID)
+    cards.personalise(card, NUMBER)
+    cards.sell(card, PRICE)
+    return card.snapshot()
+
+
+@pytest.fixture
+def card(image):
+    card = DesfireCard(UID)
+    card.restore(image)
+    return card
+
+
+def scene(play):
+    meter = Meter()
+
+    async def main():
+        async with meter:
+            await play(meter)
+
+    meter.run(main())
+    return meter
+
+
+def test_a_good_insertion_takes_this_many_exchanges(card):
+    async def play(meter):
+        await meter.show(card)
+
+    scene(play)
+    assert card.exchanges == EXCHANGES
+
+
+@pytest.mark.parametrize("heard", [False, True], ids=["command lost", "answer lost"])
+@pytest.mark.parametrize("n", range(EXCHANGES))
+def test_pulled_at_any_exchange_the_next_insertion_finishes_and_money_is_exact(card, n, heard):
+    async def play(meter):
+        card.pull_after(n, heard)
+        await meter.show(card)
+        said = meter.panel.text
+        assert "insert again" in said.lower() or "Insert it again" in said
+        booked = n >= 5  # everything before the first write-back command has been answered
+        assert meter.s.credit_micro == (PRICE if booked else 0)
+        assert meter.logged(codes.LOG_CARD_REFUSED) == []
+        back = cards.read_back(card)
+        assert (back is not None) == (n == EXCHANGES - 1 and heard), "complete or absent"
+        await meter.show(card)
+        s = meter.s
+        assert (s.credit_micro, s.purchased_micro, s.purchase_count) == (PRICE, PRICE, 1)
+        back = cards.read_back(card)
+        assert (back["purchase_count"], back["credit_micro"]) == (1, PRICE)
+        assert back["number"] == s.writeback_seq
+
+    scene(play)
+
+
+def test_pulled_again_and_again_it_is_finished_in_the_end(card):
+    async def play(meter):
+        for n in list(range(EXCHANGES)) * 2:
+            card.pull_after(n, heard=n % 2 == 0)
+            await meter.show(card)
+        await meter.show(card)
+        assert (meter.s.credit_micro, meter.s.purchase_count) == (PRICE, 1)
+        assert cards.sell(card, PRICE) == 2
+
+    scene(play)
+
+
+@pytest.mark.parametrize("ms", range(0, 320, 4))
+def test_a_meter_that_loses_power_at_any_moment_of_a_card_credits_it_once(image, ms):
+    card = DesfireCard(UID)
+    card.restore(image)
+    meter = Meter()
+
+    async def cut():
+        async with meter:
+            meter.insert(card)
+            await asyncio.sleep(ms / 1000)
+
+    async def again():
+        async with meter:
+            await meter.show(card)
+
+    meter.run(cut())
+    if meter.chip.card is not None:
+        meter.remove()
+    meter.boot()
+    assert meter.s.credit_micro in (0, PRICE)
+    meter.run(again())
+    s = meter.s
+    assert (s.credit_micro, s.purchased_micro, s.purchase_count) == (PRICE, PRICE, 1)
+    assert cards.read_back(card)["number"] == s.writeback_seq
+
+
+def test_a_card_thrown_in_and_out_at_random_is_credited_once(card):
+    rng = random.Random(1)
+
+    async def play(meter):
+        for _ in range(200):
+            meter.insert(card)
+            await asyncio.sleep(rng.random() * 0.4)
+            meter.remove()
+            await asyncio.sleep(rng.random() * 0.2)
+        await asyncio.sleep(2)
+        await meter.show(card)
+        assert (meter.s.credit_micro, meter.s.purchase_count) == (PRICE, 1)
+        assert cards.read_back(card)["purchase_count"] == 1
+
+    scene(play)
+
+
+def mutate(data, rng):
+    """A few bytes changed, cut, doubled or swapped; always something else."""
+    new = bytearray(data)
+    while bytes(new) == bytes(data):
+        for _ in range(rng.randint(1, 3)):
+            kind = rng.randrange(5)
+            at = rng.randrange(len(new)) if new else 0
+            if kind == 0 and new:
+                new[at] ^= 1 << rng.randrange(8)
+            elif kind == 1 and new:
+                new[at] = rng.randrange(256)
+            elif kind == 2:
+                del new[at:]
+            elif kind == 3:
+                new += rng.randbytes(rng.randint(1, 20))
+            elif new:
+                other = rng.randrange(len(new))
+                new[at], new[other] = new[other], new[at]
+    return bytes(new)
+
+
+async def flash(meter, card):
+    """In, served, out: as short as the desk allows."""
+    meter.panel.said.clear()
+    meter.insert(card)
+    for _ in range(40):
+        await asyncio.sleep(0.05)
+        if meter.panel.said:
+            break
+    if meter.chip.card is not None:
+        meter.remove()
+    await asyncio.sleep(0.8)
+
+
+def money(s):
+    return s.credit_micro, s.purchased_micro, s.purchase_count, s.last_purchase_micro
+
+
+def test_a_thousand_damaged_card_images_change_no_money(image):
+    rng = random.Random(2)
+
+    async def play(meter):
+        for _ in range(1000):
+            card = DesfireCard(UID)
+            card.restore(image)
+            number = rng.choice((cards.IDENTITY, cards.PURCHASE))
+            content = card.applications[cards.AID].files[number].data
+            content[:] = mutate(content, rng).ljust(len(content), b"\0")[: len(content)]
+            if content == image[cards.AID].files[number].data:
+                continue
+            await flash(meter, card)
+            assert meter.panel.said, "somebody stands there and reads nothing"
+            assert money(meter.s) == (0, 0, 0, 0)
+            assert meter.s.card_uid == bytes(7)
+        assert not meter.task.done()
+
+    scene(play)
+
+
+def test_a_thousand_damaged_answers_book_nothing_but_what_was_sold(image):
+    """Somebody between card and reader changes one answer: refused, or booked as sold, never anything else."""
+    rng = random.Random(3)
+
+    async def play(meter):
+        blank = type(meter.s)()
+        booked = 0
+        for _ in range(1000):
+            card = DesfireCard(UID)
+            card.restore(image)
+            meter.s.copy_from(blank)
+            card.transceive = tampered(card, rng.randrange(EXCHANGES), rng)
+            await flash(meter, card)
+            assert meter.panel.said, "somebody stands there and reads nothing"
+            assert money(meter.s) in ((0, 0, 0, 0), (PRICE, PRICE, 1, PRICE))
+            # Booked only when what was changed came after the last thing that was read.
+            assert (meter.s.purchase_count == 1) == (card.tampered_at > 4)
+            booked += meter.s.purchase_count
+        assert 300 < booked < 600
+        assert not meter.task.done()
+
+    scene(play)
+
+
+def tampered(card, turn, rng):
+    """card.transceive with the answer of one turn changed."""
+    genuine = card.transceive
+    card.tampered_at = turn
+    turns = iter(range(1000))
+
+    def transceive(command):
+        answer, busy_us = genuine(command)
+        if next(turns) == turn and answer is not None:
+            answer = mutate(answer, rng)
+        return answer, busy_us
+
+    return transceive

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The meter's file system: what is in it, that it is always the same, and that real MicroPython mounts it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import littlefs
+import pytest
+
+from host_tests.bench.process import interpreter
+from scripts.image import BLOCK, SIZE, ImageError, build_image, collect, compile_mpy, pack
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = {"settings.json": b'{"meter_number":"1"}', "tariff.json": b"{}"}
+
+# Runs on MicroPython: mounts the image file as the ESP32 port mounts its partition, and looks around.
+LOOK_AROUND = """
+import json, os, sys, vfs
+class Flash:
+    def __init__(self, path): self.file = open(path, "r+b")
+    def readblocks(self, n, buf, offset=0):
+        self.file.seek(n * 4096 + offset)
+        self.file.readinto(buf)
+    def writeblocks(self, n, buf, offset=0):
+        self.file.seek(n * 4096 + offset)
+        self.file.write(buf)
+    def ioctl(self, op, arg):
+        if op == 4: return BLOCKS
+        if op == 5: return 4096
+        if op == 6: self.writeblocks(arg, b"\\xff" * 4096)
+        return 0
+flash = Flash(sys.argv[1])
+vfs.umount("/")
+vfs.mount(vfs.VfsLfs2(flash), "/")
+sys.path[:] = ["", ".frozen"]
+def walk(folder):
+    for name, kind, *_ in os.ilistdir(folder):
+        path = folder + "/" + name
+        if kind == 0x4000: yield from walk(path)
+        else: yield path[1:]
+import board
+from meter.core import codes
+with open("/state", "wb") as f: f.write(b"kept" * 2000)
+print(json.dumps({"files": sorted(walk("")), "settings": open("/settings.json").read(), "board": board.NAME,
+    "code": codes.LOG_PURCHASE, "state": os.stat("/state")[6]}))
+"""
+
+
+def test_the_same_input_gives_the_same_bytes():
+    files = {"b.txt": b"two" * 3000, "a/x.mpy": b"one", "empty": b""}
+    assert pack(files) == pack(dict(reversed(files.items())))
+
+
+def test_documents_change_the_image():
+    assert build_image(None, DOCUMENTS) != build_image(None, {**DOCUMENTS, "tariff.json": b"[]"})
+
+
+def test_a_cold_and_a_warm_cache_give_the_same_code(tmp_path):
+    source = b"def f(x):\n    return x * 2\n"
+    cold = compile_mpy(source, "f.py", tmp_path)
+    assert cold == compile_mpy(source, "f.py", tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_other_source_is_compiled_anew(tmp_path):
+    assert compile_mpy(b"a = 1\n", "f.py", tmp_path) != compile_mpy(b"a = 2\n", "f.py", tmp_path)
+
+
+def test_tracebacks_name_the_module_not_the_builders_folder(tmp_path):
+    code = compile_mpy(b"a = 1\n", "meter/core/f.py", tmp_path)
+    assert b"meter/core/f.py" in code
+    assert str(tmp_path).encode() not in code
+
+
+def test_every_module_is_byte_code_and_only_the_boot_scripts_are_sources():
+    files = collect(DOCUMENTS)
+    assert [name for name in files if name.endswith(".py")] == ["boot.py", "main.py"]
+    modules = {p.relative_to(ROOT / "firmware").as_posix()[:-3] for p in (ROOT / "firmware").rglob("*.py")}
+    compiled = {name[:-4] for name in files if name.endswith(".mpy")}
+    assert compiled == modules - {"boot", "main"} | {"board"}
+
+
+def test_every_byte_code_file_is_version_6_for_any_processor():
+    for name, content in collect({}).items():
+        if name.endswith(".mpy"):
+            magic, version, arch, small_int_bits = content[:4]
+            assert (chr(magic), version, arch >> 2, small_int_bits) == ("M", 6, 0, 31), name
+
+
+def test_the_image_file_is_what_is_returned(tmp_path):
+    image = build_image(tmp_path / "new" / "image.bin", DOCUMENTS)
+    assert (tmp_path / "new" / "image.bin").read_bytes() == image
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["image.bin"]
+    assert len(image) == SIZE
+
+
+def test_another_littlefs_reads_back_every_file():
+    files = collect(DOCUMENTS)
+    fs = littlefs.LittleFS(block_size=BLOCK, block_count=SIZE // BLOCK, mount=False)
+    fs.context.buffer[:] = pack(files)
+    fs.mount()
+    found = {}
+    for folder, _, names in fs.walk("/"):
+        for name in names:
+            path = f"{folder}/{name}".lstrip("/")
+            with fs.open(path, "rb") as f:
+                found[path] = f.read()
+    assert found == files
+
+
+@pytest.mark.parametrize("arch", ["i386", "amd64"])
+def test_micropython_mounts_it_imports_from_it_and_writes_to_it(arch, tmp_path):
+    try:
+        program = interpreter(arch)
+    except FileNotFoundError as e:
+        pytest.skip(str(e))
+    path = tmp_path / "image.bin"
+    build_image(path, DOCUMENTS)
+    script = tmp_path / "look.py"
+    script.write_text(LOOK_AROUND.replace("BLOCKS", str(SIZE // BLOCK)))
+    done = subprocess.run([program, script, path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    seen = json.loads(done.stdout)
+    assert seen.pop("files") == sorted([*collect(DOCUMENTS), "state"])
+    assert seen == {"settings": '{"meter_number":"1"}', "board": "esp32_devkit", "code": 32, "state": 8000}
+
+
+def test_source_micropython_refuses_is_named_with_its_line(tmp_path):
+    with pytest.raises(
+        ImageError, match=r"^meter/x\.py, line 2: MicroPython does not accept this: SyntaxError"
+    ):
+        compile_mpy(b"a = 1\nmatch a:\n    case 1: pass\n", "meter/x.py", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_board_is_answered_with_the_known_ones():
+    with pytest.raises(ImageError, match=r"no board toaster: boards/ has .*esp32_devkit"):
+        build_image(None, {}, board="toaster")
+
+
+@pytest.mark.parametrize("name", ["main.py", "meter/core/codes.mpy", "/board.mpy", "board.py"])
+def test_a_document_cannot_take_the_place_of_firmware(name):
+    with pytest.raises(ImageError, match="would hide a part of the firmware"):
+        collect({name: b""})
+
+
+def test_what_does_not_fit_is_said_with_both_sizes():
+    with pytest.raises(ImageError, match=r"1 files of 90000 bytes do not fit into an image of 65536 bytes"):
+        pack({"big": b"x" * 90_000}, 65_536)
+
+
+@pytest.mark.parametrize("size", [0, 4096, 65_537])
+def test_a_size_flash_cannot_have_is_refused(size):
+    with pytest.raises(ImageError, match="whole 4096-byte blocks"):
+        pack({}, size)
+
+
+def command(*args):
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts/image.py", *args], capture_output=True, text=True, timeout=60
+    )
+
+
+def test_the_command_reports_in_json(tmp_path):
+    (tmp_path / "s.json").write_text("{}")
+    done = command("--json", "--out", str(tmp_path / "i.bin"), f"settings.json={tmp_path}/s.json")
+    report = json.loads(done.stdout)
+    assert report["files"]["settings.json"] == 2
+    assert report["bytes"] == (tmp_path / "i.bin").stat().st_size == SIZE
+
+
+@pytest.mark.parametrize(
+    "content, reason",
+    [(None, "cannot be read: No such file or directory"), ("{", "is not JSON: Expecting property name")],
+)
+def test_the_command_refuses_a_document_that_is_none_and_writes_nothing(tmp_path, content, reason):
+    document = tmp_path / "s.json"
+    if content is not None:
+        document.write_text(content)
+    done = command("--out", str(tmp_path / "i.bin"), str(document))
+    assert done.returncode == 2
+    assert reason in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "i.bin").exists()
