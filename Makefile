@@ -31,7 +31,7 @@ replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIF
 	@$(BENCH).replay "$(TRACE)" --arch $(ARCH) $(if $(CREDIT),--credit "$(CREDIT)") $(if $(TARIFF),--tariff "$(TARIFF)") $(ARGS)
 
 image: setup ## Build the meter's file system: build/image.bin [BOARD=esp32_devkit DOCUMENTS="settings.json …"]
-	@$(PY) scripts/image.py --board $(BOARD) $(ARGS) $(DOCUMENTS)
+	@$(PY) -m scripts.image --board $(BOARD) $(ARGS) $(DOCUMENTS)
 
 ##@ Check
 test: setup lint unit upy system ## All of the next four, cheap things first

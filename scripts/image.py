@@ -19,6 +19,8 @@ import sys
 import threading
 from pathlib import Path
 
+from .shrink import shrink
+
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "build" / "mpy"
 BLOCK = 4096
@@ -76,12 +78,16 @@ def collect(
         known = ", ".join(sorted(p.parent.name for p in (ROOT / "boards").glob("*/board.py")))
         raise ImageError(f"there is no board {board}: boards/ has {known}")
     files = {"board.mpy": compile_mpy(board_py.read_bytes(), "board.py")}
+    modules = {}  # dotted name -> (file name, source)
     for path in sorted(firmware.rglob("*.py")):
         name = path.relative_to(firmware).as_posix()
         if name in SOURCES:
             files[name] = path.read_bytes()
         else:
-            files[name[:-3] + ".mpy"] = compile_mpy(path.read_bytes(), name)
+            modules[name[:-3].replace("/", ".").removesuffix(".__init__")] = (name, path.read_text())
+    small = shrink({module: text for module, (_, text) in modules.items()})
+    for module, (name, _) in modules.items():
+        files[name[:-3] + ".mpy"] = compile_mpy(small[module].encode(), name)
     for name, content in documents.items():
         name = name.lstrip("/")
         if name in files or name.startswith(("meter/", "board.")):

@@ -22,6 +22,8 @@ def read(root: str = ""):
         faults |= codes.FAULT_SETTINGS
     try:
         tariff = tariffs.parse(documents.load(root, "tariff.json"))
+        if tariff.currency != cfg.currency:
+            raise ConfigError("currency", "%s, but the settings say %s" % (tariff.currency, cfg.currency))
     except ConfigError as e:
         print("tariff:", e)
         tariff = tariffs.parse({"name": "none", "currency": cfg.currency, "price": "0"})

@@ -159,7 +159,7 @@ def personalise(card, meter_number: str, generation: int = 1, kind: int = 1, cur
         raise ValueError("a meter number has at most 12 characters")
     keys = [card_key(role, card.uid, meter_number, role_keys) for role in range(5)]
     t = Terminal(card)
-    # Settings 49: key 4 changes keys, master key needed for files, settings and master key changeable; 85: five AES keys.
+    # Settings 49: key 4 changes keys, files need the master key, which can be changed. 85: five AES keys.
     t.ask(b"\xca" + AID + b"\x49\x85")
     t.select(AID)
     t.login(CHANGE, ZERO)
@@ -282,17 +282,19 @@ class Deck:
         broken = bytearray(purchase(1, 20_000_000))
         broken[9] ^= 0x40
         put(malformed, PURCHASE, bytes(broken))
+        blank = DesfireCard(bytes.fromhex("04A1B2C3D4E5F2"))
+        classic = ClassicCard(bytes.fromhex("A1B2C3D4"))
         other = DesfireCard(bytes.fromhex("04A1B2C3D4E5F1"))
         personalise(other, "99999999" if meter_number != "99999999" else "11111111", currency=currency)
         sell(other, 50_000_000)
         self.cards = (
             BenchCard("good", "Your card", "A purchase of 20.00 waits on it.", good),
-            BenchCard("empty", "Your card, nothing new", "Restores supply after a warning or overload.", empty, follow),
+            BenchCard("empty", "Your card, nothing new", "Restores supply after a warning.", empty, follow),
             BenchCard("foreign", "Neighbour's card", "Made for another meter, 50.00 on it.", other),
-            BenchCard("replayed", "Old copy", "An image of your card from before its first purchase.", replayed),
+            BenchCard("replayed", "Old copy", "An image of your card, older than its purchase.", replayed),
             BenchCard("malformed", "Damaged card", "One bit of the purchase record is wrong.", malformed),
-            BenchCard("blank", "Blank DESFire", "As it comes from the factory.", DesfireCard(bytes.fromhex("04A1B2C3D4E5F2"))),
-            BenchCard("classic", "Transport card", "A MIFARE Classic: the wrong kind.", ClassicCard(bytes.fromhex("A1B2C3D4"))),
+            BenchCard("blank", "Blank DESFire", "As it comes from the factory.", blank),
+            BenchCard("classic", "Transport card", "A MIFARE Classic: the wrong kind.", classic),
         )
         self._by_id = {entry.id: entry for entry in self.cards}
 

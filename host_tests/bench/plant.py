@@ -53,7 +53,7 @@ class Plant:
         self._spi_selected = None
         self._spi_mode = 0
         self._spi_baud = 500_000
-        self._buses = [
+        self.buses = [
             I2cBus(clock, [self.lcd, self.rtc, self.fram], board.I2C_FREQ),
             I2cBus(clock, [self.reader], board.CARD_FREQ),
         ]
@@ -184,7 +184,7 @@ class Plant:
     def _i2c(self, bus, addr, out, read_n):
         buf = self.buf
         try:
-            data = self._buses[bus].transfer(addr, out, read_n)
+            data = self.buses[bus].transfer(addr, out, read_n)
         except I2cNak:
             buf[ops.RSP_AT] = ops.STATUS_NAK
         except I2cTimeout:
@@ -210,7 +210,7 @@ class Plant:
             return pos + 7
         if op == ops.I2C_CFG:
             bus, freq = struct.unpack_from("<BI", buf, pos + 1)
-            self._buses[bus].byte_us = -(-9_000_000 // freq)
+            self.buses[bus].byte_us = -(-9_000_000 // freq)
             return pos + 6
         if op == ops.FLASH_READ:
             offset, n = struct.unpack_from("<IH", buf, pos + 1)

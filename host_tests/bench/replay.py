@@ -145,8 +145,8 @@ def main(
     quiet: Annotated[bool, typer.Option(help="No progress bar")] = False,
 ):
     """Replay a trace; the last line printed is one JSON object."""
-    from meter.core.errors import ConfigError
     from meter.core import tariff as tariffs
+    from meter.core.errors import ConfigError
 
     if arch not in ("i386", "amd64", "cpython"):
         _fail(f"--arch {arch}: i386, amd64 or cpython")

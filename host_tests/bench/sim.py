@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .session import Bench
+from .live import LiveBench
 from .web_server import serve
 
 _log = Console(stderr=True)
@@ -19,7 +19,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="Stop after this many seconds (0 = until Ctrl-C)")] = 0,
 ):
     """Run the virtual meter and its page."""
-    bench = Bench(warp=warp)
+    bench = LiveBench(warp=warp)
     try:
         server = serve(bench, port)
     except OSError as e:

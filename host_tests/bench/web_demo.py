@@ -70,8 +70,8 @@ class PaperMeter:
         self.faults = dict.fromkeys(("atm90e32", "pn532", "lcd", "rtc", "fram", "relay"), "none")
         self.cards = {
             "home": _card("Household", "This meter's own card", "04 5A 1C 92 61 80"),
-            "spare": _card("Replacement", "A second card for this meter", "04 7F 02 AA 61 80"),
-            "foreign": _card("Neighbour's card", "A card of another meter", "04 11 B3 40 61 80"),
+            "spare": _card("Spare card", "A second card for this meter", "04 7F 02 AA 61 80"),
+            "foreign": _card("Neighbour", "A card of another meter", "04 11 B3 40 61 80"),
             "old": _card("Old copy", "A copy of a purchase that was used long ago", "04 5A 1C 92 61 80"),
             "torn": _card("Damaged card", "Its purchase cannot be read", "04 5A 1C 92 61 80"),
             "blank": _card("Blank card", "A new card on which nothing was written yet", "04 3D 88 F1 61 80"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card slot on the bench for unit tests: reader model, driver, desk, and the real books over a FRAM model."""
+"""A card slot on the bench for unit tests: reader model, driver, desk, and real books over a FRAM model."""
 
 import asyncio
 

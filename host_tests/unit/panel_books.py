@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A hand-set stand-in for the books, for tests of what the panel makes of them."""
 
-import asyncio
-
-from meter.core import config
+from meter.core.config import Settings
 from meter.core.state import MeterState
 
 
@@ -23,11 +21,15 @@ class Sample:
 
 
 class PanelBooks:
-    def __init__(self, **settings):
+    def __init__(self, ticked=None, **settings):
         self.s = MeterState()
         self.s.relay_closed = 1
         self.s.credit_micro = 123_456_789
-        self.cfg = config.parse({"meter_number": "PW-000042", "provisioned": True, **settings})
+        self.cfg = Settings()
+        self.cfg.meter_number, self.cfg.provisioned = "PW-000042", True
+        for name, value in settings.items():
+            assert hasattr(self.cfg, name)
+            setattr(self.cfg, name, value)
         self.tariff = Tariff("Day", "Night")
         self.rate = 0
         self.price_micro = 250_100
@@ -37,7 +39,7 @@ class PanelBooks:
         self.alarm = 0
         self.faults = 0
         self.ready = True
-        self.ticked = asyncio.ThreadSafeFlag()
+        self.ticked = ticked
         self.fault_edges = []
         self.buttons = 0
 

@@ -2,6 +2,7 @@
 """The card desk with reader, card and books: what a card does to a meter, and what people read meanwhile."""
 
 import asyncio
+import itertools
 
 import pytest
 from meter.core import codes
@@ -66,7 +67,8 @@ def test_a_purchase_is_credited_once_and_written_back():
     meter = shown(card)
     assert figures(meter) == (20_000_000, 20_000_000, 1, 20_000_000)
     back = cards.read_back(card)
-    assert (back["purchase_count"], back["purchased_micro"], back["credit_micro"]) == (1, 20_000_000, 20_000_000)
+    assert (back["purchase_count"], back["purchased_micro"]) == (1, 20_000_000)
+    assert back["credit_micro"] == 20_000_000
     assert back["number"] == meter.s.writeback_seq == 1
     assert meter.logged(codes.LOG_PURCHASE) == [1]
 
@@ -112,7 +114,8 @@ def test_what_the_meter_counted_comes_home_on_the_card():
     back = cards.read_back(card)
     assert back["import_counts"] == 123_456_789
     assert back["rate_counts"][:2] == [100_000_000, 23_456_789]
-    assert (back["credit_micro"], back["overdraft_counts"], back["overdraft_micro"]) == (-5_000_000, 640_000, 500_000)
+    assert back["credit_micro"] == -5_000_000
+    assert (back["overdraft_counts"], back["overdraft_micro"]) == (640_000, 500_000)
     assert (back["refused_cards"], back["relay_closed"], back["utc_s"]) == (3, 1, 845_649_000)
 
 
@@ -122,26 +125,38 @@ def test_with_an_invalid_clock_the_write_back_has_no_time():
     assert cards.read_back(card)["utc_s"] == 0
 
 
-def test_the_result_is_said_within_a_second_of_insertion():
-    for freq in (100_000, 400_000):
-        meter = Meter(freq=freq)
-        card = sold()
+@pytest.mark.parametrize("freq", [100_000, 400_000])
+def test_the_result_is_said_within_a_second_of_insertion(freq):
+    meter = Meter(freq=freq)
+    chip = meter.chip
 
-        async def main(meter=meter, card=card):
-            async with meter:
-                start_us = meter.vt.now_us
-                await meter.show(card)
-                assert meter.panel.said[0][0] - start_us + meter.chip.stretch_total_us < 1_000_000
+    async def main():
+        async with meter:
+            chip.zero_counters()
+            start_us = meter.vt.now_us
+            meter.insert(sold())
+            while not meter.panel.said:
+                await asyncio.sleep(0.001)
+            # The bus of these tests does not add the clock stretching itself.
+            took_us = meter.panel.said[0][0] - start_us + chip.stretch_total_us
+            print(
+                f"card at {freq // 1000} kHz: result after {took_us // 1000} ms; {chip.apdus} APDUs with "
+                f"{chip.air_us // 1000} ms in the air, {chip.i2c_bytes} bytes in {chip.transfers} transfers"
+            )
+            assert took_us < 1_000_000
+            assert chip.apdus == 9
+            assert chip.tbuf_violations == 0
 
-        meter.run(main())
+    meter.run(main())
 
 
 def test_the_answer_the_five_figures_and_the_farewell_come_in_order_and_time():
     meter = shown(sold(), seconds=22)
     assert meter.panel.first_rows()[:7] == [
-        "Credit added", "Your account   1/5", "Your account   2/5", "Your account   3/5", "Your account   4/5",
-        "Your account   5/5", "",
-    ]  # fmt: skip
+        "Credit added",
+        *[f"Your account   {n}/5" for n in range(1, 6)],
+        "",
+    ]
     pages = [[row.strip() for row in rows[1:3]] for _, rows, _ in meter.panel.said[1:6]]
     assert pages == [
         ["Total purchased", "20.00 EUR"], ["Purchases made", "1"], ["Last purchase", "20.00 EUR"],
@@ -150,14 +165,14 @@ def test_the_answer_the_five_figures_and_the_farewell_come_in_order_and_time():
     assert "Remove card" in meter.panel.said[6][1][1]
     assert meter.panel.said[7][1] is None
     times = [at_us for at_us, _, _ in meter.panel.said[:7]]
-    spans = [b - a for a, b in zip(times, times[1:], strict=False)]
+    spans = [b - a for a, b in itertools.pairwise(times)]
     assert all(2_990_000 <= span <= 3_150_000 for span in spans)
 
 
 def test_nothing_else_is_shown_between_two_pages_of_the_answer():
     meter = shown(sold(), seconds=60)
     said = meter.panel.said[:8]
-    for (at_us, _, hold_ms), (next_us, _, _) in zip(said, said[1:], strict=False):
+    for (at_us, _, hold_ms), (next_us, _, _) in itertools.pairwise(said):
         assert at_us + hold_ms * 1000 > next_us
 
 
@@ -326,7 +341,7 @@ REFUSALS = {
     "damaged purchase": (lambda: broken(2, bytes(FLIPPED)), codes.CARD_MALFORMED, "Go back to the shop"),
     "damaged identity": (lambda: broken(1, bytes(24)), codes.CARD_MALFORMED, "Go back to the shop"),
     "other currency": (lambda: sold(currency="KES"), codes.CARD_MALFORMED, "Go back to the shop"),
-    "identity of another meter": (lambda: broken(1, cards.identity("99999999")), codes.CARD_FOREIGN, "own card"),
+    "other identity": (lambda: broken(1, cards.identity("99999999")), codes.CARD_FOREIGN, "own card"),
 }  # fmt: skip
 
 
@@ -436,10 +451,12 @@ def test_every_card_of_the_deck_does_what_its_label_says(entry):
 
 
 def test_the_published_check_value_is_that_of_the_demo_key():
-    assert carddesk.DEMO_KEY_CHECK == key_check(cards.DEMO_METER_ROLE_KEY)
+    assert key_check(cards.DEMO_METER_ROLE_KEY) == carddesk.DEMO_KEY_CHECK
 
 
-@pytest.mark.parametrize(("key", "provisioned"), [(cards.DEMO_METER_ROLE_KEY, True), (None, False)])
+@pytest.mark.parametrize(
+    ("key", "provisioned"), [(cards.DEMO_METER_ROLE_KEY, True), (None, False), (b"too short", False)]
+)
 def test_a_meter_without_a_key_of_its_own_reads_no_card_and_says_so(key, provisioned):
     meter = shown(sold(), key=key, provisioned=provisioned)
     assert meter.books.faults & codes.FAULT_KEYS
@@ -473,7 +490,7 @@ def test_a_missing_reader_is_a_fault_tried_again_with_growing_pauses_and_cleared
         meter.reader.start = timed
         await asyncio.sleep(200)
         assert meter.books.faults & codes.FAULT_CARD_READER
-        pauses = [round((b - a) / 1e6) for a, b in zip(starts, starts[1:], strict=False)]
+        pauses = [round((b - a) / 1e6) for a, b in itertools.pairwise(starts)]
         assert pauses[:7] == [2, 4, 8, 16, 30, 30, 30]
         meter.chip.absent = False
         await asyncio.sleep(31)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card pulled at any exchange, a meter cut at any, and cards and air that lie: money is exact or untouched."""
+"""A card pulled at any exchange, a meter cut at any moment, cards and air that lie: money stays exact."""
 
 import asyncio
 import random
@@ -189,7 +189,7 @@ def test_a_thousand_damaged_card_images_change_no_money(image):
 
 
 def test_a_thousand_damaged_answers_book_nothing_but_what_was_sold(image):
-    """Somebody between card and reader changes one answer: refused, or booked as sold, never anything else."""
+    """Somebody between card and reader changes one answer: refused, or booked as sold, nothing else."""
     rng = random.Random(3)
 
     async def play(meter):

@@ -4,7 +4,18 @@
 import pytest
 
 from host_tests.bench import cards
-from host_tests.bench.cards import AID, CHANGE, IDENTITY, LABEL, MASTER, METER, PURCHASE, READER, VENDING, WRITEBACK
+from host_tests.bench.cards import (
+    AID,
+    CHANGE,
+    IDENTITY,
+    LABEL,
+    MASTER,
+    METER,
+    PURCHASE,
+    READER,
+    VENDING,
+    WRITEBACK,
+)
 from host_tests.bench.chips.desfire import ZERO, DesfireCard, aes_cmac
 
 UID = bytes.fromhex("04112233445566")
@@ -173,7 +184,8 @@ def test_a_command_inside_a_chain_is_refused(card):
     ("command", "status"),
     [
         (b"", 0x7E), (b"\x5a\x01", 0x7E), (b"\x5a\x09\x09\x09", 0xA0), (b"\x99", 0x1C), (b"\xaf", 0x1C),
-        (b"\xaa\x05", 0x40), (b"\xbd" + place(9), 0xF0), (b"\xbd" + place(WRITEBACK), 0xAE), (b"\x3d\x03", 0x7E),
+        (b"\xaa\x05", 0x40), (b"\xbd" + place(9), 0xF0), (b"\x3d\x03", 0x7E),
+        (b"\xbd" + place(WRITEBACK), 0xAE),
         (bytes(61), 0x7E), (b"\xca" + AID + b"\x0f\x82", 0x9D), (b"\xc4\x01" + bytes(32), 0xAE),
     ],
     ids=lambda x: x.hex() if isinstance(x, bytes) else None,

@@ -216,11 +216,13 @@ def test_driver_and_model_agree_on_every_cmac(data, key, iv):
 
 @given(st.binary(min_size=16, max_size=16), st.text("0123456789ABC-", min_size=1, max_size=12))
 def test_driver_and_model_agree_on_every_diversified_key(role_key, number):
-    assert desfire.diversified(role_key, UID, AID, number.encode()) == an10922(role_key, UID + AID + number.encode())
+    assert desfire.diversified(role_key, UID, AID, number.encode()) == an10922(
+        role_key, UID + AID + number.encode()
+    )
 
 
 def test_a_diversification_input_that_is_too_long_is_refused():
-    with pytest.raises(ValueError, match="31"):
+    with pytest.raises(ValueError, match="too long"):
         desfire.diversified(bytes(16), UID, AID, bytes(22))
 
 

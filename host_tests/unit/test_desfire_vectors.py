@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Published DESFire, CMAC and AN10922 examples, held against the driver and, apart, against the card model."""
+"""Published DESFire, CMAC and AN10922 examples, held against the driver and, apart, the card model."""
 
 import asyncio
 import json
@@ -159,7 +159,7 @@ def test_the_model_answers_the_published_session():
     for command, _ in login_turns(LOGINS[1]):
         card.transceive(command)
     for c in SESSION["commands"]:
-        assert card.transceive(hexed(c["command"]))[0] == b"\x00" + hexed(c["data"] + c["mac"]), c["command"][:4]
+        assert card.transceive(hexed(c["command"]))[0] == b"\x00" + hexed(c["data"] + c["mac"])
 
 
 def test_the_model_chains_the_mac_observed_on_a_card():

@@ -190,7 +190,7 @@ def test_a_dead_metering_chip_is_named_wherever_its_figures_would_be():
     books.faults = codes.FAULT_METER_IC
     assert "Meter chip fault" in pages.balance(books)[3]
     assert "Meter chip fault" in words(pages.power(books))
-    assert words(pages.page(books, 1)) == WARN + " Attention 1/1 Meter chip fault Call your supplier"
+    assert words(pages.page(books, 1)) == WARN + " Attention Meter chip fault Call your supplier"
 
 
 def test_every_fault_gets_its_page_right_after_the_balance():

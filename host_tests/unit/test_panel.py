@@ -22,7 +22,7 @@ class Bench:
         self.chip = Hd44780Backpack()
         self.chip.power_on(0)
         self.i2c = DirectI2C(self.vt, [self.chip])
-        self.books = PanelBooks(**settings)
+        self.books = PanelBooks(asyncio.ThreadSafeFlag(), **settings)
         self.button = DirectPin(1)
         self.led_edges, self.buzzer_edges = [], []
         self.led = DirectPin(0, lambda level: self.led_edges.append((self.vt.now_us // 1000, level)))

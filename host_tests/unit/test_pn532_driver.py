@@ -2,6 +2,7 @@
 """The PN532 driver against the chip model: start, waiting, exchanges, and every way a bus can fail."""
 
 import asyncio
+import contextlib
 
 import pytest
 from meter.core.codes import CARD_PULLED
@@ -41,7 +42,7 @@ def test_start_wakes_resets_and_configures_a_chip_just_powered(slot):
 def test_start_takes_a_hung_chip_through_the_reset_pin(slot):
     started(slot)
     slot.chip.wedged = True
-    with pytest.raises(BusError, match="holds its bus"):
+    with pytest.raises(BusError, match="bus held"):
         slot.run(slot.reader.check())
     started(slot)
     assert not slot.chip.wedged
@@ -119,7 +120,7 @@ def test_look_sees_a_card_come_and_go_and_comes_to_the_same_end_each_time(slot):
 
 def test_an_absent_chip_is_a_bus_error_within_half_a_second(slot):
     slot.chip.absent = True
-    with pytest.raises(BusError, match="does not answer"):
+    with pytest.raises(BusError, match="no chip"):
         started(slot)
     assert slot.vt.now_us < 500_000
 
@@ -131,20 +132,20 @@ def test_another_chip_than_a_pn532_is_refused(slot):
         reply(code, b"\x33\x01\x06\x07" if code == 0x02 else data, ready_us)
 
     slot.chip._reply = other
-    with pytest.raises(ChipError, match="not a PN532"):
+    with pytest.raises(ChipError, match="no PN532"):
         started(slot)
 
 
 def test_a_dead_irq_line_ends_in_a_bus_error(slot):
     slot.chip._set_irq = lambda level: None
     slot.irq.level = 1
-    with pytest.raises(BusError, match="does not acknowledge"):
+    with pytest.raises(BusError, match="no ACK"):
         started(slot)
 
 
 def test_a_refused_command_is_a_chip_error(slot):
     reader = started(slot)
-    with pytest.raises(ChipError, match="refuses"):
+    with pytest.raises(ChipError, match="bad answer"):
         slot.run(reader._command(b"\x99", 0))
 
 
@@ -173,10 +174,8 @@ def test_a_command_once_acknowledged_is_never_sent_twice(slot):
     slot.chip.garbage = 0.2
     slot.chip.nak_rate = 0.1
     for n in range(1, 200):
-        try:
+        with contextlib.suppress(BusError, ChipError):
             slot.run(reader.exchange(SELECT_PICC, 1))
-        except (BusError, ChipError):
-            pass
         assert card.exchanges <= n
 
 

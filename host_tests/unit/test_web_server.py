@@ -63,7 +63,10 @@ class RawSocket:
             if message["type"] in types:
                 return message
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
         self.stream.close()
         self.sock.close()
 
@@ -82,10 +85,9 @@ def server(meter):
 
 @pytest.fixture
 def page(server):
-    client = RawSocket(server.url)
-    assert client.status == 101
-    yield client
-    client.close()
+    with RawSocket(server.url) as client:
+        assert client.status == 101
+        yield client
 
 
 def fetch(server, path, **headers):
@@ -93,6 +95,11 @@ def fetch(server, path, **headers):
     connection.request("GET", path, headers=headers)
     answer = connection.getresponse()
     return answer.status, answer.read()
+
+
+def socket_status(server, **names):
+    with RawSocket(server.url, **names) as client:
+        return client.status
 
 
 def until(condition):
@@ -110,19 +117,19 @@ def test_listens_on_the_loopback_only(server):
 @pytest.mark.parametrize("host", ["pennywatt.example", "127.0.0.1.example", "a@localhost", "10.0.0.7:8080"])
 def test_a_foreign_host_name_gets_nothing_even_when_it_resolves_to_this_machine(server, host):
     assert fetch(server, "/", Host=host)[0] == 403
-    assert RawSocket(server.url, host=host).status == 403
+    assert socket_status(server, host=host) == 403
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost:1", "http://127.0.0.1"])
 def test_a_page_from_anywhere_else_cannot_open_the_socket(server, meter, origin):
-    assert RawSocket(server.url, origin=origin).status == 403
+    assert socket_status(server, origin=origin) == 403
     assert meter.commands == []
 
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "[::1]"])
 def test_its_own_page_may_by_every_loopback_name(server, name):
     here = f"{name}:{urlsplit(server.url).port}"
-    assert RawSocket(server.url, origin=f"http://{here}", host=here).status == 101
+    assert socket_status(server, origin=f"http://{here}", host=here) == 101
 
 
 @pytest.mark.parametrize("path", ["/../web_server.py", "/..%2fweb_server.py", "/web_server.py", "/.", "/app"])
@@ -149,17 +156,16 @@ def test_the_source_s_refusal_is_passed_on_in_its_words(page, meter):
 
 
 def test_a_button_held_by_a_page_that_goes_away_is_let_go(server, meter):
-    page = RawSocket(server.url)
-    page.send({"cmd": "button", "down": True})
-    page.receive_type("done")
-    page.close()
+    with RawSocket(server.url) as page:
+        page.send({"cmd": "button", "down": True})
+        page.receive_type("done")
     until(lambda: meter.commands[-1] == {"cmd": "button", "down": False})
 
 
 def test_garbage_on_one_socket_leaves_the_others_alone(server, page):
-    other = RawSocket(server.url)
-    other.send(b"\xff\xfe not text")
-    other.sock.sendall(b"\x00" * 40)
+    with RawSocket(server.url) as other:
+        other.send(b"\xff\xfe not text")
+        other.sock.sendall(b"\x00" * 40)
     page.send({"cmd": "voltage", "v": 210})
     assert page.receive_type("done", "refused")["type"] == "done"
 

@@ -23,14 +23,15 @@ _NEVER = const(1_000_000)
 class Evidence:
     """The reads of one audit, in counts: `diff` = totals - phases, and the outcome `forward`, `reverse`.
 
-    sign is -1 if the totals are signed sums of the phases, +1 if sums of absolute values; limit is what the mains
-    can deliver at most.
+    sign is -1 if the totals are signed sums of the phases, +1 if sums of absolute values; limit is what the
+    mains can deliver at most.
     """
 
     def __init__(self, diff: int, sign: int, limit: int):
         self.diff = diff
         self.forward = 0
         self.reverse = 0
+        self.void = 0  # what a read brought that fetched another register
         self._sign = sign
         self._limit = limit
         self._options = [0, 0, 0, 0]  # fours: change of diff, of forward, of reverse, cost
@@ -77,6 +78,17 @@ class Evidence:
             self.may(sign * counts, 0, 0)
             self.may(2 * sign * counts, 0, 0)
 
+    def taken(self, counts: int) -> None:
+        """A read of other registers may have taken these counts from here."""
+        if counts:
+            sign = self._sign
+            self.may(counts, counts, 0, _OTHER)
+            self.may(sign * counts, 0, counts, _OTHER)
+            self.may(-counts, 0, 0, _OTHER)
+            self.may(-sign * counts, 0, 0, _OTHER)
+            self._high += counts
+            self._reverse_high += counts
+
     def may(self, diff: int, forward: int, reverse: int, cost: int = _ASTRAY) -> None:
         """Add a possible correction."""
         self._options += (diff, forward, reverse, cost)
@@ -87,9 +99,8 @@ class Evidence:
             return _NEVER  # rather than owing counts to the next tick
         if forward > self._limit or reverse > self._limit:
             return _NEVER
-        return (
-            max(0, self._low - forward, forward - self._high)
-            + max(0, self._reverse_low - reverse, reverse - self._reverse_high)
+        return max(0, self._low - forward, forward - self._high) + max(
+            0, self._reverse_low - reverse, reverse - self._reverse_high
         )
 
     def settle(self, tolerance: int) -> None:
@@ -105,7 +116,7 @@ class Evidence:
             best = far(self.forward, self.reverse)
             if best < _NEVER:
                 return
-        out = self.diff, self.forward, self.reverse
+        out = self.diff, self.forward, self.reverse, 0
         for i in range(0, len(options), 4):
             for j in range(0, i + 1, 4):
                 if j == i and i:
@@ -116,16 +127,17 @@ class Evidence:
                 cost = options[i + 3] + options[j + 3]
                 if cost >= best:
                     continue
+                void = abs(options[i] if options[i + 3] else options[j])
                 if -tolerance <= d <= tolerance:
                     cost += far(f, r)
                     if cost < best:
                         best = cost
-                        out = d, f, r
+                        out = d, f, r, void
                     continue
                 # For no known reason the phases are off, or the total is, forward, or reverse.
                 for f2, r2, c in ((f, r, _PHASES_OFF), (f - d, r, _TOTAL_OFF), (f, r - sign * d, _TOTAL_OFF)):
                     c += cost + far(f2, r2)
                     if c < best:
                         best = c
-                        out = 0, f2, r2
-        self.diff, self.forward, self.reverse = out
+                        out = 0, f2, r2, void
+        self.diff, self.forward, self.reverse, self.void = out

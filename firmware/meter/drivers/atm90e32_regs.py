@@ -71,9 +71,10 @@ def init_table(setup):
     u_th = getattr(setup, "u_nominal_v", 230) * 2_317_048 // u_gain
     i_th = min(0xFFFF, getattr(setup, "i_max_ma", 60_000) * 23_170 // i_gain)
     over = min(0xFFFF, u_th * 120 // 100)
+    limits = (0x143F, over, 1, u_th * 78 // 100, u_th // 10, 0xFFFF, i_th, 4700, 5300, 0x010F, 0)  # 50 Hz
     rows = (
         ("channel map", 0x01, (0x0210, 0x0654)),
-        ("limits", 0x05, (0x143F, over, 1, u_th * 78 // 100, u_th // 10, 0xFFFF, i_th, 4700, 5300, 0x010F, 0)),
+        ("limits", 0x05, limits),
         ("compensation", 0x14, (0,) * 9),
         ("compensation", 0x20, (0, 0, 5000, 25)),
         ("compensation", 0x24, (0,) * 12),

@@ -113,7 +113,7 @@ class Desfire:
         await self._ask(bytes((_SELECT,)) + aid, 0)
 
     async def login(self, key_no: int, key: bytes, rnd_a: bytes = b"") -> None:
-        """Mutual AES authentication; afterwards every command is MACed. rnd_a is for published examples only."""
+        """Mutual AES authentication; from then on all is MACed. rnd_a is for published examples only."""
         self._cmac = None
         answer = await self._exchange(bytes((_LOGIN_AES, key_no)), 17)
         _expect(answer, _MORE, 17)
@@ -134,7 +134,7 @@ class Desfire:
         return await self._ask(bytes((_READ,)) + _place(file_no, offset, n), n)
 
     async def write(self, file_no: int, offset: int, data: bytes) -> None:
-        """Write (at most WRITE_MAX bytes) to a file of MACed communication; a backup file keeps it at commit()."""
+        """Write at most WRITE_MAX bytes to a MACed file; a backup file keeps them from commit() on."""
         await self._ask(bytes((_WRITE,)) + _place(file_no, offset, len(data)) + data, 0, True)
 
     async def commit(self) -> None:

@@ -19,76 +19,65 @@ _CONTROL = const(0x1C)  # EOSC=0: run on battery too; INTCN=1, no alarms: INT pi
 _OSF = const(0x80)
 _HOUR_12 = const(0x40)
 _HOUR_PM = const(0x20)
-_LIMIT_S = const(3155760000)  # 2100-01-01, where the part's calendar ends
+_YEARS = const(100)  # 2000 to 2099, then the part's calendar ends
 
 
 class Ds3231:
     def __init__(self, i2c):
         self._i2c = i2c
         self._regs = bytearray(16)
-        self._one = bytearray(1)
 
     def start(self) -> None:
         """Let the oscillator run, on the battery too. BusError; ChipError when the setting is not kept."""
-        self._write(_REG_CONTROL, _CONTROL)
-        if self._read(_REG_CONTROL) != _CONTROL:
+        self._write(_REG_CONTROL, (_CONTROL,))
+        self._read()
+        if self._regs[_REG_CONTROL] != _CONTROL:
             raise ChipError(0, "clock: control register does not read back")
 
     def read(self) -> int:
         """UTC in seconds since 2000. ChipError "clock lost" after an oscillator stop or without a date."""
+        self._read()
         regs = self._regs
-        try:
-            self._i2c.readfrom_mem_into(_ADDR, _REG_TIME, regs)
-        except OSError:
-            raise BusError(0, "clock does not answer") from None
         if regs[_REG_STATUS] & _OSF:
             raise ChipError(0, "clock lost: its oscillator has stopped")
         hour = regs[2]
         if hour & _HOUR_12:
-            hour = _bcd(hour & 0x1F, 1, 12) % 12 + (12 if hour & _HOUR_PM else 0)
+            hour = _number(hour & 0x1F, 1, 12) % 12 + (12 if hour & _HOUR_PM else 0)
         else:
-            hour = _bcd(hour, 0, 23)
-        year = 2000 + _bcd(regs[6], 0, 99)
-        month = _bcd(regs[5], 1, 12)  # with the century bit set this is no month
-        day = _bcd(regs[4], 1, civil.month_days(year, month))
-        return civil.utc(year, month, day, hour, _bcd(regs[1], 0, 59), _bcd(regs[0], 0, 59))
+            hour = _number(hour, 0, 23)
+        year = 2000 + _number(regs[6], 0, 99)
+        month = _number(regs[5], 1, 12)  # with the century bit set this is no month
+        day = _number(regs[4], 1, civil.month_days(year, month))
+        return civil.utc(year, month, day, hour, _number(regs[1], 0, 59), _number(regs[0], 0, 59))
 
     def set(self, utc_s: int) -> None:
-        """Set the time, then vouch for it. ChipError when it does not read back."""
-        if not 0 <= utc_s < _LIMIT_S:
-            raise ValueError("the clock keeps 2000 to 2099")
+        """Set the time, then vouch for it. ValueError outside 2000 to 2099; ChipError when it does not read back."""
         year, month, day, weekday, hour, minute, second = civil.fields(utc_s)
-        out = bytes(_to_bcd(v) for v in (second, minute, hour, weekday + 1, day, month, year - 2000))
-        try:
-            self._i2c.writeto_mem(_ADDR, _REG_TIME, out)
-        except OSError:
-            raise BusError(0, "clock does not answer") from None
+        if not 0 <= year - 2000 < _YEARS:
+            raise ValueError("the clock keeps 2000 to 2099")
+        fields = (second, minute, hour, weekday + 1, day, month, year - 2000)
+        self._write(_REG_TIME, [field // 10 << 4 | field % 10 for field in fields])
         # Last: a cut before this leaves the flag up and the time not believed.
-        self._write(_REG_STATUS, self._read(_REG_STATUS) & ~_OSF)
+        self._read()
+        self._write(_REG_STATUS, (self._regs[_REG_STATUS] & ~_OSF,))
         if not 0 <= self.read() - utc_s <= 1:
             raise ChipError(0, "clock: the time set does not read back")
 
-    def _read(self, reg):
+    def _read(self):
+        self._transfer(self._i2c.readfrom_mem_into, _REG_TIME, self._regs)
+
+    def _write(self, reg, values):
+        self._transfer(self._i2c.writeto_mem, reg, bytes(values))
+
+    def _transfer(self, call, reg, buf):
         try:
-            self._i2c.readfrom_mem_into(_ADDR, reg, self._one)
+            call(_ADDR, reg, buf)
         except OSError:
             raise BusError(0, "clock does not answer") from None
-        return self._one[0]
-
-    def _write(self, reg, value):
-        self._one[0] = value
-        try:
-            self._i2c.writeto_mem(_ADDR, reg, self._one)
-        except OSError:
-            raise BusError(0, "clock does not answer") from None
 
 
-def _bcd(value, low, high):
-    number = (value >> 4) * 10 + (value & 0x0F)
-    if value & 0x0F > 9 or not low <= number <= high:
+def _number(bcd, low, high):
+    number = (bcd >> 4) * 10 + (bcd & 0x0F)
+    if bcd & 0x0F > 9 or not low <= number <= high:
         raise ChipError(0, "clock lost: its registers hold no date")
     return number
-
-
-def _to_bcd(value):
-    return value // 10 << 4 | value % 10

@@ -49,7 +49,7 @@ def frame(body) -> bytes:
 
 
 def parse(buf):
-    """Where in buf an answer is: (first, end) of its code and data; (0, 0) when there is none, or a damaged one.
+    """Where in buf an answer is: (first, end) of its code and data; (0, 0) when there is no good one.
 
     end >= len(buf): the read was too short, and nothing has been checked; end + 1 bytes would do.
     """
@@ -101,7 +101,7 @@ class Pn532:
         await self._command(_FIELD_OFF, 0)
 
     async def wait_card(self, limit_ms: int):
-        """Let the chip look for a card by itself and sleep on its IRQ. (uid, sak), or None when time is up."""
+        """Let the chip look for a card by itself, asleep on its IRQ. (uid, sak), or None when time is up."""
         await self._set_patience(_ENDLESS)
         await self._begin(_LIST_106A)
         if await self._ready(limit_ms):
@@ -111,14 +111,14 @@ class Pn532:
         return None
 
     async def look(self):
-        """Is a card there now? (uid, sak) or None. The card must be fresh: field_off() before the first look."""
+        """Is a card there now? (uid, sak) or None. The card must be fresh: field_off() before the first."""
         await self._set_patience(_BRIEF)
         found = _target(await self._command(_LIST_106A, _TARGET_MAX))
         await self.field_off()
         return found
 
     async def exchange(self, apdu, answer_n: int) -> bytes:
-        """Send apdu to the card that wait_card() found; its answer, of which answer_n bytes are expected at most.
+        """Send apdu to the card that wait_card() found; gives its answer, of answer_n bytes as a rule.
 
         CardError CARD_PULLED when the card does not answer: gone, or not held well enough to be powered.
         """

@@ -192,12 +192,13 @@ class Books:
         account.purchase(s, amount_micro)
         s.card_uid = uid
         s.card_generation = generation
-        self._assess()
+        supply.after_credit(s, self.cfg.alarm2_micro, -self.cfg.overdraft_micro)
         if not self._commit():
             s.copy_from(self._backup)
-            self._assess()
             raise CardError(codes.CARD_STORAGE, "the purchase cannot be stored")
         self.log(codes.LOG_PURCHASE, count)
+        self._note(self._backup.claims)
+        self._assess()
 
     def user_card(self) -> None:
         """A valid user card of this meter was shown: what waits for a card is over."""

@@ -7,7 +7,7 @@ a record in the wrong file is no record.
 
 | file | kind | read | write | holds |
 |---|---|---|---|---|
-| 0 label | standard, plain | free | vending | meter number, to tell whose card this is when no key opens it; never trusted |
+| 0 label | standard, plain | free | vending | meter number, untrusted: whose card, if no key opens it |
 | 1 identity | backup, MACed | meter | vending | card kind, generation, meter number, currency |
 | 2 purchase | backup, MACed | meter | vending | number and amount of the last purchase sold |
 | 3 write-back | backup, MACed | vending | meter | what the meter has to say |
@@ -82,7 +82,7 @@ def unpack_identity(record: bytes):
 
 
 def unpack_purchase(record: bytes):
-    """(purchase number, amount in millionths) of the last sale; (0, 0) before the first. CardError CARD_MALFORMED."""
+    """(number, amount_micro) of the last purchase sold; (0, 0) before any. CardError CARD_MALFORMED."""
     spare, count, amount_micro = _opened(F_PURCHASE, PURCHASE_N, _PURCHASE, record)
     if spare != b"\0\0\0" or amount_micro > _AMOUNT_MAX or (count == 0) != (amount_micro == 0):
         raise CardError(codes.CARD_MALFORMED, "purchase")

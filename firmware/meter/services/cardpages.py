@@ -11,7 +11,9 @@ from meter.drivers.hd44780 import CARD
 from .texts import fault, fit, kwh, money, pair
 
 FIGURES = const(5)
-_NAMES = "Total purchased     Purchases made      Last purchase       Total used          Credit now          "
+_NAMES = (
+    "Total purchased     Purchases made      Last purchase       Total used          Credit now          "
+)
 _BLANK = " " * 20
 
 
@@ -33,8 +35,9 @@ def figure(books, n: int) -> tuple:
     elif n == 3:
         value = pair("", kwh(s.import_counts) + " kWh")
     else:
-        value = _amount(books, s.purchased_micro if n == 0 else s.last_purchase_micro if n == 2 else s.credit_micro)
-    return pair(CARD + " Your account", "%d/%d" % (n + 1, FIGURES)), _NAMES[20 * n : 20 * n + 20], value, _BLANK
+        value = _amount(books, (s.purchased_micro, 0, s.last_purchase_micro, 0, s.credit_micro)[n])
+    title = pair(CARD + " Your account", "%d/%d" % (n + 1, FIGURES))
+    return title, _NAMES[20 * n : 20 * n + 20], value, _BLANK
 
 
 def unfinished(books, added_micro: int) -> tuple:

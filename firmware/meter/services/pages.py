@@ -3,7 +3,7 @@
 
 Pure functions: no page keeps anything, waits or decides. Rotation and keys are the panel's.
 Figures are right-aligned and never cut; where space is short the label yields.
-Glyphs (drivers/hd44780.py): \\0 bolt, \\1 lock, \\2 card, \\3 warning, \\4 import, \\5 export, \\6 half bar, \\7 bar;
+Glyphs by code (drivers/hd44780.py): 0 bolt, 1 lock, 2 card, 3 warning, 4 import, 5 export, 6 half bar, 7 bar;
 the display's own character set has an arrow at ~.
 """
 
@@ -59,7 +59,7 @@ def balance(books) -> tuple:
         now = "Top up" if alarm else books.rate_name
     title = ("Credit", "Low credit", "Very low credit", "Credit used up")[alarm]
     return _rows(
-        ("\x00 " if s.relay_closed == 1 else "\x01 ") + title + "|" + books.cfg.currency + "|" + now,
+        ("\x00 " if s.relay_closed == 1 else "\x01 ") + title + "\n" + books.cfg.currency + "\n" + now,
         corner,
         _money(books, s.credit_micro),
         _price(books),
@@ -108,7 +108,7 @@ def purchases(books) -> tuple:
     s = books.s
     currency = books.cfg.currency
     return _rows(
-        "\x02 Purchases|Total %s|Last  %s|Past zero" % (currency, currency),
+        "\x02 Purchases\nTotal %s\nLast  %s\nPast zero" % (currency, currency),
         "%d" % s.purchase_count,
         _money(books, s.purchased_micro),
         _money(books, s.last_purchase_micro),
@@ -126,7 +126,7 @@ def power(books) -> tuple:
     if books.cfg.phases == 1:
         limit_w = books.cfg.overload_w
         return _rows(
-            "Power %s|Voltage|Current|PF %s"
+            "Power %s\nVoltage\nCurrent\nPF %s"
             % (bar(m.p_total_mw, limit_w * 1000, 6) if limit_w else "", fixed(m.pf_milli[0], 10, 2)),
             fixed(m.p_total_mw, 1000, 0) + " W",
             fixed(m.urms_mv[0], 100, 1) + " V",
@@ -157,7 +157,7 @@ def clock(books) -> tuple:
         rows = cells("\x03 Set clock         The time is lost:   until it is set the ", 0, 3)
         return rows + (pair("rate is", books.rate_name),)
     return _rows(
-        weekday(local[3]) + "|Time|Rate|Price",
+        weekday(local[3]) + "\nTime\nRate\nPrice",
         "%04d-%02d-%02d" % local[:3],
         "%02d:%02d:%02d" % local[4:],
         books.rate_name,
@@ -172,7 +172,7 @@ def status(books) -> tuple:
     if books.faults:
         health = "\x03 Faults: %d" % len(bits(books.faults))
     return _rows(
-        "Meter|Pennywatt|%s|%s" % ("\x00 Supply on" if s.relay_closed == 1 else "\x01 Supply off", health),
+        "Meter\nPennywatt\n%s\n%s" % ("\x00 Supply on" if s.relay_closed == 1 else "\x01 Supply off", health),
         books.cfg.meter_number,
         VERSION,
         "card" if any(s.card_uid) else "no card",
@@ -187,8 +187,8 @@ def bar(value: int, full: int, width: int) -> str:
 
 
 def _rows(labels, *figures):
-    """Rows of labels (parted by |) with a figure at the right of each."""
-    return tuple([pair(label, figure) for label, figure in zip(labels.split("|"), figures)])
+    """One row per line of labels, with a figure at the right of each."""
+    return tuple([pair(label, figure) for label, figure in zip(labels.split("\n"), figures)])
 
 
 def _head(text, turn, n):

@@ -24,8 +24,7 @@ from meter.core.errors import BusError
 from . import pages
 from .texts import fit
 
-_PAGE_MS = const(6000)
-_EARLY_MS = const(300)  # ticks come a little early or late; a page counts whole seconds
+_PAGE_MS = const(5700)  # 6 s, for ticks that come a little early
 _KEY_HOLD_MS = const(20_000)
 _TURN_MS = const(4000)  # reasons, when there are several
 _DEBOUNCE_MS = const(30)
@@ -46,67 +45,53 @@ class Panel:
         self._led = led_pin
         self._buzzer = buzzer_pin
         self._wake = books.ticked  # ours alone to wait on; keys and say() set it too
-        self._edge = False
-        self._down = False
+        self._edge = self._down = False
         self._said = None
-        self._said_at = self._said_ms = 0
-        self._page = 0
-        self._page_at = 0
-        self._key = False  # the page was chosen by a key
+        self._said_until = 0
+        self._drawn = 0
+        self._start_at = None  # when the display is to be started anew; None: now
+        self._relay = None
         self._claims = 0
         self._alarm = None
-        self._relay = None
-        self._tried_at = self._started_at = 0
-        self._waiting = False  # for the next try at a missing display
-        self._drawn_at = 0
-        self._phase = 0
-        self._lit = 0
+        self._phase = self._lit = 0
+        self._front()
 
     def say(self, lines, hold_ms: int) -> None:
         """Show 4 lines instead of the pages for hold_ms or until unsay()."""
         self._said = tuple([fit(line) for line in lines])
-        self._said_at = time.ticks_ms()
-        self._said_ms = hold_ms
+        self._said_until = time.ticks_add(time.ticks_ms(), hold_ms)
         self._wake.set()
 
     def unsay(self) -> None:
         """Back to the pages, the balance first."""
         self._said = None
-        self._front(time.ticks_ms())
+        self._front()
         self._wake.set()
 
     async def run(self, beat) -> None:
         """The panel's task. Leaves LED and buzzer off when it ends."""
-        self._button.irq(self._on_edge, self._button.IRQ_FALLING | self._button.IRQ_RISING)
-        flagged = True
+        button = self._button
+        button.irq(self._on_edge, button.IRQ_FALLING | button.IRQ_RISING)
+        ticked = True
         try:
             while True:
                 beat()
                 if self._edge:
                     await self._debounce()
-                if flagged or self._said is not None or self._age_ms(self._drawn_at) >= _IDLE_MS:
+                if ticked or self._said or not 0 <= -_left_ms(self._drawn) < _IDLE_MS:
                     await self._refresh()
-                self._blink(flagged)
-                flagged = await self._wait(self._timeout_ms())
+                timeout_ms = self._blink(ticked)
+                if self._said:
+                    timeout_ms = max(1, min(timeout_ms, _left_ms(self._said_until)))
+                try:
+                    await asyncio.wait_for_ms(self._wake.wait(), timeout_ms)
+                    ticked = True
+                except asyncio.TimeoutError:
+                    ticked = False
         finally:
-            self._button.irq(None)
+            button.irq(None)
             self._led(0)
             self._buzzer(0)
-
-    async def _wait(self, timeout_ms):
-        try:
-            await asyncio.wait_for_ms(self._wake.wait(), timeout_ms)
-        except asyncio.TimeoutError:
-            return False
-        return True
-
-    def _timeout_ms(self):
-        phases = self._phases()
-        # The last phase before a tick is ended by that tick.
-        timeout_ms = 1000 // phases if phases and self._phase < phases - 1 else _IDLE_MS
-        if self._said is not None:
-            timeout_ms = max(1, min(timeout_ms, self._said_ms - self._age_ms(self._said_at)))
-        return timeout_ms
 
     # -- button -----------------------------------------------------------------------------------
 
@@ -118,120 +103,106 @@ class Panel:
         await asyncio.sleep_ms(_DEBOUNCE_MS)
         self._edge = False
         down = not self._button()
-        if down != self._down:
-            self._down = down
-            if down and self._said is None and self._books.ready:
-                self._pressed()
-
-    def _pressed(self):
+        if down == self._down:
+            return
+        self._down = down
         books = self._books
-        if books.s.claims:
-            books.button()
-        self._page = (self._page + 1) % pages.count(books)
-        self._page_at = time.ticks_ms()
-        self._key = True
+        if down and books.ready and not self._said:
+            if books.s.claims:
+                books.button()
+            self._turn(self._page + 1, _KEY_HOLD_MS)
+            self._key = True
 
-    # -- display ----------------------------------------------------------------------------------
+    # -- pages ------------------------------------------------------------------------------------
+
+    def _front(self):
+        self._key = False
+        self._turn(0, _PAGE_MS)
+
+    def _turn(self, page, for_ms):
+        self._page = page
+        self._page_until = time.ticks_add(time.ticks_ms(), for_ms)
+
+    def _rows(self):
+        books = self._books
+        if self._said:
+            if _left_ms(self._said_until) > 0:
+                return self._said
+            self._said = None
+            self._front()
+        claims = books.s.claims
+        if not books.ready or not (claims or books.faults or books.sample or books.utc_s):
+            self._front()
+            return pages.starting(books)
+        over = _left_ms(self._page_until) <= 0
+        # A changed reason is news, and a key that has grown old is over: both go back to the front.
+        if claims != self._claims or (over if self._key else claims or books.alarm):
+            self._claims = claims
+            self._front()
+        elif over:
+            self._turn(self._page + 1, _PAGE_MS)
+        if self._page >= pages.count(books):
+            self._page = 0
+        if claims and not self._key:
+            return pages.off(books, time.ticks_ms() // _TURN_MS)
+        return pages.page(books, self._page)
 
     async def _refresh(self):
         books = self._books
-        self._drawn_at = time.ticks_ms()
-        rows = self._rows(self._drawn_at)
+        self._drawn = time.ticks_ms()
+        rows = self._rows()
         if await self._display_ready():
             try:
                 self._lcd.show(rows)
             except BusError:
-                pass  # one disturbed transfer is no fault: the next wake starts the display anew, or names it
+                self._start_at = (
+                    None  # one disturbed transfer is no fault: started anew, or named, at the next wake
+                )
         if books.ready and books.alarm != self._alarm:
-            if self._alarm == 0:
-                await self._beep()
+            begins = self._alarm == 0
             self._alarm = books.alarm
-
-    def _rows(self, now):
-        books = self._books
-        if self._said is not None:
-            if self._age_ms(self._said_at) < self._said_ms:
-                return self._said
-            self._said = None
-            self._front(now)
-        claims = books.s.claims
-        if not books.ready or not (claims or books.faults or books.sample or books.utc_s):
-            return pages.starting(books)
-        age_ms = self._age_ms(self._page_at)
-        # A changed reason is news, so is a key that has grown old: both begin at the front.
-        if claims != self._claims or (self._key and age_ms >= _KEY_HOLD_MS):
-            self._claims = claims
-            self._front(now)
-        elif not self._key and (claims or books.alarm):
-            self._front(now)
-        elif not self._key and age_ms >= _PAGE_MS - _EARLY_MS:
-            self._page += 1
-            self._page_at = now
-        if self._page >= pages.count(books):
-            self._page = 0
-        if claims and not self._key:
-            return pages.off(books, now // _TURN_MS)
-        return pages.page(books, self._page)
-
-    @staticmethod
-    def _age_ms(since):
-        # Past six days the difference turns negative: very old, not of the future.
-        age_ms = time.ticks_diff(time.ticks_ms(), since)
-        return age_ms if age_ms >= 0 else _RESTART_MS
-
-    def _front(self, now):
-        self._page = 0
-        self._page_at = now
-        self._key = False
+            if begins:
+                self._buzzer(1)
+                await asyncio.sleep_ms(_BEEP_MS)
+                self._buzzer(0)
 
     async def _display_ready(self):
-        lcd = self._lcd
         books = self._books
-        if self._waiting and self._age_ms(self._tried_at) < _RETRY_MS:
-            return False
+        lcd = self._lcd
         relay = books.s.relay_closed
-        if lcd.ready and relay == self._relay and self._age_ms(self._started_at) < _RESTART_MS:
-            return True
-        now = self._tried_at = time.ticks_ms()
+        if (
+            self._start_at is not None
+            and (relay == self._relay or not lcd.ready)
+            and _left_ms(self._start_at) > 0
+        ):
+            return lcd.ready
+        self._relay = relay
         try:
             await lcd.start()
         except BusError:
-            self._waiting = True
-            self._report(True)
-            return False
-        self._waiting = False
-        self._relay = relay
-        self._started_at = now
-        self._report(False)
-        return True
-
-    def _report(self, missing):
+            pass
+        self._start_at = time.ticks_add(time.ticks_ms(), _RESTART_MS if lcd.ready else _RETRY_MS)
         # There is no event log before the ledger has been read; a display still missing is named then.
-        if self._books.ready:
-            self._books.fault(FAULT_DISPLAY, missing)
+        if books.ready:
+            books.fault(FAULT_DISPLAY, not lcd.ready)
+        return lcd.ready
 
-    # -- LED and buzzer ---------------------------------------------------------------------------
+    # -- LED --------------------------------------------------------------------------------------
 
-    def _phases(self):
+    def _blink(self, ticked):
+        """Next LED phase; gives how long it lasts in ms."""
         books = self._books
-        if not books.ready:
-            return 0
-        if books.s.claims:
-            return _FAST
-        return _SLOW if books.alarm else 0
-
-    def _blink(self, flagged):
-        phases = self._phases()
-        # Every tick begins with the LED on, so blinking needs no wake of its own for that edge.
-        self._phase = 0 if flagged or self._phase >= phases - 1 else self._phase + 1
+        phases = 0
+        if books.ready:
+            phases = _FAST if books.s.claims else _SLOW if books.alarm else 0
+        # Every tick begins with the LED on, and ends the last phase: blinking needs no wake for that edge.
+        self._phase = 0 if ticked or self._phase >= phases - 1 else self._phase + 1
         lit = 1 if phases and not self._phase & 1 else 0
         if lit != self._lit:
             self._lit = lit
             self._led(lit)
+        return 1000 // phases if self._phase < phases - 1 else _IDLE_MS
 
-    async def _beep(self):
-        try:
-            self._buzzer(1)
-            await asyncio.sleep_ms(_BEEP_MS)
-        finally:
-            self._buzzer(0)
+
+def _left_ms(deadline):
+    return time.ticks_diff(deadline, time.ticks_ms())

@@ -42,24 +42,22 @@ def _defaults():
 
 def _kinds():
     kind = bytearray([_NONE]) * 0x100
-    spans = {
-        _PLAIN: [(0x00, 0x02), (0x05, 0x1C), (0x20, 0x2F), (0x31, 0x3A), (0x41, 0x4C), (0x51, 0x56), (0x61, 0x6C),
-                 (0x75, 0x76), (0x7F, 0x7F)],
-        _ENERGY: [(0x80, 0x93), (0xA0, 0xAF)],
-        _MEASURE: [(0xB0, 0xCB), (0xD0, 0xD7), (0xD9, 0xE7), (0xE9, 0xEB), (0xED, 0xEF), (0xF1, 0xF3), (0xF5, 0xFF)],
-        _LAST: [(0x78, 0x78)], _CRC_STATUS: [(0x79, 0x79)], _CRC_DIGEST: [(0x7A, 0x7A)],
-        _STATE: [(0x71, 0x72)], _LATCH: [(0x73, 0x74)], _RESET: [(0x70, 0x70)],
-    }  # fmt: skip
-    for what, pairs in spans.items():
-        for first, last in pairs:
-            for addr in range(first, last + 1):
-                kind[addr] = what
+    # Kind, first and last address of each run of registers.
+    runs = """
+        0 00 02, 0 05 1C, 0 20 2F, 0 31 3A, 0 41 4C, 0 51 56, 0 61 6C, 0 75 76, 0 7F 7F, 2 80 93, 2 A0 AF,
+        3 B0 CB, 3 D0 D7, 3 D9 E7, 3 E9 EB, 3 ED EF, 3 F1 F3, 3 F5 FF, 4 78 78, 5 79 79, 6 7A 7A, 7 71 72, 8 73 74,
+        9 70 70
+    """
+    for run in runs.split(","):
+        what, first, last = (int(text, 16) for text in run.split())
+        for addr in range(first, last + 1):
+            kind[addr] = what
     return bytes(kind)
 
 
 _DEFAULTS = _defaults()
 _KIND = _kinds()
-# Energy channel -> its forward register; channels are (active, reactive, apparent, fundamental) x (T, A, B, C).
+# Energy channel -> its forward register: (active, reactive, apparent, fundamental) x (T, A, B, C).
 _FORWARD = (0x80, 0x81, 0x82, 0x83, 0x88, 0x89, 0x8A, 0x8B, 0x90, 0x91, 0x92, 0x93, 0xA0, 0xA1, 0xA2, 0xA3)
 _CHANNEL = [-1] * 0x100
 for _channel, _addr in enumerate(_FORWARD):
@@ -187,7 +185,7 @@ class Atm90e32Chip:
     def spi_deselect(self, now_us: int) -> None:
         self._selected = False
         # DS 4.2.2: a write happens at this edge, and only after exactly 32 clocks.
-        if self._write is not None and len(self._frame) == 4:
+        if self._write is not None and len(self._frame) == 4 and not self.wrong_id:
             self._commit(self._write[0], self._write[1], now_us)
         self._write = None
 
@@ -424,17 +422,22 @@ class Atm90e32Chip:
         self._unit = max(1, regs[0x31] << 16 | regs[0x32]) * _PJ_PER_UNIT
         noload = 0
         power = []
-        for first, start, phase, absolute, bit in ((2, 0x35, 0x38, 8, 5), (3, 0x36, 0x39, 16, 6), (0, 0x37, 0x3A, 0, 4)):
+        for what, start, phase, absolute, bit in (
+            ("p", 0x35, 0x38, 0x08, 0x20),
+            ("q", 0x36, 0x39, 0x10, 0x40),
+            ("s", 0x37, 0x3A, 0x00, 0x10),
+        ):
             each = []
             total = 0
             for n in range(3):
                 u, i, p, q = value[4 * n : 4 * n + 4]
-                w = (u * i, 0, p, q)[first] if abs(p) + abs(q) > regs[phase] * _UW_PER_LSB else 0
+                counts = abs(p) + abs(q) > regs[phase] * _UW_PER_LSB
+                w = {"p": p, "q": q, "s": u * i}[what] if counts else 0
                 each.append(w)
                 if mode & 4 >> n:
                     total += abs(w) if mode & absolute else w
             if abs(total) <= regs[start] * _UW_PER_LSB:
-                noload |= 1 << bit
+                noload |= bit
                 total = 0
                 each = [0, 0, 0]
             power += [total, *each]

@@ -12,6 +12,7 @@ import copy
 import random
 import zlib
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -120,7 +121,7 @@ class DesfireCard:
         self._reset()
 
     def pull_after(self, n: int, heard: bool = False) -> None:
-        """Leave the field after n more exchanges: the next command is not heard, or (heard) carried out but not answered."""
+        """Leave the field after n exchanges: the next is lost, or (heard) carried out but not answered."""
         self._pull = (n, heard)
 
     def field_on(self) -> None:
@@ -417,7 +418,7 @@ class DesfireCard:
         return self._answer()
 
     # code: what does it, and how many bytes follow the code (None: depends)
-    _COMMANDS = {
+    _COMMANDS: ClassVar = {
         0x5A: (_select, 3),
         0xAA: (_login, 1),
         0xCA: (_create_application, 5),

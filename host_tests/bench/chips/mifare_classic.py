@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MIFARE Classic 1K, as far as a terminal that does not use it sees it: it is listed, and answers nothing else."""
+"""MIFARE Classic 1K as a terminal that does not use it sees it: it is listed, and answers nothing else."""
 
 
 class ClassicCard:

@@ -45,8 +45,9 @@ class Pn532Chip:
     """at(t_us, fn) schedules in virtual time; set_irq(level) drives the IRQ line.
 
     Faults: absent; wedged (holds SCL until reset); nak_rate (share of transfers not acknowledged); garbage
-    (share of reads with one bit wrong). Figures: i2c_bytes, transfers, tbuf_violations, apdus, air_us (RF time of
-    APDUs with the card's own time), stretch_us (of the last transfer; the bus may add it), stretch_total_us.
+    (share of reads with one bit wrong).
+    Figures: i2c_bytes, transfers, tbuf_violations, apdus, air_us (RF time of APDUs with the card's own time),
+    stretch_us (of the last transfer; the bus may add it), stretch_total_us.
     """
 
     addr = 0x24

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
 
-class aes:  # noqa: N801  (MicroPython's name)
+class aes:
     def __init__(self, key, mode, iv=None):
         if mode not in (1, 2):
             raise ValueError("mode")

@@ -10,7 +10,7 @@ const AMOUNTS = ["5.00", "10.00", "20.00", "50.00"];
 const SLOTTED = " in slot";
 const HINT = "Drag a card into the slot, or press it.";
 
-const story = (card) => `${card.about} · ${card.uid}`;
+const story = (card) => `${card.about.replace(/\.$/, "")} · ${card.uid}`;
 
 function face(card, currency) {
   const pending = card.pending_micro > 0 ? [make("em", { title: "Bought, not yet read by a meter" }, `+${money(card.pending_micro)}`)] : [];

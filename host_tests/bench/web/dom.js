@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small helpers for the document: everything that is set often is set only when it changed.
+// Short ways to touch the document: everything that is set often is set only when it changed.
 
 export const $ = (id) => document.getElementById(id);
 

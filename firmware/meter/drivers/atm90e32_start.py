@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bringing an ATM90E32AS up: find it as it was left, or reset it, write the table and read all of it back.
+
+Needed for a tenth of a second at each start; the driver imports it then and lets it go.
+"""
+
+import asyncio
+
+from micropython import const
+
+from meter.core.errors import ChipError
+from meter.drivers.atm90e32_regs import (
+    CFG_CLOSED,
+    CFG_OPEN,
+    CFG_REG_ACC_EN,
+    CRC_ERR_STATUS,
+    EMM_INT_STATE0,
+    EMM_INT_STATE1,
+    LAST_SPI_DATA,
+    RESET_KEY,
+    SOFT_RESET,
+    init_table,
+    start_threshold,
+)
+
+__all__ = ("configured", "set_up", "start_threshold")
+
+_TRIES = const(5)
+_RESET_MS = const(45)  # DS 6.4: up to 40
+_CRC_MS = const(30)  # two passes over 112 words of 125 us
+
+
+def configured(ic, setup) -> bool:
+    """Is every register of the table as it should be, and the configuration closed and whole?"""
+    for _, addr, value in init_table(setup):
+        if not ic.holds(addr, value):
+            return False
+    return ic.holds(CFG_REG_ACC_EN, CFG_CLOSED) and ic.holds(CRC_ERR_STATUS, 0)
+
+
+async def set_up(ic, setup) -> None:
+    """Reset the part and configure it. ChipError names stage, register and what to look at."""
+    ic.write(SOFT_RESET, RESET_KEY)
+    await asyncio.sleep_ms(_RESET_MS)
+    _put(ic, "presence", CFG_REG_ACC_EN, CFG_OPEN)
+    last = ""
+    for stage, addr, value in init_table(setup):
+        if stage != last:
+            last = stage
+            await asyncio.sleep_ms(0)
+        _put(ic, stage, addr, value)
+    # A write whose address was hit has changed another register: look at all of them, mend, look again.
+    for _ in range(_TRIES):
+        wrong = -1
+        for stage, addr, value in init_table(setup):
+            if not ic.holds(addr, value):
+                wrong = addr
+                _put(ic, stage, addr, value)
+        await asyncio.sleep_ms(0)
+        if wrong < 0:
+            break
+    else:
+        _fail("read-back", wrong, "does not keep its value: check 3.3 V and the SPI wires")
+    _put(ic, "latches", EMM_INT_STATE0, 0xFFFF)
+    _put(ic, "latches", EMM_INT_STATE1, 0xFFFF)
+    # LastSPIData repeats what was written, not where.
+    for _ in range(_TRIES):
+        _put(ic, "supervision", CFG_REG_ACC_EN, CFG_CLOSED)
+        if ic.holds(CFG_REG_ACC_EN, CFG_CLOSED):
+            break
+    else:
+        _fail("supervision", CFG_REG_ACC_EN, "does not keep its value: check 3.3 V and the SPI wires")
+    await asyncio.sleep_ms(_CRC_MS)
+    if not ic.holds(CRC_ERR_STATUS, 0):
+        _fail("supervision", CRC_ERR_STATUS, "reports a configuration CRC error: check 3.3 V")
+
+
+def _put(ic, stage, addr, value):
+    # Write, and see by LastSPIData that the part took it.
+    odd = -1
+    for _ in range(_TRIES):
+        ic.write(addr, value)
+        seen = ic.read(LAST_SPI_DATA)
+        if seen == value:
+            return
+        if seen != 0 and seen != 0xFFFF:
+            odd = seen
+    if odd < 0:
+        _fail(stage, addr, "no answer: check CS, MISO, 3.3 V, PM1/PM0")
+    _fail(stage, addr, f"took {odd:04X} for {value:04X}: check part number, SPI mode 3, rate")
+
+
+def _fail(stage, addr, reason):
+    raise ChipError(0, f"{stage}, register {addr:02X}H: {reason}")

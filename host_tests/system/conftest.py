@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from host_tests.bench.session import Bench
+
+
+@pytest.fixture
+def bench():
+    """Makes meters: bench(load_w=..., settings...) gives one that has been up for three seconds."""
+    made = []
+
+    def make(load_w=600, up_s=3.0, **kwargs):
+        b = Bench(**kwargs)
+        made.append(b)
+        b.load(load_w)
+        b.run_s(up_s)
+        return b
+
+    yield make
+    for b in made:
+        b.close()
+        assert not b.plant.flash.violations, "flash was programmed without an erase"
+        assert not b.plant.relay.violations, "the relay was driven in a way that damages it"

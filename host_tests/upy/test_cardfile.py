@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bytes on a card and the card desk's table, as the meter's own interpreter packs, reads and steps."""
+
+from binascii import unhexlify
+
+from meter.core.codes import CARD_MALFORMED
+from meter.core.errors import CardError
+from meter.core.state import MeterState
+from meter.services import cardfile
+from meter.services.carddesk_states import step
+
+LABEL = unhexlify("0150572d303030303432000000b5a516d2")
+IDENTITY = unhexlify("0101030050572d30303030343200000045555200f5a74e88")
+PURCHASE = unhexlify("0100000007000000002d31010000000080bc0f9b")
+WRITEBACK = unhexlify(
+    "0100ffff00286bee68946732141a99be1c00000000e876481700000001e876481700000002e876481700000003e8764817000000"
+    "04e876481700000005e876481700000006e876481700000007e8764817000000000efad5feffffff00c409000000000020a10700"
+    "0000000007000000003b5808000000000901080031bd7c2c"
+)
+
+
+def malformed(unpack, record):
+    try:
+        unpack(record)
+    except CardError as e:
+        return e.code == CARD_MALFORMED
+    return False
+
+
+def test_records_are_read():
+    assert cardfile.unpack_label(LABEL) == "PW-000042"
+    assert cardfile.unpack_identity(IDENTITY) == (1, 3, "PW-000042", "EUR")
+    assert cardfile.unpack_purchase(PURCHASE) == (7, 20_000_000)
+
+
+def test_damaged_records_are_refused():
+    for unpack, record in (
+        (cardfile.unpack_label, LABEL),
+        (cardfile.unpack_identity, IDENTITY),
+        (cardfile.unpack_purchase, PURCHASE),
+    ):
+        for i in range(len(record)):
+            damaged = bytearray(record)
+            damaged[i] ^= 0x10
+            assert malformed(unpack, bytes(damaged))
+        assert malformed(unpack, record[1:])
+        assert malformed(unpack, b"")
+
+
+def test_a_write_back_is_packed_to_the_last_bit():
+    s = MeterState()
+    s.refused_cards = 70_000
+    s.import_counts = 123_456_789_012
+    s.rate_counts = [100_000_000_000 + i for i in range(8)]
+    s.credit_micro = -5_000_000_000
+    s.overdraft_counts = 640_000
+    s.overdraft_micro = 500_000
+    s.purchase_count = 7
+    s.purchased_micro = 140_000_000
+    s.claims = 9
+    s.relay_closed = 1
+    status = cardfile.status_word(s, 8)
+    assert cardfile.pack_writeback(s, 4_000_000_000, 845_649_000, status) == WRITEBACK
+
+
+def test_the_table_steps_and_refuses():
+    good = 0
+    for state in range(11):
+        for event in range(12):
+            try:
+                assert 0 <= step(state, event) < 11
+                good += 1
+            except ValueError:
+                pass
+    assert good == 31
+    assert step(4, 5) == 5  # ACCOUNT, BOOKED: WRITE_BACK
