@@ -37,7 +37,7 @@ image: setup ## Build the meter's file system: build/image.bin [BOARD=esp32_devk
 test: setup lint unit upy system ## All of the next four, cheap things first
 
 lint: setup ## ruff, and pyright with the ESP32 stubs
-	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff check --quiet --output-format concise .
 	@said=$$($(PY) -m pyright --warnings) || { echo "$$said"; exit 1; }
 	@echo "lint: clean"
 

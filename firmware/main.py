@@ -7,7 +7,6 @@ gc.threshold(4096)
 
 import asyncio
 
-import board
 import meter
 
 
@@ -19,7 +18,7 @@ async def main():
     meter.unload("made", "storage.documents")
     from meter import app
 
-    supervisor = await app.start(board, made_with)
+    supervisor = await app.start(made_with)
     del app, made_with
     meter.unload("app")
     await supervisor.run()

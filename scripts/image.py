@@ -77,8 +77,8 @@ def collect(
     if not board_py.exists():
         known = ", ".join(sorted(p.parent.name for p in (ROOT / "boards").glob("*/board.py")))
         raise ImageError(f"there is no board {board}: boards/ has {known}")
-    files = {"board.mpy": compile_mpy(board_py.read_bytes(), "board.py")}
-    modules = {}  # dotted name -> (file name, source)
+    files = {}
+    modules = {"board": ("board.py", board_py.read_text())}  # dotted name -> (file name, source)
     for path in sorted(firmware.rglob("*.py")):
         name = path.relative_to(firmware).as_posix()
         if name in SOURCES:
@@ -87,7 +87,7 @@ def collect(
             modules[name[:-3].replace("/", ".").removesuffix(".__init__")] = (name, path.read_text())
     small = shrink({module: text for module, (_, text) in modules.items()})
     for module, (name, _) in modules.items():
-        files[name[:-3] + ".mpy"] = compile_mpy(small[module].encode(), name)
+        files[name[:-3] + ".mpy"] = compile_mpy(small[module].encode(), module.rpartition(".")[2])
     for name, content in documents.items():
         name = name.lstrip("/")
         if name in files or name.startswith(("meter/", "board.")):

@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make the firmware's byte code smaller on the heap, without touching a line of its sources.
 
-MicroPython keeps every attribute and global name of a loaded .mpy on the heap, about 20 bytes each. Two
+MicroPython keeps every attribute and global name of a loaded .mpy on the heap, about 20 bytes each. Three
 steps a linker would do, on the text of all modules together, line for line so that tracebacks stay right:
 
     constants     NAME = const(number) at the top of a module is written as the number wherever another
                   module uses it, and the definition goes when nothing is left that needs it
     private names a name that begins with one underscore belongs to its module alone (ruff's SLF001 sees
                   to that), so every module can use the same few short ones: _a, _b, ...
+    parameters    that no call passes by name become a, b, ... likewise
 
 Not used for boot.py, main.py and the board file.
 """
 
 import ast
 import io
+import keyword
 import re
 import string
 import tokenize
@@ -21,16 +23,19 @@ from collections import Counter
 from itertools import product
 
 _PRIVATE = re.compile(r"_[A-Za-z]\w*")
-_KEEP = {"__init__"}
 
 
-def shrink(sources: dict[str, str]) -> dict[str, str]:
-    """Module name ("meter.core.codes") -> source, for all modules; gives the same with smaller sources."""
+def shrink(sources: dict[str, str], parameters: bool = True) -> dict[str, str]:
+    """Module name ("meter.core.codes") -> source, for all modules; gives the same with smaller sources.
+
+    parameters=False for modules that others, not among these, call with arguments by name.
+    """
     constants = {name: _constants(text) for name, text in sources.items()}
     formatted = set().union(*(_in_fstrings(ast.parse(text)) for text in sources.values()))
     constants = {name: {k: v for k, v in of.items() if k not in formatted} for name, of in constants.items()}
     inlined = {name: _inline(text, name, constants) for name, text in sources.items()}
-    return {name: _shorten(text) for name, text in inlined.items()}
+    keywords = set().union(*(_keywords(text) for text in sources.values()))
+    return {name: _shorten(text, keywords if parameters else None) for name, text in inlined.items()}
 
 
 def _value(node, known):
@@ -73,6 +78,8 @@ def _inline(text, here, constants):
     modules = {}  # local name -> module with constants
     names = {k: v[0] for k, v in constants[here].items()}  # local name -> number
     for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules.update((a.name, constants[a.name]) for a in node.names if not a.asname and constants.get(a.name))
         if isinstance(node, ast.ImportFrom):
             source = _module_of(node, here)
             for alias in node.names:
@@ -83,14 +90,21 @@ def _inline(text, here, constants):
                     names[local] = constants[source][alias.name][0]
     edits = []  # line, first column, last column, text
     lines = text.splitlines(keepends=True)
+    replaced = Counter()
     for node in _outside_fstrings(tree):
         match node:
             case ast.Attribute(value=ast.Name(id=module), attr=attr, ctx=ast.Load()) if attr in modules.get(module, ()):
                 edits.append((node.lineno, node.col_offset, node.end_col_offset, str(modules[module][attr][0])))
+                replaced[module] += 1
             case ast.Name(id=name, ctx=ast.Load()) if name in names:
                 edits.append((node.lineno, node.col_offset, node.end_col_offset, str(names[name])))
-            case ast.ImportFrom() if _module_of(node, here) in constants:
-                _trim_import(node, lines, constants[_module_of(node, here)])
+    used = Counter(n.id for n in ast.walk(tree) if isinstance(n, ast.Name))
+    idle = {module for module, times in replaced.items() if used[module] == times}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            _trim_import(node, lines, constants.get(_module_of(node, here), {}), idle)
+        elif isinstance(node, ast.Import) and idle & {a.name for a in node.names} and len(node.names) == 1:
+            lines[node.lineno - 1] = "pass\n"
     for number, first, last, new in sorted(edits, reverse=True):
         line = lines[number - 1].encode()
         new = f"({new})" if new.startswith("-") else new
@@ -116,9 +130,9 @@ def _in_fstrings(tree):
     return {n.id for n in inner if isinstance(n, ast.Name)} | {n.attr for n in inner if isinstance(n, ast.Attribute)}
 
 
-def _trim_import(node, lines, known):
-    """Take constants out of a `from X import ...`: they are numbers where they were used."""
-    kept = [a for a in node.names if a.name not in known]
+def _trim_import(node, lines, known, idle):
+    """Take constants out of a `from X import ...`, and modules of which only constants were used."""
+    kept = [a for a in node.names if a.name not in known and (a.asname or a.name) not in idle]
     if len(kept) == len(node.names):
         return
     names = ", ".join(a.name + (f" as {a.asname}" if a.asname else "") for a in kept)
@@ -129,30 +143,73 @@ def _trim_import(node, lines, known):
     lines[node.lineno - 1] = f"{indent}{new}\n"
 
 
-def _shorten(text):
-    counts = Counter()
-    taken = set()
+def _shorten(text, keywords):
+    """Private names, and the parameters nobody passes by name, under short ones."""
     tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
-    for token in tokens:
-        if token.type == tokenize.NAME:
-            taken.add(token.string)
-            if _PRIVATE.fullmatch(token.string):
-                counts[token.string] += 1
-        elif token.type == tokenize.STRING and "f" in token.string[:2].lower():
-            counts.update(_PRIVATE.findall(token.string))
-    short = ("_" + "".join(p) for n in (1, 2) for p in product(string.ascii_lowercase, repeat=n))
-    names = {}
-    for name, _ in counts.most_common():
-        names[name] = next(s for s in short if s not in taken)
+    taken = {t.string for t in tokens if t.type == tokenize.NAME}
+    counts = Counter(name for t in tokens for name in _names(t) if _PRIVATE.fullmatch(name))
+    private = _pool("_", taken)
+    module = {name: next(private) for name, _ in counts.most_common()}
+    plain = [name for name, _ in zip(_pool("", taken), range(64))]
+    by_line = {}
+    for function in _functions(ast.parse(text).body) if keywords is not None else ():
+        inner = [n for n in ast.walk(function) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
+        found = dict.fromkeys(a.arg for n in inner for a in n.args.args if a.arg not in keywords and a.arg != "self")
+        names = module | dict(zip(found, plain))
+        for n in range(function.lineno, function.end_lineno + 1):
+            by_line[n] = names
     lines = text.splitlines(keepends=True)
-    for token in reversed(tokens):
-        if token.type == tokenize.NAME and token.string in names:
-            new = names[token.string]
-        elif token.type == tokenize.STRING and "f" in token.string[:2].lower():
-            new = re.sub(r"(?<![\w'\"])_[A-Za-z]\w*", lambda m: names.get(m.group(), m.group()), token.string)
-        else:
-            continue
-        (row, first), (_, last) = token.start, token.end
-        if token.start[0] == token.end[0]:
-            lines[row - 1] = lines[row - 1][:first] + new + lines[row - 1][last:]
+    after_dot = False
+    edits = []
+    for token in tokens:
+        names = by_line.get(token.start[0], module)
+        new = token.string
+        if token.type == tokenize.NAME:
+            new = (module if after_dot else names).get(new, new)
+        elif _is_fstring(token):
+            new = _EXPRESSION.sub(lambda m: _NAME.sub(lambda n: names.get(n[0], n[0]), m[0]), new)
+        if new != token.string:
+            edits.append((token.start, token.end, new))
+        after_dot = token.string == "."
+    for (row, first), (last_row, last), new in reversed(edits):
+        if row != last_row:
+            raise ValueError(f"line {row}: an f-string over several lines")
+        lines[row - 1] = lines[row - 1][:first] + new + lines[row - 1][last:]
     return "".join(lines)
+
+
+_NAME = re.compile(r"(?<![\w.'\"])[A-Za-z_]\w*(?!['\"\w])|(?<=\.)_[A-Za-z]\w*")
+_EXPRESSION = re.compile(r"\{[^{}:!]*")
+
+
+def _is_fstring(token):
+    return token.type == tokenize.STRING and "f" in token.string[:2].lower()
+
+
+def _names(token):
+    if token.type == tokenize.NAME:
+        return [token.string]
+    return _PRIVATE.findall(token.string) if _is_fstring(token) else []
+
+
+def _pool(start, taken):
+    """Short names that the module does not use for anything else."""
+    for n in (1, 2):
+        for letters in product(string.ascii_lowercase, repeat=n):
+            name = start + "".join(letters)
+            if name not in taken and not keyword.iskeyword(name):
+                yield name
+
+
+def _functions(body):
+    """The outermost functions: those of the module, and the methods of its classes."""
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield from _functions(node.body)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def _keywords(text):
+    """Names that some call passes arguments by."""
+    return {k.arg for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call) for k in node.keywords}

@@ -8,6 +8,7 @@ been read: until then the metering IC keeps counting in its own registers.
 import asyncio
 import gc
 
+import board
 import machine
 from meter.core import codes
 from meter.core.errors import BusError, StorageError
@@ -44,10 +45,10 @@ async def open_ledger(books, supervisor):
             await asyncio.sleep_ms(2000)
 
 
-async def start(board, made_with):
+async def start(made_with):
     """Wire everything up and start the tasks; gives the supervisor, whose run() keeps them going.
 
-    board: pins and constants (boards/*/board.py); made_with: what made.read() gave.
+    made_with: what made.read() gave.
     """
     pin = machine.Pin
     i2c = machine.I2C(board.I2C_ID, scl=pin(board.I2C_SCL), sda=pin(board.I2C_SDA), freq=board.I2C_FREQ)

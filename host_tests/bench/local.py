@@ -57,6 +57,7 @@ class LocalMeter:
         self.root = str(root)
         sys.modules["ops"] = ops
         sys.modules["link"] = self._link = _link_module(plant)
+        sys.modules["board"] = plant.board
         _load("machine")
         self._set_input = plant.set_input
         plant.set_input = self._drive
@@ -81,7 +82,7 @@ class LocalMeter:
         plant.buf[3] = 1
 
         async def bounded():
-            supervisor = await app.start(plant.board, made.read(self.root))
+            supervisor = await app.start(made.read(self.root))
             left_s = seconds - plant.clock.now_us / 1e6
             main = asyncio.ensure_future(supervisor.run())
             done, _ = await asyncio.wait([main], timeout=left_s)

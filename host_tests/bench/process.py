@@ -55,7 +55,7 @@ def stand_ins(arch: str) -> Path:
         for p in paths
     ):
         return target
-    small = shrink({path.stem: path.read_text() for path in source.glob("*.py")})
+    small = shrink({path.stem: path.read_text() for path in source.glob("*.py")}, parameters=False)
     for path in paths:
         tmp = target / f"{path.stem}.{os.getpid()}.tmp"
         tmp.with_suffix(".py").write_text(small[path.stem])
@@ -129,7 +129,7 @@ class MeterProcess:
         }
         self._proc = subprocess.Popen(
             [interpreter(self.arch), "-X", f"heapsize={self.heap}", "-m", "start"],
-            env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            cwd=stand_ins(self.arch), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read_console, args=(self._proc.stdout,), daemon=True)
         self._reader.start()

@@ -232,6 +232,13 @@ def test_pulled_before_the_answer_it_has_been_carried_out(card):
     assert logged_in(card, METER).read(WRITEBACK, 0, 1) == b"\1"
 
 
+def test_a_pull_can_be_called_off(card):
+    card.pull_after(1)
+    card.pull_after(None)
+    for _ in range(3):
+        assert card.transceive(b"\x5a" + AID)[0] == b"\0"
+
+
 def test_an_image_brings_the_old_contents_back_with_all_its_keys(card):
     image = card.snapshot()
     cards.sell(card, 1_000_000)

@@ -216,9 +216,7 @@ def test_driver_and_model_agree_on_every_cmac(data, key, iv):
 
 @given(st.binary(min_size=16, max_size=16), st.text("0123456789ABC-", min_size=1, max_size=12))
 def test_driver_and_model_agree_on_every_diversified_key(role_key, number):
-    assert desfire.diversified(role_key, UID, AID, number.encode()) == an10922(
-        role_key, UID + AID + number.encode()
-    )
+    assert desfire.diversified(role_key, UID, AID, number.encode()) == an10922(role_key, UID + AID + number.encode())
 
 
 def test_a_diversification_input_that_is_too_long_is_refused():

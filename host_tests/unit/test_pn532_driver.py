@@ -136,6 +136,31 @@ def test_another_chip_than_a_pn532_is_refused(slot):
         started(slot)
 
 
+def test_an_answer_without_data_where_there_should_be_some_is_a_chip_error(slot):
+    reader = started(slot)
+    wait_with(slot, DesfireCard(UID))
+    reply = slot.chip._reply
+    slot.chip._reply = lambda code, data, ready_us: reply(code, b"", ready_us)
+    for ask in (reader.exchange(SELECT_PICC, 1), reader.check()):
+        with pytest.raises(ChipError):
+            slot.run(ask)
+    assert slot.run(reader.look()) is None
+
+
+def test_a_card_that_fails_to_start_is_looked_for_again(slot):
+    reader = started(slot)
+    found = slot.chip._found
+
+    def weak(ready_us):
+        slot.chip._found = found
+        slot.chip._used = slot.chip.card
+        slot.chip._reply(0x4A, b"\x00", ready_us)
+
+    slot.chip._found = weak
+    assert wait_with(slot, DesfireCard(UID)) is None
+    assert slot.run(reader.wait_card(1_000)) == (UID, 0x20)
+
+
 def test_a_dead_irq_line_ends_in_a_bus_error(slot):
     slot.chip._set_irq = lambda level: None
     slot.irq.level = 1

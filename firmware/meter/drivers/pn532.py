@@ -93,7 +93,8 @@ class Pn532:
 
     async def check(self) -> None:
         """Is the chip alive, and a PN532?"""
-        if (await self._command(_FIRMWARE, 4))[0] != _IC:
+        answer = await self._command(_FIRMWARE, 4)
+        if len(answer) != 4 or answer[0] != _IC:
             raise ChipError(0, "no PN532")
 
     async def field_off(self) -> None:
@@ -105,8 +106,11 @@ class Pn532:
         await self._set_patience(_ENDLESS)
         await self._begin(_LIST_106A)
         if await self._ready(limit_ms):
-            return _target(await self._answer(_LIST_106A, _TARGET_MAX))
-        await self._send(_ACK)  # an ACK from the host aborts the command
+            found = _target(await self._answer(_LIST_106A, _TARGET_MAX))
+            if found:
+                return found
+        else:
+            await self._send(_ACK)  # an ACK from the host aborts the command
         await self.field_off()
         return None
 
@@ -123,6 +127,8 @@ class Pn532:
         CardError CARD_PULLED when the card does not answer: gone, or not held well enough to be powered.
         """
         answer = await self._command(b"\x40\x01" + apdu, answer_n + 1)
+        if len(answer) == 0:
+            raise ChipError(0, "bad answer")
         status = answer[0]
         if status & 0x3F:
             raise CardError(codes.CARD_PULLED, "status %02x" % status)

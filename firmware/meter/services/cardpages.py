@@ -11,9 +11,7 @@ from meter.drivers.hd44780 import CARD
 from .texts import fault, fit, kwh, money, pair
 
 FIGURES = const(5)
-_NAMES = (
-    "Total purchased     Purchases made      Last purchase       Total used          Credit now          "
-)
+_NAMES = "Total purchased     Purchases made      Last purchase       Total used          Credit now          "
 _BLANK = " " * 20
 
 

@@ -120,9 +120,12 @@ class DesfireCard:
         self.applications = copy.deepcopy(image)
         self._reset()
 
-    def pull_after(self, n: int, heard: bool = False) -> None:
-        """Leave the field after n exchanges: the next is lost, or (heard) carried out but not answered."""
-        self._pull = (n, heard)
+    def pull_after(self, n: int | None, heard: bool = False) -> None:
+        """Leave the field after n exchanges: the next is lost, or (heard) carried out but not answered.
+
+        n None: stay after all.
+        """
+        self._pull = None if n is None else (n, heard)
 
     def field_on(self) -> None:
         self._reset()
