@@ -21,6 +21,7 @@ async def main():
     supervisor = await app.start(made_with)
     del app, made_with
     meter.unload("app")
+    gc.threshold(16384)  # three or four ticks of what they leave behind
     await supervisor.run()
 
 

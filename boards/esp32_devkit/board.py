@@ -7,8 +7,6 @@ GPIO 34-39 are inputs without pull-ups; 6-11 belong to the flash; 0, 2, 12, 15 a
 
 from micropython import const
 
-NAME = "esp32_devkit"
-
 # Metering IC ATM90E32AS on VSPI. The datasheet states 1.1 Mbit/s at most.
 SPI_ID = const(2)
 SPI_BAUDRATE = const(1_000_000)

@@ -34,16 +34,20 @@ class Bench:
         utc=datetime(2026, 1, 12, 7, 0),
         tariff=None,
         files=None,
+        image=None,
+        load_w=600,
+        up=True,
         **settings,
     ):
-        """A meter just plugged in. settings: changes to the bench's; files: documents to put in place of the usual."""
+        """A meter just plugged in. settings: changes to the bench's; files: documents in place of
+        the usual; image: another file system; up=False leaves the plug out."""
         self.settings = documents.settings(**settings)
         self.board = load_board()
         files = {**documents.as_files(self.settings, tariff), **(files or {})}
         self.plant = Plant(
             VirtualTime(),
             self.board,
-            NorFlash(build_image(None, files)),
+            NorFlash(image or build_image(None, files)),
             utc_s=int((utc - EPOCH).total_seconds()),
         )
         self.meter = MeterProcess(self.plant, arch, heap)
@@ -51,12 +55,13 @@ class Bench:
         self.deck = Deck(self.settings["meter_number"], self.settings["currency"])
         self.card = None
         self.plugged = False
-        self.load_w, self.pf_milli = 600, 980
+        self.load_w, self.pf_milli = load_w, 980
         self.faults = {part: "none" for part in FAULTS}
         self.tick_reads_us = deque(maxlen=200)  # when the firmware read the IC's total energy register
         self.plant.meter_ic.on_energy_read = self._tick_read
         self._load()
-        self.plug(True)
+        if up:
+            self.plug(True)
 
     def _tick_read(self, addr, counts, now_us):
         if addr == 0x80:

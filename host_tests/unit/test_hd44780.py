@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The display driver: what it shows is what the glass shows, for the fewest bytes, from any state."""
 
+import asyncio
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -91,8 +93,32 @@ def test_start_brings_back_a_display_that_lost_its_nibble_sync(port, nibbles):
     bench.chip.lost = 0
     bench.chip.violations.clear()
     bench.start()
+    assert bench.chip.rows() == list(BLANK)
     bench.lcd.show(HELLO)
     assert bench.chip.rows() == list(HELLO)
+
+
+def test_start_undoes_an_entry_mode_that_shifts_the_display():
+    bench = Bench().start()
+    bench.i2c.writeto(0x27, bytes([0x08, 0x0C, 0x08, 0x7C, 0x78]))  # 07H: shift with each character
+    bench.vt.advance(1_000)
+    bench.start()
+    bench.lcd.show(HELLO)
+    bench.check(HELLO)
+
+
+def test_nothing_can_be_shown_while_the_display_is_being_started():
+    bench = Bench().start()
+
+    async def show_in_between():
+        task = asyncio.create_task(bench.lcd.start())
+        await asyncio.sleep_ms(52)
+        with pytest.raises(BusError):
+            bench.lcd.show(HELLO)
+        await task
+
+    bench.vt.run(show_in_between())
+    bench.check(BLANK)
 
 
 def test_start_brings_back_a_display_after_a_brown_out():

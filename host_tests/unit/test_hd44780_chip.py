@@ -148,6 +148,12 @@ def test_data_may_not_change_with_e_falling():
     assert len(w.chip.violations) == 1
 
 
+def test_r_w_may_not_change_with_e_falling_even_at_the_end_of_a_read():
+    w = Wires().on()
+    w.port(BL | RW, BL | RW | E, BL)
+    assert len(w.chip.violations) == 1
+
+
 def test_display_off_keeps_the_text():
     w = Wires().on()
     w.text("still here")
@@ -185,6 +191,7 @@ def test_the_display_can_be_read_busy_flag_address_and_text():
     low = w.chip.i2c_read(1, w.now_us, 90)[0] >> 4
     w.port(0xF0 | BL | RW, BL)
     assert (high << 4 | low) == 1  # not busy, address 1
+    assert w.chip.violations == []
 
 
 def test_power_off_forgets_text_sync_and_light():

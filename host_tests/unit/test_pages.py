@@ -54,6 +54,14 @@ def test_money_is_cut_toward_zero_and_a_zero_has_no_sign(micro, decimals, text):
     assert texts.money(micro, decimals) == text
 
 
+def test_amounts_and_energy_have_two_decimals_unless_told_otherwise():
+    assert (texts.money(1_239_999), texts.kwh(320_000 + 3_200)) == ("1.23", "1.01")
+
+
+def test_weekdays_begin_with_monday():
+    assert [texts.weekday(i) for i in range(7)] == ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+
+
 @given(st.integers(-(10**15), 10**15), st.integers(0, 6))
 def test_money_is_within_one_last_digit_below_the_exact_amount(micro, decimals):
     shown = Fraction(texts.money(micro, decimals))
@@ -121,6 +129,22 @@ def test_a_card_error_says_what_it_is(code, said):
 
 
 # --- pages ---
+
+
+def test_the_pages_come_in_this_order():
+    books = PanelBooks()
+    books.faults = codes.FAULT_CLOCK
+    books.tariff = Tariff("Peak", "Shoulder", "Off-peak")
+    assert all_pages(books) == [
+        pages.balance(books),
+        pages.fault_page(books, 0),
+        pages.energy(books, 0),
+        pages.energy(books, 1),
+        pages.purchases(books),
+        pages.power(books),
+        pages.clock(books),
+        pages.status(books),
+    ]
 
 
 def test_every_page_is_four_rows_of_twenty_in_every_state():

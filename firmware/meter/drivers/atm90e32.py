@@ -26,7 +26,6 @@ from micropython import const
 
 from meter import unload
 from meter.core.errors import ChipError
-from meter.drivers.atm90e32_audit import Evidence
 from meter.drivers.atm90e32_regs import (
     AP_ENERGY_T,
     CRC_ERR_STATUS,
@@ -297,6 +296,7 @@ class Atm90e32:
             or counts[1] > max(-w, -p, 0) + margin
             or counts[2] > q_top
             or counts[3] > q_top
+            or max(counts) > self._limit
         ):
             # A read that went astray leaves its counts for the next tick.
             low = min(w, p) + min(self._short, 0)
@@ -305,6 +305,8 @@ class Atm90e32:
             self._audit_in = _AUDIT_EVERY
             if self._wary:
                 self._wary -= 1
+                if not self._wary:
+                    unload("drivers.atm90e32_audit")
         else:
             before = self._before
             for k in range(4):
@@ -330,48 +332,67 @@ class Atm90e32:
     def _audit(self, k, low, high, margin, ms, void):
         # Confirm this tick's counts[k] and [k + 1] by the phase registers; gives what was read by mistake.
         counts = self._counts
-        before = self._before
         base = AP_ENERGY_T + 4 * k
         group = k >> 1
-        e = Evidence(self._open[group], -1 if k else self._sign, self._limit)
-        e.expect(low, high)
-        e.total(counts[k], self._others[k], False)
-        e.total(counts[k + 1], self._others[k + 1], True)
-        odd = e.far(counts[k], counts[k + 1]) > margin
-        # Fractions of a count per phase, and what flows between the first read and the last.
-        tolerance = self._phases + (max(low, high, -low, -high) >> 8)
-        for again in (False, True):
+        sign = -1 if k else self._sign
+        forward = counts[k]
+        reverse = counts[k + 1]
+        reads = [base, forward, self._others[k], base + 4, reverse, self._others[k + 1]]
+        diff = self._open[group] + forward + sign * reverse
+        odd = not low - margin <= forward - reverse <= high + margin
+        # Fractions of a count per phase, and what flows between the first read and the last. A sum of absolute
+        # values does not see a phase's fractions cancel when it turns round.
+        tolerance = self._phases * (2 + sign) + (max(low, high, -low, -high) >> 8)
+        for again in (0, 1):
+            if again:
+                # Registers a read missed still hold their counts.
+                f = self._take(base, 0)
+                reads += (base, f, self._other)
+                r = self._take(base + 4, 0)
+                reads += (base + 4, r, self._other)
+                forward += f
+                reverse += r
+                diff += f + sign * r
             for n in range(1, self._phases + 1):
-                e.phase(self._take(base + n, e.forward), self._other, False)
-                e.phase(self._take(base + 4 + n, e.reverse), self._other, True)
-            agree = -tolerance <= e.diff <= tolerance
-            if again or (agree and not odd):
+                f = self._take(base + n, forward)
+                reads += (base + n, f, self._other)
+                r = self._take(base + 4 + n, reverse)
+                reads += (base + 4 + n, r, self._other)
+                diff -= f + sign * r
+            agree = -tolerance <= diff <= tolerance
+            if agree and not odd:
                 break
             if not agree:
                 self._noise()
-            e.total(self._take(base, 0), self._other, False)
-            e.total(self._take(base + 4, 0), self._other, True)
-        if again:
+        taken = 0
+        if not agree or forward > self._limit or reverse > self._limit:
+            from meter.drivers.atm90e32_audit import Evidence  # seldom: let go when all has been quiet again
+
+            self._noise()
             if k:
                 # Reactive power has not been read yet.
                 high = 0
                 for n in range(self._phases):
                     high += self._pair(Q_MEAN_A + n) // 1000
-                e.expect(low, high * ms // self._mj)
-            if before[k]:
-                e.may(-before[k], -before[k], 0)
-            if before[k + 1]:
-                e.may(-self._sign * before[k + 1], 0, -before[k + 1])
+                high = high * ms // self._mj
+            e = Evidence(self._open[group], sign, self._limit, low, high)
+            for n in range(0, len(reads), 3):
+                e.read(reads[n], reads[n + 1], reads[n + 2])
+            e.before(self._before[k], self._before[k + 1])
             e.taken(void)
             e.settle(tolerance)
-        if e.forward > self._limit or e.reverse > self._limit:
-            self._over = f"{e.forward} and {e.reverse} counts, more than mains can deliver"
-            e.forward = e.reverse = 0
-        self._open[group] = e.diff if self._wary else 0
-        before[k] = before[k + 1] = 0
-        counts[k] = e.forward
-        counts[k + 1] = e.reverse
-        return e.void
+            diff = e.diff
+            forward = e.forward
+            reverse = e.reverse
+            taken = e.void
+            if forward > self._limit or reverse > self._limit:
+                self._over = f"{forward} and {reverse} counts, more than mains can deliver"
+                forward = reverse = 0
+        self._open[group] = diff if self._wary else 0
+        self._before[k] = self._before[k + 1] = 0
+        counts[k] = forward
+        counts[k + 1] = reverse
+        return taken
 
     def read_slow(self, sample: Sample) -> None:
         """Q, S and power factor per phase, frequency and the state bits (EMMState0/1)."""

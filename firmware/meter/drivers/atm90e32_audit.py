@@ -18,82 +18,80 @@ _ASTRAY = const(3)  # a read fetched another register
 _PHASES_OFF = const(2)  # the phases' counts went with a read that nobody missed: a measured value's
 _TOTAL_OFF = const(5)
 _NEVER = const(1_000_000)
+_MARGIN = const(20)
 
 
 class Evidence:
     """The reads of one audit, in counts: `diff` = totals - phases, and the outcome `forward`, `reverse`.
 
     sign is -1 if the totals are signed sums of the phases, +1 if sums of absolute values; limit is what the
-    mains can deliver at most.
+    mains can deliver at most; between low and high, in any order, the power puts the net outcome.
     """
 
-    def __init__(self, diff: int, sign: int, limit: int):
+    def __init__(self, diff: int, sign: int, limit: int, low: int, high: int):
         self.diff = diff
         self.forward = 0
         self.reverse = 0
         self.void = 0  # what a read brought that fetched another register
         self._sign = sign
         self._limit = limit
-        self._options = [0, 0, 0, 0]  # fours: change of diff, of forward, of reverse, cost
-        self.expect(0, 0)
-
-    def expect(self, low: int, high: int) -> None:
-        """Between which net counts (reverse: negative) the measured power puts the outcome; in any order."""
         if low > high:
             low, high = high, low
         self._low = max(0, low - 1)
         self._high = max(0, high + 1)
         self._reverse_low = max(0, -high - 1)
         self._reverse_high = max(0, 1 - low)
+        self._options = [0, 0, 0, 0]  # fours: change of diff, of forward, of reverse, cost
 
-    def total(self, counts: int, other: int, reverse: bool) -> None:
-        """A total register was read; `other` is a second candidate for what it held (-1: none)."""
+    def read(self, addr: int, counts: int, other: int) -> None:
+        """A register was read; `other` is a second candidate for what it held (-1: none)."""
+        reverse = addr & 4
         sign = self._sign if reverse else 1
+        may = self._may
+        if addr & 3:
+            # A phase's.
+            self.diff -= sign * counts
+            if other >= 0:
+                may(sign * (counts - other), 0, 0, _OTHER)
+            if counts:
+                may(sign * counts, 0, 0)  # void
+                may(2 * sign * counts, 0, 0)  # was the other direction's
+            return
         self.diff += sign * counts
         if reverse:
             self.reverse += counts
         else:
             self.forward += counts
         if other >= 0:
-            self._put(sign * (other - counts), other - counts, 0, reverse, _OTHER)
+            may(sign * (other - counts), other - counts, 0, _OTHER, reverse)
         if counts:
-            self._put(-sign * counts, -counts, 0, reverse)  # void
-            self._put(-2 * sign * counts, -counts, 0, reverse)  # was the phases'
+            may(-sign * counts, -counts, 0, _ASTRAY, reverse)  # void
+            may(-2 * sign * counts, -counts, 0, _ASTRAY, reverse)  # was the phases'
             if self._sign < 0:
-                self._put(-2 * sign * counts, -counts, counts, reverse)  # was the other direction's
+                may(-2 * sign * counts, -counts, counts, _ASTRAY, reverse)  # was the other direction's
 
-    def _put(self, diff, own, opposite, reverse, cost=_ASTRAY):
+    def before(self, forward: int, reverse: int) -> None:
+        """The totals of the tick before, which no audit has confirmed."""
+        if forward:
+            self._may(-forward, -forward, 0)
         if reverse:
-            self.may(diff, opposite, own, cost)
-        else:
-            self.may(diff, own, opposite, cost)
-
-    def phase(self, counts: int, other: int, reverse: bool) -> None:
-        """A phase register was read."""
-        sign = self._sign if reverse else 1
-        self.diff -= sign * counts
-        if other >= 0:
-            self.may(sign * (counts - other), 0, 0, _OTHER)
-        if counts:
-            self.may(sign * counts, 0, 0)
-            self.may(2 * sign * counts, 0, 0)
+            self._may(-self._sign * reverse, 0, -reverse)
 
     def taken(self, counts: int) -> None:
         """A read of other registers may have taken these counts from here."""
         if counts:
-            sign = self._sign
-            self.may(counts, counts, 0, _OTHER)
-            self.may(sign * counts, 0, counts, _OTHER)
-            self.may(-counts, 0, 0, _OTHER)
-            self.may(-sign * counts, 0, 0, _OTHER)
+            for n in (counts, -counts):
+                self._may(n, max(n, 0), 0, _OTHER)
+                self._may(n, 0, max(self._sign * n, 0), _OTHER)
             self._high += counts
             self._reverse_high += counts
 
-    def may(self, diff: int, forward: int, reverse: int, cost: int = _ASTRAY) -> None:
-        """Add a possible correction."""
-        self._options += (diff, forward, reverse, cost)
+    def _may(self, diff, own, opposite, cost=_ASTRAY, reverse=0):
+        if reverse:
+            own, opposite = opposite, own
+        self._options += (diff, own, opposite, cost)
 
-    def far(self, forward: int, reverse: int) -> int:
+    def _far(self, forward: int, reverse: int) -> int:
         """How far an outcome is from what is expected."""
         if forward < 0 or reverse < 0:
             return _NEVER  # rather than owing counts to the next tick
@@ -110,12 +108,13 @@ class Evidence:
         """
         options = self._options
         sign = self._sign
-        far = self.far
+        far = self._far
         best = 2 * _NEVER
         if -tolerance <= self.diff <= tolerance:
-            best = far(self.forward, self.reverse)
-            if best < _NEVER:
+            if far(self.forward, self.reverse) < _NEVER or max(self._high, self._reverse_high) > self._limit:
                 return
+            # Two like mistakes: only if what remains without them is what the power says.
+            best = _MARGIN + (self._low + self._reverse_low >> 5)
         out = self.diff, self.forward, self.reverse, 0
         for i in range(0, len(options), 4):
             for j in range(0, i + 1, 4):

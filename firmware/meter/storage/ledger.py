@@ -12,41 +12,18 @@ from binascii import crc32
 from micropython import const
 
 from meter.core.errors import StorageError
+from meter.core.state import RATES, SCALARS
 
 SLOT_A = const(0x0000)
 SLOT_B = const(0x0200)
 _MAGIC = const(0x4C50)  # "PL"
 _VERSION = const(1)
 
-# One row a field of MeterState: order and codes are the format, see FORMAT.md before touching them.
-FIELDS = (
-    ("utc_s", "I"),
-    ("boots", "I"),
-    ("event_seq", "I"),
-    ("import_counts", "Q"),
-    ("export_counts", "Q"),
-    ("q_import_counts", "Q"),
-    ("q_export_counts", "Q"),
-    ("open_counts", "Q"),
-    ("cost_acc", "I"),
-    ("credit_micro", "q"),
-    ("purchased_micro", "Q"),
-    ("last_purchase_micro", "Q"),
-    ("purchase_count", "I"),
-    ("overdraft_counts", "Q"),
-    ("overdraft_micro", "Q"),
-    ("claims", "B"),
-    ("latches", "B"),
-    ("relay_closed", "B"),
-    ("card_generation", "B"),
-    ("card_uid", "8s"),
-    ("refused_cards", "I"),
-    ("writeback_seq", "I"),
-    ("rate_counts", "8Q"),
-    ("rate_cost_micro", "8q"),
-)
 _HEAD = "<HBBI"  # magic, version, 0, sequence
-_FORMAT = _HEAD + "".join([code for _, code in FIELDS])
+# Behind the head: the single fields of MeterState in the order of state.SCALARS, the card, the two lists.
+# Order and codes are the format: see FORMAT.md before touching them.
+_SCALARS = "IQQQQQIqQIQQQBBBBIIII"
+_FORMAT = _HEAD + _SCALARS + "8s8Q8q"
 _BODY = const(256)  # struct.calcsize(_FORMAT), checked by a test
 SIZE = const(260)  # with the CRC-32 behind it
 
@@ -57,14 +34,10 @@ FELL_BACK = const(2)  # one copy damaged or torn; the other one was taken
 
 def pack_into(buf, sequence: int, s) -> None:
     """MeterState -> SIZE bytes. Values out of a field's range must not be in a state (checked where they grow)."""
-    values = []
-    for name, code in FIELDS:
-        value = getattr(s, name)
-        if len(code) == 2 and code != "8s":
-            values.extend(value)
-        else:
-            values.append(value)
-    struct.pack_into(_FORMAT, buf, 0, _MAGIC, _VERSION, 0, sequence, *values)
+    struct.pack_into(
+        _FORMAT, buf, 0, _MAGIC, _VERSION, 0, sequence,
+        *[getattr(s, name) for name in SCALARS], s.card_uid, *s.rate_counts, *s.rate_cost_micro,
+    )  # fmt: skip
     struct.pack_into("<I", buf, _BODY, crc32(memoryview(buf)[:_BODY]))
 
 
@@ -77,17 +50,13 @@ def unpack_from(buf, s) -> int:
     if version != _VERSION:
         raise StorageError(0, "ledger record of version %d, this firmware knows %d" % (version, _VERSION))
     values = struct.unpack_from(_FORMAT, buf, 0)
-    i = 4
-    for name, code in FIELDS:
-        if len(code) == 2 and code != "8s":
-            setattr(s, name, list(values[i : i + 8]))
-            i += 8
-        elif code == "8s":
-            setattr(s, name, values[i][:7])
-            i += 1
-        else:
-            setattr(s, name, values[i])
-            i += 1
+    n = 4
+    for name in SCALARS:
+        setattr(s, name, values[n])
+        n += 1
+    s.card_uid = values[n][:7]
+    s.rate_counts = list(values[n + 1 : n + 1 + RATES])
+    s.rate_cost_micro = list(values[n + 1 + RATES :])
     return sequence
 
 

@@ -137,6 +137,10 @@ class Atm90e32Chip:
         channel = _CHANNEL[addr]
         return (self._forward_sum if _FORWARD[channel] == addr else self._reverse_sum)[channel]
 
+    def peek(self, addr: int) -> int:
+        """A register as it stands, without a frame."""
+        return self._regs[addr]
+
     @property
     def noise(self):
         """Bit error rate on MOSI and MISO."""

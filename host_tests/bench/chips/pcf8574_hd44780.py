@@ -122,10 +122,10 @@ class Hd44780Backpack:
             if port & RW:
                 self._out = self._read_nibble(port & RS, now_us)
         elif was & E and not port & E:
+            if (port ^ was) & (RS | RW if was & RW else RS | RW | 0xF0):
+                self.violations.append("a line changes together with E falling")
             if was & RW:
                 return  # end of a read
-            if (port ^ was) & ~(E | LIGHT):
-                self.violations.append("a line changes together with E falling")
             self._nibble(port >> 4, port & RS, now_us)
 
     def _nibble(self, nibble, rs, now_us):
@@ -140,7 +140,7 @@ class Hd44780Backpack:
             self._wake += 1
             return
         if not self._four_bit:
-            value = nibble << 4 | 0x0F  # D0..D3 are open, with pull-ups inside
+            value = nibble << 4  # D0..D3 are open and not to be relied on: the bits a driver would miss are 0
         elif self._high is None:
             self._high = nibble
             return

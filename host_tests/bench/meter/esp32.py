@@ -14,8 +14,6 @@ _CHUNK = const(2048)
 class Partition:
     """A data partition; block protocol as docs.micropython.org's esp32.Partition has it."""
 
-    TYPE_APP = 0
-    TYPE_DATA = 1
     _TABLE = (("vfs", 0, 512),)  # label, first block, blocks
 
     def __init__(self, label):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Stand-in for MicroPython's machine module on ESP32: each call becomes an operation on the link.
+# Stand-in for MicroPython's machine module on ESP32, as far as the firmware uses it: each call becomes an
+# operation on the link.
 import errno
 import struct
 
@@ -9,16 +10,12 @@ from ops import I2C_CFG, I2C_XFER, PIN_GET, PIN_IRQ, PIN_MODE, PIN_SET, RESET, R
 PWRON_RESET = 1
 HARD_RESET = 2
 WDT_RESET = 3
-DEEPSLEEP_RESET = 4
-SOFT_RESET = 5
 
 
 class Pin:
     IN = 1
     OUT = 3
-    OPEN_DRAIN = 7
     PULL_UP = 2
-    PULL_DOWN = 1
     IRQ_RISING = 1
     IRQ_FALLING = 2
 
@@ -45,12 +42,6 @@ class Pin:
 
     value = __call__
 
-    def on(self):
-        self(1)
-
-    def off(self):
-        self(0)
-
     def irq(self, handler=None, trigger=3, *, wake=None):
         link.irq_handlers[self._id] = (lambda: handler(self)) if handler else None
         at = link.room(3)
@@ -59,8 +50,6 @@ class Pin:
 
 
 class SPI:
-    MSB = 0
-
     def __init__(self, id, baudrate=500000, *, polarity=0, phase=0, bits=8, firstbit=0, sck=None, mosi=None, miso=None):
         self._id = id
         at = link.room(7)
@@ -117,11 +106,6 @@ class I2C:
         self._transfer(addr, b"", b"", len(into))
         self._read(into)
 
-    def readfrom(self, addr, n, stop=True):
-        into = bytearray(n)
-        self.readfrom_into(addr, into)
-        return bytes(into)
-
     def writeto_mem(self, addr, memaddr, data, *, addrsize=8):
         self._transfer(addr, memaddr.to_bytes(addrsize // 8, "big"), data, 0)
 
@@ -151,7 +135,3 @@ def reset_cause():
 
 def unique_id():
     return b"\x24\x0a\xc4\x00\x00\x01"
-
-
-def freq(hz=None):
-    return 160000000

@@ -14,14 +14,19 @@ import vfs
 import tasks
 
 sys.modules["_asyncio"] = tasks
-gc.collect()
-print("BENCH heap_free_at_reset=%d" % gc.mem_free())
-vfs.umount("/")
-vfs.mount(vfs.VfsLfs2(esp32.Partition.find(1, label="vfs")[0]), "/")
-os.chdir("/")
-sys.path[:] = ["", ".frozen", "/lib"]
-del os, esp32, tasks, vfs
-for name in ("boot.py", "main.py"):
-    with open(name) as script:
-        source = script.read()
-    exec(source, {"__name__": "__main__"})
+
+
+def _start():
+    gc.collect()
+    print("BENCH heap_free_at_reset=%d" % gc.mem_free())
+    vfs.umount("/")
+    vfs.mount(vfs.VfsLfs2(esp32.Partition.find(1, label="vfs")[0]), "/")
+    os.chdir("/")
+    sys.path[:] = ["", ".frozen", "/lib"]
+    for name in ("boot.py", "main.py"):
+        with open(name) as script:
+            source = script.read()
+        exec(source, {"__name__": "__main__"})
+
+
+_start()

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One card's visit: what is done in each state from IDENTIFY on (carddesk_states.py). Loaded with the card.
+
+login -> identity -> purchase -> count rule -> books -> write-back -> say the result -> five figures ->
+"remove card". Money changes in ACCOUNT only, and only by what has passed the card's MAC, the record's CRC and
+account.judge(); nothing later undoes it. The write-back comes after: a card pulled anywhere costs a second
+insertion (equal count, nothing to credit) and no money. No wait is without an end.
+"""
+
+import asyncio
+import time
+
+from micropython import const
+
+from meter.core import account, codes
+from meter.core.errors import CardError
+from meter.core.state import NO_CARD
+from meter.drivers import desfire
+
+from . import carddesk_states as at
+from . import cardfile, cardpages
+from .texts import card_refused
+
+_PRESENCE_MS = const(500)
+_RESULT_MS = const(3000)
+_FIGURE_MS = const(3000)
+_REFUSAL_MS = const(5000)
+_REMIND_MS = const(30_000)
+# Everything is said for _PRESENCE_MS longer than it is shown: no page of the rotation slips in between.
+_SAK_ISO_DEP = const(0x20)
+
+# desfire.key_check() of the key all virtual meters share.
+DEMO_KEY_CHECK = b"\xd7\x4f\x9b\xc3\x14\x20\x07\x5e"
+
+
+def key_fits(role_key) -> bool:
+    """May a provisioned meter read cards with this key? It must have one of its own."""
+    if role_key is None or len(role_key) != 16:
+        return False
+    return not desfire.same(desfire.key_check(role_key), DEMO_KEY_CHECK)
+
+
+class Visit:
+    def __init__(self, reader, books, panel, role_key, uid, sak):
+        """role_key: see CardDesk. uid, sak: what the reader found."""
+        self._reader = reader
+        self._books = books
+        self._panel = panel
+        self._role_key = role_key
+        self._uid = uid
+        self._sak = sak
+        self._generation = 0
+        self._card = None
+        self._count = self._amount_micro = self._added_micro = 0
+        self._lines = None
+
+    async def do(self, state: int) -> int:
+        """What belongs to a state; gives the event that ends it. CardError, BusError, ChipError go to the desk."""
+        return await self._DO[state - at.IDENTIFY](self)
+
+    async def _identify(self):
+        """Login and identity: is this a user card of this meter, and the right one?"""
+        if len(self._uid) != len(NO_CARD) or not self._sak & _SAK_ISO_DEP:
+            raise CardError(codes.CARD_UNKNOWN, "kind")
+        if self._role_key is None:
+            raise CardError(0, "key")
+        books = self._books
+        number = books.cfg.meter_number
+        self._card = card = desfire.Desfire(self._reader.exchange)
+        await card.select(cardfile.AID)
+        key = desfire.diversified(self._role_key, self._uid, cardfile.AID, number.encode())
+        try:
+            await card.login(cardfile.KEY_METER, key)
+        except CardError as e:
+            if e.code == codes.CARD_AUTH:
+                await self._whose(card, number)
+            raise
+        record = await card.read(cardfile.F_IDENTITY, 0, cardfile.IDENTITY_N)
+        kind, generation, card_number, currency = cardfile.unpack_identity(record)
+        if card_number != number:
+            raise CardError(codes.CARD_FOREIGN, "number")
+        if kind != cardfile.KIND_USER:
+            raise CardError(codes.CARD_UNKNOWN, "kind")
+        if currency != books.cfg.currency:
+            raise CardError(codes.CARD_MALFORMED, "currency")
+        bound = books.s.card_uid
+        newest = books.s.card_generation
+        if bound != NO_CARD and (generation < newest or (generation == newest and bound != self._uid)):
+            raise CardError(codes.CARD_OLD_GENERATION, "generation")
+        self._generation = generation
+        return at.GENUINE
+
+    async def _whose(self, card, number):
+        """No key of ours opens it. Its label, though not to be trusted, gives the better word."""
+        try:
+            await card.select(cardfile.AID)
+            label = cardfile.unpack_label(await card.read(cardfile.F_LABEL, 0, cardfile.LABEL_N))
+        except CardError as e:
+            if e.code == codes.CARD_PULLED:
+                raise
+            return
+        if label != number:
+            raise CardError(codes.CARD_FOREIGN, "number")
+
+    async def _read(self):
+        record = await self._card.read(cardfile.F_PURCHASE, 0, cardfile.PURCHASE_N)
+        self._count, amount_micro = cardfile.unpack_purchase(record)
+        verdict = account.judge(self._books.s.purchase_count, self._count)
+        if verdict == account.ACCEPT:
+            self._amount_micro = amount_micro
+        elif verdict != account.EQUAL:
+            raise CardError(verdict, "count")
+        return at.JUDGED
+
+    async def _account(self):
+        """The one place where a card changes anything. No await in here: the verdict stays true."""
+        books = self._books
+        s = books.s
+        new_card = s.card_uid != self._uid or s.card_generation != self._generation
+        if self._amount_micro:
+            books.purchase(self._count, self._amount_micro, self._uid, self._generation)
+            self._added_micro = self._amount_micro
+        if new_card:
+            books.bind_card(self._uid, self._generation)
+        books.user_card()
+        return at.BOOKED
+
+    async def _write_back(self):
+        books = self._books
+        number = books.next_writeback()
+        if books.faults & codes.FAULT_FRAM:
+            raise CardError(codes.CARD_STORAGE, "ledger")
+        status = cardfile.status_word(books.s, books.faults)
+        record = cardfile.pack_writeback(books.s, number, books.utc_s or 0, status)
+        for offset in range(0, len(record), desfire.WRITE_MAX):
+            await self._card.write(cardfile.F_WRITEBACK, offset, record[offset : offset + desfire.WRITE_MAX])
+        await self._card.commit()
+        return at.WRITTEN
+
+    def card_failed(self, state: int, e) -> int:
+        """The card would not do what the state needs; gives the event."""
+        code = e.code
+        if state == at.WRITE_BACK:
+            self._lines = cardpages.unfinished(self._books, self._added_micro)
+            return at.UNWRITTEN
+        if code == codes.CARD_PULLED:
+            self._lines = card_refused(code)
+            return at.PULLED
+        if code:
+            self._books.refuse_card(code)
+            self._lines = card_refused(code)
+        else:
+            self._lines = cardpages.no_keys()
+        return at.REFUSED
+
+    def reader_failed(self, state: int) -> None:
+        """The reader broke down in the middle of this."""
+        if state == at.WRITE_BACK:
+            self._panel.say(cardpages.unfinished(self._books, self._added_micro), _REFUSAL_MS)
+        elif state < at.WRITE_BACK:
+            self._panel.say(card_refused(codes.CARD_READER), _REFUSAL_MS)
+        else:
+            self._panel.unsay()
+
+    # -- what is said -----------------------------------------------------------------------------
+
+    async def _result(self):
+        self._panel.say(cardpages.result(self._books, self._added_micro), _RESULT_MS + _PRESENCE_MS)
+        return await self._stay(_RESULT_MS)
+
+    async def _figures(self):
+        for n in range(cardpages.FIGURES):
+            self._panel.say(cardpages.figure(self._books, n), _FIGURE_MS + _PRESENCE_MS)
+            if await self._stay(_FIGURE_MS) == at.GONE:
+                self._panel.unsay()
+                return at.GONE
+        return at.TIME_UP
+
+    async def _refusal(self):
+        # Left standing when the card goes: who pulls it out still wants to know why.
+        self._panel.say(self._lines, _REFUSAL_MS + _PRESENCE_MS)
+        return await self._stay(_REFUSAL_MS)
+
+    async def _remove(self):
+        while True:
+            self._panel.say(cardpages.remove(), _REMIND_MS + _PRESENCE_MS)
+            if await self._stay(_REMIND_MS) == at.GONE:
+                self._panel.unsay()
+                return at.GONE
+
+    async def _stay(self, limit_ms):
+        """TIME_UP after limit_ms, or GONE once the card is out (or another one in)."""
+        end = time.ticks_add(time.ticks_ms(), limit_ms)
+        await self._reader.field_off()
+        while True:
+            left_ms = time.ticks_diff(end, time.ticks_ms())
+            if left_ms <= 0:
+                return at.TIME_UP
+            await asyncio.sleep_ms(min(_PRESENCE_MS, left_ms))
+            # Looked for twice: one missed answer is no removal.
+            if not await self._same_card() and not await self._same_card():
+                return at.GONE
+
+    async def _same_card(self):
+        found = await self._reader.look()
+        return found is not None and found[0] == self._uid
+
+    # What is done in each state, by its number.
+    _DO = (_identify, _read, _account, _write_back, _result, _figures, _refusal, _refusal, _remove)

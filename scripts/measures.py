@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make measures`: the figures this project promises, measured, as a table.
+
+Everything runs on the bench: the real interpreter, the real image, virtual time. Times of the meter's own
+computing are the interpreter's on this machine and good for comparing, not for an ESP32.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from host_tests.bench import replay as replays
+from host_tests.bench import trace as traces
+from host_tests.bench.documents import as_files, tariff
+from host_tests.bench.session import Bench
+from scripts.image import collect, pack
+
+ROOT = Path(__file__).resolve().parents[1]
+TRACE = ROOT / "host_tests/vectors/household-minute.csv"
+README = ROOT / "README.md"
+VARY = ("interpreter", "heap_bytes", "heap_free_min", "heap_free_min_by_hour", "seconds_real", "ticks")
+_log = Console(stderr=True)
+
+
+class Row:
+    """One figure: what, value, bar, whether it is met (None: no bar)."""
+
+    def __init__(self, what, value, bar="", met=None):
+        self.what, self.value, self.bar, self.met = what, value, bar, met
+
+
+def _free(bench) -> int:
+    lines = [line for line in bench.meter.console if line.startswith("STATUS")]
+    return int(lines[-1].split("heap_free_min=")[1].split()[0])
+
+
+def heap():
+    with Bench(load_w=600) as b:
+        b.run_s(2 * 3600)
+        at_reset = next(int(line.split("=")[1]) for line in b.meter.console if line.startswith("BENCH"))
+        steady = _free(b)
+        b.insert("good")
+        b.run_s(3600)
+        card = _free(b)
+    with Bench(heap="64k") as small:
+        small.run_s(600)
+        survives = small.meter.restarts == 0 and small.state().import_counts > 0
+    yield Row("heap free before the firmware, of 114,688 B (bench stand-ins hold the rest)", f"{at_reset:,} B")
+    yield Row("heap free at the low-water mark, metering", f"{steady:,} B", "≥ 49,152 B", steady >= 49_152)
+    yield Row("heap free at the low-water mark, with a card's visit", f"{card:,} B")
+    yield Row("runs in a heap of 64 KiB", "yes" if survives else "no", "yes", survives)
+
+
+def tick():
+    span_s = 1200
+    with Bench() as b:
+        b.load(2000)
+        b.run_s(30)
+        b.meter.measure = True
+        ns, frames = b.meter.meter_ns, b.plant.spi_frames
+        i2c = sum(bus.bytes for bus in b.plant.buses)
+        b.run_s(span_s)
+        whole_us = (b.meter.meter_ns - ns) / 1000 / span_s
+        frames = (b.plant.spi_frames - frames) / span_s
+        i2c = (sum(bus.bytes for bus in b.plant.buses) - i2c) / span_s
+    bare_main = (ROOT / "host_tests/bench/bare/main.py").read_bytes()
+    with Bench(image=pack({"main.py": bare_main, "boot.py": b"", **as_files()})) as b:
+        b.meter.measure = True
+        b.run_s(30)
+        ns, bare_frames = b.meter.meter_ns, b.plant.spi_frames
+        b.run_s(span_s)
+        bare_us = (b.meter.meter_ns - ns) / 1000 / span_s
+        bare_frames = (b.plant.spi_frames - bare_frames) / span_s
+    ratio = whole_us / bare_us
+    yield Row("a tick, interpreter time on this machine", f"{whole_us:.0f} µs")
+    yield Row("a bare loop reading the same registers", f"{bare_us:.0f} µs ({bare_frames:.1f} frames)")
+    yield Row("a tick in bare loops", f"{ratio:.1f}", "≤ 4", ratio <= 4)
+    yield Row("bus per tick", f"{frames:.1f} SPI frames, {i2c:.0f} I2C bytes")
+
+
+def day():
+    with Bench() as b:
+        b.meter.measure = False
+        b.run_s(60)
+        began = time.monotonic()
+        b.run_s(86_400)
+        factor = 86_400 / (time.monotonic() - began)
+    yield Row("a metering-only day, times real time", f"{factor:,.0f} ×", "≥ 1,000 ×", factor >= 1000)
+
+
+def reactions():
+    with Bench(up=False, initial_credit="50.00") as b:
+        b.load(9600)
+        b.plug(True)
+        while not b.tick_reads_us:
+            b.run_s(0.01)
+        first_s = b.tick_reads_us[0] / 1e6
+        while b.state().relay_closed != 1:
+            b.run_s(0.01)
+        relay_s = b.plant.clock.now_us / 1e6
+        while not b.plant.relay.pulses:
+            b.run_s(0.1)
+        start_us = b.plant.relay.pulses[0][1]
+        decided_us = max(t for t in b.tick_reads_us if t <= start_us)
+        b.load(600)
+        b.run_s(3)
+        b.plant.reader.zero_counters()
+        b.insert("good")
+        began_us = b.plant.clock.now_us
+        while "Credit added" not in b.lcd()[0]:
+            b.run_s(0.005)
+        card_ms = (b.plant.clock.now_us - began_us) / 1000
+        reader = b.plant.reader
+    yield Row("power on to first measurement", f"{first_s:.2f} s", "≤ 2 s", first_s <= 2)
+    yield Row("power on to relay decision", f"{relay_s:.2f} s", "≤ 3 s", relay_s <= 3)
+    pulse_ms = (start_us - decided_us) / 1000
+    yield Row("overload: hold expired to coil pulse", f"{pulse_ms:.0f} ms", "≤ 100 ms", pulse_ms <= 100)
+    yield Row("card in to new balance shown, bus and air time", f"{card_ms:.0f} ms", "≤ 1,000 ms", card_ms <= 1000)
+    yield Row("  of which", f"{reader.apdus} APDUs, {reader.air_us / 1000:.0f} ms on air, {reader.i2c_bytes} I2C bytes")
+
+
+def replay(rows: int):
+    data = traces.read(TRACE)
+    if rows:
+        data = data.first(rows)
+    results = {}
+    for arch in ("i386", "amd64", "cpython"):
+        _log.print(f"replay on {arch} …")
+        results[arch] = replays.run(data, tariff(), None, arch)
+    same = [{k: v for k, v in r.items() if k not in VARY} for r in results.values()]
+    r = results["i386"]
+    counts = abs(r["metered_counts"] - r["trace_counts"])
+    yield Row(f"household trace, {len(data.rows)} rows: metered less trace", f"{counts} counts", "≤ 1", counts <= 1)
+    off = r["cost_micro"] - r["oracle_cost_micro"]
+    yield Row("its cost less the oracle's", f"{off} millionths", "0", off == 0)
+    yield Row("same result on i386, amd64, CPython", "yes" if same[0] == same[1] == same[2] else "NO", "yes",
+              same[0] == same[1] == same[2])  # fmt: skip
+    for arch, result in results.items():
+        speed = result["seconds_simulated"] / result["seconds_real"]
+        yield Row(f"replay on {arch}", f"{result['seconds_real']:.0f} s, {speed:,.0f} ×")
+    free = r["heap_free_min_by_hour"]
+    if len(free) > 73:
+        drift = free[-73] - free[-1]
+        yield Row("heap low-water mark, change over the last three days", f"{drift} B", "0 B", drift == 0)
+
+
+def image():
+    files = collect({})
+    code = sum(len(content) for name, content in files.items() if name.endswith(".mpy"))
+    yield Row("firmware on flash", f"{code:,} B in {len(files)} files")
+
+
+PARTS = {"image": image, "heap": heap, "tick": tick, "day": day, "reactions": reactions}
+
+
+def main(
+    only: Annotated[str, typer.Option(help=f"One part: {', '.join([*PARTS, 'replay'])}")] = "",
+    rows: Annotated[int, typer.Option(help="Replay only this many rows of the trace (0 = all)")] = 0,
+    write: Annotated[bool, typer.Option(help="Put the table into the README")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+):
+    """Measure what this project promises; exit 1 when a bar is missed."""
+    parts = {**PARTS, "replay": lambda: replay(rows)}
+    if only and only not in parts:
+        _log.print(f"[red]measures:[/red] there is no part {only}: {', '.join(parts)}")
+        raise typer.Exit(2)
+    found = []
+    for name, part in parts.items():
+        if not only or name == only:
+            _log.print(f"measuring: {name}")
+            found.extend(part())
+    if as_json:
+        print(json.dumps([vars(row) for row in found]))
+    else:
+        table = Table("what", "measured", "bar", "")
+        for row in found:
+            table.add_row(row.what, row.value, row.bar, {True: "met", False: "MISSED", None: ""}[row.met])
+        Console(width=130).print(table)
+    if write:
+        _write(found)
+    missed = [row.what for row in found if row.met is False]
+    if missed:
+        print(f"measures: missed: {'; '.join(missed)}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _write(found) -> None:
+    begin, end = "<!-- measures:begin -->", "<!-- measures:end -->"
+    text = README.read_text()
+    head, rest = text.split(begin)
+    tail = rest.split(end)[1]
+    lines = ["| what | measured | bar |", "|---|---|---|"]
+    lines += [f"| {row.what} | {row.value} | {row.bar}{' (missed)' if row.met is False else ''} |" for row in found]
+    README.write_text(head + begin + "\n" + "\n".join(lines) + "\n" + end + tail)
+
+
+if __name__ == "__main__":
+    typer.run(main)
