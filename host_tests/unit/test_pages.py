@@ -178,9 +178,7 @@ def test_balance_page_shows_credit_rate_price_load_and_its_cost():
     )
 
 
-@pytest.mark.parametrize(
-    ("alarm", "said"), [(1, "Low credit"), (2, "Very low credit"), (3, "Credit used up")]
-)
+@pytest.mark.parametrize(("alarm", "said"), [(1, "Low credit"), (2, "Very low credit"), (3, "Credit used up")])
 def test_balance_page_warns_and_says_what_to_do(alarm, said):
     books = PanelBooks()
     books.alarm = alarm

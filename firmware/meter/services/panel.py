@@ -144,7 +144,7 @@ class Panel:
         if self._page >= pages.count(books):
             self._page = 0
         if claims and not self._key:
-            return pages.off(books, time.ticks_ms() // _TURN_MS)
+            return pages.off(books, time.ticks_diff(time.ticks_ms(), 0) // _TURN_MS)
         return pages.page(books, self._page)
 
     async def _refresh(self):
@@ -155,9 +155,7 @@ class Panel:
             try:
                 self._lcd.show(rows)
             except BusError:
-                self._start_at = (
-                    None  # one disturbed transfer is no fault: started anew, or named, at the next wake
-                )
+                self._start_at = None  # one disturbed transfer is no fault: started anew, or named, at the next wake
         if books.ready and books.alarm != self._alarm:
             begins = self._alarm == 0
             self._alarm = books.alarm
@@ -170,11 +168,7 @@ class Panel:
         books = self._books
         lcd = self._lcd
         relay = books.s.relay_closed
-        if (
-            self._start_at is not None
-            and (relay == self._relay or not lcd.ready)
-            and _left_ms(self._start_at) > 0
-        ):
+        if self._start_at is not None and (relay == self._relay or not lcd.ready) and _left_ms(self._start_at) > 0:
             return lcd.ready
         self._relay = relay
         try:
