@@ -26,6 +26,7 @@ from meter.services.guard import Guard
 from meter.services.metering import Metering
 from meter.services.panel import Panel
 from meter.services.supervisor import Supervisor
+from meter.services.tamper import Tamper
 from meter.storage.events import EventLog
 from meter.storage.ledger import FELL_BACK, Ledger
 
@@ -91,6 +92,6 @@ async def start(made_with):
     gc.collect()
     supervisor.start("guard", Guard(relay, books).run, silence_ms=25_000)
     supervisor.start("metering", Metering(meter_ic, clock, books).run, silence_ms=10_000)
-    if key is not None:
-        supervisor.start("carddesk", CardDesk(reader, books, panel, key).run)
+    supervisor.start("carddesk", CardDesk(reader, books, panel, key).run)
+    supervisor.start("tamper", Tamper(books, pin(board.COVER, pin.IN), pin(board.MAGNET, pin.IN)).run)
     return supervisor

@@ -216,6 +216,20 @@ def sell(card, amount_micro: int) -> int:
         t.close()
 
 
+def pending_micro(card) -> int:
+    """What a card would add to its meter's credit: the last sale, unless the write-back says it is booked."""
+    t = _shop(card)
+    try:
+        record = t.read(PURCHASE, 0, SIZES[PURCHASE])
+        if seal(PURCHASE, record[:-4]) != record:
+            raise ValueError("the purchase is damaged")
+        count, amount = struct.unpack_from("<IQ", record, 4)
+        booked = _unpack_writeback(t.read(WRITEBACK, 0, SIZES[WRITEBACK]))
+    finally:
+        t.close()
+    return amount if count > (booked["purchase_count"] if booked else 0) else 0
+
+
 def read_back(card):
     """What the meter wrote last, as a dict, or None when it never did. ValueError when it is damaged."""
     t = _shop(card)
@@ -289,8 +303,8 @@ class Deck:
         sell(other, 50_000_000)
         self.cards = (
             BenchCard("good", "Your card", "A purchase of 20.00 waits on it.", good),
-            BenchCard("empty", "Your card, nothing new", "Restores supply after a warning.", empty, follow),
-            BenchCard("foreign", "Neighbour's card", "Made for another meter, 50.00 on it.", other),
+            BenchCard("empty", "Your card, used", "Restores supply after a warning.", empty, follow),
+            BenchCard("foreign", "Neighbour", "Made for another meter, 50.00 on it.", other),
             BenchCard("replayed", "Old copy", "An image of your card, older than its purchase.", replayed),
             BenchCard("malformed", "Damaged card", "One bit of the purchase record is wrong.", malformed),
             BenchCard("blank", "Blank DESFire", "As it comes from the factory.", blank),

@@ -15,10 +15,18 @@ from meter.core import account
 from meter.core import tariff as tariffs
 
 from . import documents
+from .cards import Refused, pending_micro
 from .ledger_view import read_events, read_ledger
 from .plant import EPOCH
 from .session import Bench
 from .words import claims_text, event_text
+
+def _pending(card):
+    try:
+        return pending_micro(card)
+    except (AttributeError, Refused, ValueError, UnicodeDecodeError):
+        return None  # no card of the scheme, or not one a shop can read
+
 
 SLICE_S = 0.02  # wall time between two looks at the queue
 
@@ -37,6 +45,10 @@ class LiveBench(Bench):
         self._figures = {}
         self._heap_free = None
         self.meter.on_line = self._console
+        self._pending = {}
+        self._sold = 0
+        self._cards_stamp = None
+        self._cards_shown = []
         self._commands = queue.Queue()
         self._snapshot = {}
         self._pace = None  # (wall, virtual) the warp is counted from
@@ -72,6 +84,7 @@ class LiveBench(Bench):
                 self.insert(c["id"])
             case "sell":
                 self.sell(c["id"], c["amount"])
+                self._sold += 1
             case "warp":
                 self.warp = c["x"]
                 self._pace = None
@@ -123,14 +136,26 @@ class LiveBench(Bench):
     # -- what the page shows -----------------------------------------------------------------
 
     def _describe(self, entry) -> dict:
-        """A card as the page shows it. What waits on it is read the way a shop reads it."""
+        """A card as the page shows it; what waits on it is read as a shop reads it, while it is out of the slot."""
+        if entry.id != self.card:
+            self._pending[entry.id] = _pending(entry.card)
+        pending = self._pending.get(entry.id)
+        about = f"{pending / 1e6:.2f} waits on it." if pending and entry.id == "good" else entry.text
         return {
             "id": entry.id,
             "label": entry.label,
-            "about": entry.text,
+            "about": about,
             "uid": entry.card.uid.hex().upper(),
-            "pending_micro": None,
+            "pending_micro": pending,
         }
+
+    def _cards(self) -> list:
+        # Reading a card takes AES: only when something has happened to one.
+        stamp = (self.card, self._sold)
+        if stamp != self._cards_stamp:
+            self._cards_stamp = stamp
+            self._cards_shown = [self._describe(entry) for entry in self.deck.cards]
+        return self._cards_shown
 
     def _look(self) -> dict:
         plant, board = self.plant, self.board
@@ -183,7 +208,7 @@ class LiveBench(Bench):
             "cover_open": bool(plant.level[board.COVER]),
             "magnet": bool(plant.level[board.MAGNET]),
             "card": self.card,
-            "cards": [self._describe(entry) for entry in self.deck.cards],
+            "cards": self._cards(),
             "console": list(self.meter.console)[-40:],
             "faults": dict(self.faults),
             **self._measured(),

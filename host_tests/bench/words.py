@@ -20,6 +20,11 @@ _FAULTS = {
     1: "metering IC", 2: "FRAM", 4: "clock", 8: "card reader", 16: "display", 32: "relay", 64: "tariff",
     128: "settings", 256: "keys",
 }  # fmt: skip
+_RESETS = {1: "power on", 2: "restart asked for", 3: "watchdog", 5: "soft reset"}
+_CARDS = {
+    1: "not a card of this kind", 2: "another meter's", 3: "used already", 4: "one before it is missing",
+    5: "damaged", 6: "pulled", 7: "wrong key", 8: "replaced", 9: "too much credit", 10: "reader", 11: "memory",
+}  # fmt: skip
 
 
 def claims_text(claims: int) -> list[str]:
@@ -34,7 +39,13 @@ def event_text(event) -> str:
     if event.code in (48, 49):
         return f"{text}: {_FAULTS.get(event.value, event.value)}"
     if event.code == 1:
-        return f"{text} after {event.value} s" if event.value >= 0 else f"{text}, first time"
-    if event.code in (3, 5, 32, 33, 34):
-        return f"{text} ({event.value:+d} s)" if event.code == 3 else f"{text} {event.value}"
+        return f"supply back after {event.value} s" if event.value >= 0 else "first start"
+    if event.code == 3:
+        return f"{text} ({event.value:+d} s)"
+    if event.code == 5:
+        return f"started: {_RESETS.get(event.value, event.value)}"
+    if event.code == 32:
+        return f"purchase no. {event.value} added"
+    if event.code == 33:
+        return f"{text}: {_CARDS.get(event.value, event.value)}"
     return text

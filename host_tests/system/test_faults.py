@@ -148,3 +148,16 @@ def test_a_hanging_firmware_is_bitten_by_the_watchdog_and_comes_back(bench):
     assert b.meter.wdt_bites == 1
     assert b.state().boots == before.boots + 1
     assert b.state().import_counts > before.import_counts
+
+
+def test_cover_and_magnet_are_logged_once_each_way(bench):
+    b = bench()
+    for pin, on, off in (
+        (b.board.COVER, codes.LOG_COVER_OPEN, codes.LOG_COVER_CLOSED),
+        (b.board.MAGNET, codes.LOG_MAGNET_ON, codes.LOG_MAGNET_OFF),
+    ):
+        b.plant.set_input(pin, 1)
+        b.run_s(3)
+        b.plant.set_input(pin, 0)
+        b.run_s(3)
+        assert [e.code for e in b.events()][-2:] == [on, off]
