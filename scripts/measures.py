@@ -18,6 +18,7 @@ from rich.table import Table
 from host_tests.bench import replay as replays
 from host_tests.bench import trace as traces
 from host_tests.bench.documents import as_files, tariff
+from host_tests.bench.process import MeterDied
 from host_tests.bench.session import Bench
 from scripts.image import collect, pack
 
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TRACE = ROOT / "host_tests/vectors/household-minute.csv"
 README = ROOT / "README.md"
 VARY = ("interpreter", "heap_bytes", "heap_free_min", "heap_free_min_by_hour", "seconds_real", "ticks")
+TURN_S = 300
 _log = Console(stderr=True)
 
 
@@ -40,6 +42,17 @@ def _free(bench) -> int:
     return int(lines[-1].split("heap_free_min=")[1].split()[0])
 
 
+def _lives_in(kib: int) -> bool:
+    try:
+        with Bench(heap=f"{kib}k") as b:
+            b.run_s(60)
+            b.insert("good")
+            b.run_s(60)
+            return b.meter.restarts == 0 and b.state().purchase_count == 1
+    except MeterDied:
+        return False
+
+
 def heap():
     with Bench(load_w=600) as b:
         b.run_s(2 * 3600)
@@ -48,35 +61,35 @@ def heap():
         b.insert("good")
         b.run_s(3600)
         card = _free(b)
-    with Bench(heap="64k") as small:
-        small.run_s(600)
-        survives = small.meter.restarts == 0 and small.state().import_counts > 0
+    smallest = next(kib for kib in range(60, 113, 4) if _lives_in(kib))
     yield Row("heap free before the firmware, of 114,688 B (bench stand-ins hold the rest)", f"{at_reset:,} B")
     yield Row("heap free at the low-water mark, metering", f"{steady:,} B", "≥ 49,152 B", steady >= 49_152)
     yield Row("heap free at the low-water mark, with a card's visit", f"{card:,} B")
-    yield Row("runs in a heap of 64 KiB", "yes" if survives else "no", "yes", survives)
+    yield Row("smallest heap it starts, meters and serves a card in", f"{smallest} KiB")
+
+
+def _tick_us(bench) -> float:
+    bench.meter.measure = True
+    ns = bench.meter.meter_ns
+    bench.run_s(TURN_S)
+    bench.meter.measure = False
+    return (bench.meter.meter_ns - ns) / 1000 / TURN_S
 
 
 def tick():
-    span_s = 1200
-    with Bench() as b:
-        b.load(2000)
-        b.run_s(30)
-        b.meter.measure = True
-        ns, frames = b.meter.meter_ns, b.plant.spi_frames
-        i2c = sum(bus.bytes for bus in b.plant.buses)
-        b.run_s(span_s)
-        whole_us = (b.meter.meter_ns - ns) / 1000 / span_s
+    bare_main = (ROOT / "host_tests/bench/bare/main.py").read_bytes()
+    with Bench(load_w=2000) as b, Bench(image=pack({"main.py": bare_main, "boot.py": b"", **as_files()})) as bare:
+        for bench in (b, bare):
+            bench.run_s(30)
+        frames, i2c = b.plant.spi_frames, sum(bus.bytes for bus in b.plant.buses)
+        bare_frames = bare.plant.spi_frames
+        # In turn and the least of several: what else this machine does only ever adds.
+        turns = [(_tick_us(b), _tick_us(bare)) for _ in range(8)]
+        whole_us, bare_us = (min(column) for column in zip(*turns, strict=True))
+        span_s = 8 * TURN_S
         frames = (b.plant.spi_frames - frames) / span_s
         i2c = (sum(bus.bytes for bus in b.plant.buses) - i2c) / span_s
-    bare_main = (ROOT / "host_tests/bench/bare/main.py").read_bytes()
-    with Bench(image=pack({"main.py": bare_main, "boot.py": b"", **as_files()})) as b:
-        b.meter.measure = True
-        b.run_s(30)
-        ns, bare_frames = b.meter.meter_ns, b.plant.spi_frames
-        b.run_s(span_s)
-        bare_us = (b.meter.meter_ns - ns) / 1000 / span_s
-        bare_frames = (b.plant.spi_frames - bare_frames) / span_s
+        bare_frames = (bare.plant.spi_frames - bare_frames) / span_s
     ratio = whole_us / bare_us
     yield Row("a tick, interpreter time on this machine", f"{whole_us:.0f} µs")
     yield Row("a bare loop reading the same registers", f"{bare_us:.0f} µs ({bare_frames:.1f} frames)")

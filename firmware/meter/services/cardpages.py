@@ -1,18 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the display says while a card is in: the books in, four rows of exactly 20 characters out.
 
-Refusals are in texts.py. Nothing here waits or decides.
+Nothing here waits or decides.
 """
 
 from micropython import const
 
 from meter.drivers.hd44780 import CARD
 
-from .texts import fault, fit, kwh, money, pair
+from .texts import cells, fault, fit, kwh, money, pair
 
 FIGURES = const(5)
 _NAMES = "Total purchased     Purchases made      Last purchase       Total used          Credit now          "
 _BLANK = " " * 20
+
+# Three cells each, in the order of the CARD_ codes: the reason and the remedy.
+_CARDS = (
+    "Not a card for      electricity credit. Use your meter card "
+    "This card belongs toanother meter.      Use your own card   "
+    "This purchase was   used already.       Buy new credit      "
+    "A purchase before   this one is missing.Go back to the shop "
+    "The card's data is  damaged.            Go back to the shop "
+    "Card taken out too  soon. Nothing lost. Insert it again     "
+    "The card's key is   not right.          Call your supplier  "
+    "This card has been  replaced.           Use the newer card  "
+    "The meter would holdtoo much credit.    Use some, try again "
+    "The card cannot be  read.               Insert it once more "
+    "Memory fault. Creditstays on the card.  Call your supplier  "
+)
 
 
 def result(books, added_micro: int) -> tuple:
@@ -59,3 +74,8 @@ def remove() -> tuple:
 
 def _amount(books, micro, label=""):
     return pair(label, money(micro, books.cfg.decimals) + " " + books.cfg.currency)
+
+
+def refused(code: int) -> tuple:
+    """Four rows for a card error code (codes.CARD_*)."""
+    return (CARD + " Card not accepted ",) + cells(_CARDS, code - 1, 3)

@@ -19,7 +19,6 @@ from meter.drivers import desfire
 
 from . import carddesk_states as at
 from . import cardfile, cardpages
-from .texts import card_refused
 
 _PRESENCE_MS = const(500)
 _RESULT_MS = const(3000)
@@ -144,11 +143,11 @@ class Visit:
             self._lines = cardpages.unfinished(self._books, self._added_micro)
             return at.UNWRITTEN
         if code == codes.CARD_PULLED:
-            self._lines = card_refused(code)
+            self._lines = cardpages.refused(code)
             return at.PULLED
         if code:
             self._books.refuse_card(code)
-            self._lines = card_refused(code)
+            self._lines = cardpages.refused(code)
         else:
             self._lines = cardpages.no_keys()
         return at.REFUSED
@@ -158,7 +157,7 @@ class Visit:
         if state == at.WRITE_BACK:
             self._panel.say(cardpages.unfinished(self._books, self._added_micro), _REFUSAL_MS)
         elif state < at.WRITE_BACK:
-            self._panel.say(card_refused(codes.CARD_READER), _REFUSAL_MS)
+            self._panel.say(cardpages.refused(codes.CARD_READER), _REFUSAL_MS)
         else:
             self._panel.unsay()
 

@@ -35,20 +35,6 @@ _FAULTS = (
     "Card keys missing   Provision this meter"
 )
 
-# Three cells each, in the order of the CARD_ codes: the reason and the remedy.
-_CARDS = (
-    "Not a card for      electricity credit. Use your meter card "
-    "This card belongs toanother meter.      Use your own card   "
-    "This purchase was   used already.       Buy new credit      "
-    "A purchase before   this one is missing.Go back to the shop "
-    "The card's data is  damaged.            Go back to the shop "
-    "Card taken out too  soon. Nothing lost. Insert it again     "
-    "The card's key is   not right.          Call your supplier  "
-    "This card has been  replaced.           Use the newer card  "
-    "The meter would holdtoo much credit.    Use some, try again "
-    "The card cannot be  read.               Insert it once more "
-    "Memory fault. Creditstays on the card.  Call your supplier  "
-)
 _WEEKDAYS = "MonTueWedThuFriSatSun"
 
 
@@ -113,11 +99,6 @@ def reason(claim_number: int, remote_ready: int = 0) -> tuple:
 def fault(fault_number: int) -> tuple:
     """(name, remedy) of a fault, by its bit number."""
     return cells(_FAULTS, fault_number, 2)
-
-
-def card_refused(code: int) -> tuple:
-    """Four rows for a card error code (codes.CARD_*)."""
-    return ("\x02 Card not accepted ",) + cells(_CARDS, code - 1, 3)
 
 
 def cells(table: str, index: int, n: int) -> tuple:

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Energy out of an ATM90E32AS, to the count: registers that are cleared by being read, over a wire that errs.
+
+What the wire does to a frame must not reach the ledger:
+    data bits     LastSPIData (78H, datasheet 4.2.2) repeats what the part really handed out
+    address bits  nothing in a frame tells which register answered. The registers of the phases count the same
+                  energy as the totals: an audit compares them (atm90e32_audit.py), at once if a check
+                  disagreed, or a total is more than the power at both ends of the tick, or, for reactive
+                  energy, the tick before it suggest
+Any one flipped bit in a tick moves at most 2 counts (22.5 J), which the audits that follow even out. Several in
+the energy frames of one tick can misplace counts.
+"""
+
+import time
+
+from micropython import const
+
+from meter import unload
+from meter.core.errors import ChipError
+from meter.drivers.atm90e32_regs import AP_ENERGY_T, LAST_SPI_DATA, Q_MEAN_A
+
+_AUDIT_EVERY = const(16)  # ticks; a phase register fills in 32 s at 100 A
+_WARY_TICKS = const(32)  # after a disagreement, audit each tick for so long
+_MARGIN = const(4)  # counts a total may be above what is expected of it
+_TRIES = const(5)
+_MAX_VA = const(35_000)  # per phase: 100 A at 350 V
+
+
+class Energy:
+    """The energy registers of one part, read through it. Counts are import, export, and the same reactive."""
+
+    def __init__(self, ic, phases: int, sign: int, pulse_constant: int):
+        self._ic = ic
+        self._phases = phases
+        self._sign = sign  # -1: totals are signed sums of the phases; +1: of absolute values
+        self._mj = 36_000_000 // pulse_constant  # per count
+        self._counts = [0] * 4  # of this tick
+        self._others = [-1] * 4  # second candidate of each total
+        self._other = -1
+        self._before = [0] * 4  # of the tick before, where no audit has confirmed them
+        self._owed = [0] * 4  # for the next tick
+        self._open = [0, 0]  # total - phases, active and reactive, since the last audit
+        self._wary = 0
+        self._audit_in = _AUDIT_EVERY
+        self._read_ms = 0
+        self._over = None
+        self._w = 0
+        self._short = 0  # what the last tick lacked, by its power
+
+    def restart(self, keep: bool) -> None:
+        """Empty all registers. What they held goes to the next tick, or, if not to be kept, nowhere."""
+        self._wary = 0
+        for k in range(4):
+            counts = self._take(AP_ENERGY_T + 4 * k, 0)
+            phases = 0
+            for n in range(self._phases):
+                phases += self._take(AP_ENERGY_T + 1 + n + 4 * k, counts)
+            if keep:
+                self._owed[k] += min(counts, phases)
+            self._before[k] = 0
+        self._open[0] = self._open[1] = 0
+        self._read_ms = time.ticks_ms()
+        self._audit_in = _AUDIT_EVERY
+
+    def noise(self) -> None:
+        """A frame was bad: audit every tick for a while."""
+        self._ic.disturbed += 1
+        self._wary = _WARY_TICKS
+
+    def read(self, p: int, sample) -> None:
+        """Put the energy since the last tick into sample; p is the power now, in W.
+
+        ChipError if there is more than the mains can deliver; what can be believed stays for the next tick.
+        """
+        now_ms = time.ticks_ms()
+        ms = time.ticks_diff(now_ms, self._read_ms)
+        self._read_ms = now_ms
+        mj = self._mj
+        self._limit = min(0xFFFF, self._phases * _MAX_VA * (ms + 100) // mj)
+        counts = self._counts
+        owed = self._owed
+        q = counts[2] - counts[3]
+        for k in range(4):
+            counts[k] = self._take(AP_ENERGY_T + 4 * k, counts[k])
+            self._others[k] = self._other
+
+        # What the power at its two ends says of a tick; of reactive energy, what the last tick said.
+        w = self._w * ms // mj
+        self._w = p
+        p = p * ms // mj
+        margin = _MARGIN + (max(w, p, -w, -p) >> 5)
+        q_top = abs(q) + (abs(q) >> 1) + _MARGIN
+        self._audit_in -= 1
+        if (
+            self._audit_in <= 0
+            or self._wary > 0
+            or counts[0] > max(w, p, 0) + margin
+            or counts[1] > max(-w, -p, 0) + margin
+            or counts[2] > q_top
+            or counts[3] > q_top
+            or max(counts) > self._limit
+        ):
+            # A read that went astray leaves its counts for the next tick.
+            low = min(w, p) + min(self._short, 0)
+            void = self._audit(0, low, max(w, p) + max(self._short, 0), margin, ms, 0)
+            self._audit(2, q, q, q_top, ms, void)
+            self._audit_in = _AUDIT_EVERY
+            if self._wary:
+                self._wary -= 1
+                if not self._wary:
+                    unload("drivers.atm90e32_audit")
+        else:
+            before = self._before
+            for k in range(4):
+                before[k] = counts[k]
+            self._open[0] += counts[0] + self._sign * counts[1]
+            self._open[1] += counts[2] - counts[3]
+        net = counts[0] - counts[1]
+        self._short = min(w, p) - net if net < min(w, p) else min(0, max(w, p) - net)
+        for k in range(4):
+            owed[k] += counts[k]
+        if self._over:
+            reason = self._over
+            self._over = None
+            self._ic.check()
+            raise ChipError(0, reason)
+        sample.import_counts = owed[0]
+        sample.export_counts = owed[1]
+        sample.q_import_counts = owed[2]
+        sample.q_export_counts = owed[3]
+        owed[0] = owed[1] = owed[2] = owed[3] = 0
+
+    def _take(self, addr, expect):
+        # Read and clear an energy register: what was handed out, by two frames that agree. A second value
+        # that is possible too is left in _other.
+        ic = self._ic
+        self._other = -1
+        got = ic.read(addr)
+        check = ic.read(LAST_SPI_DATA)
+        if got == check:
+            return got
+        self.noise()
+        for _ in range(_TRIES):
+            again = ic.read(LAST_SPI_DATA)
+            if again == got:
+                return got
+            if again == check:
+                break
+            check = again
+        # The answer was hit, by one bit, or the check went astray and LastSPIData repeats what it found.
+        self._other = check
+        bits = got ^ check
+        if bits & (bits - 1) == 0 and abs(check - expect) < abs(got - expect):
+            self._other = got
+            got = check
+        return got
+
+    def _audit(self, k, low, high, margin, ms, void):
+        # Confirm this tick's counts[k] and [k + 1] by the phase registers; gives what was read by mistake.
+        counts = self._counts
+        base = AP_ENERGY_T + 4 * k
+        group = k >> 1
+        sign = -1 if k else self._sign
+        forward = counts[k]
+        reverse = counts[k + 1]
+        reads = [base, forward, self._others[k], base + 4, reverse, self._others[k + 1]]
+        diff = self._open[group] + forward + sign * reverse
+        odd = not low - margin <= forward - reverse <= high + margin
+        # Fractions of a count per phase, and what flows between the first read and the last. A sum of absolute
+        # values does not see a phase's fractions cancel when it turns round.
+        tolerance = self._phases * (2 + sign) + (max(low, high, -low, -high) >> 8)
+        for again in (0, 1):
+            if again:
+                # Registers a read missed still hold their counts.
+                f = self._take(base, 0)
+                reads += (base, f, self._other)
+                r = self._take(base + 4, 0)
+                reads += (base + 4, r, self._other)
+                forward += f
+                reverse += r
+                diff += f + sign * r
+            for n in range(1, self._phases + 1):
+                f = self._take(base + n, forward)
+                reads += (base + n, f, self._other)
+                r = self._take(base + 4 + n, reverse)
+                reads += (base + 4 + n, r, self._other)
+                diff -= f + sign * r
+            agree = -tolerance <= diff <= tolerance
+            if agree and not odd:
+                break
+            if not agree:
+                self.noise()
+        taken = 0
+        if not agree or forward > self._limit or reverse > self._limit:
+            from meter.drivers.atm90e32_audit import Evidence  # seldom: let go when all has been quiet again
+
+            self.noise()
+            if k:
+                # Reactive power has not been read yet.
+                high = 0
+                for n in range(self._phases):
+                    high += self._ic.read_power(Q_MEAN_A + n) // 1000
+                high = high * ms // self._mj
+            e = Evidence(self._open[group], sign, self._limit, low, high)
+            for n in range(0, len(reads), 3):
+                e.read(reads[n], reads[n + 1], reads[n + 2])
+            e.before(self._before[k], self._before[k + 1])
+            e.taken(void)
+            e.settle(tolerance)
+            diff = e.diff
+            forward = e.forward
+            reverse = e.reverse
+            taken = e.void
+            if forward > self._limit or reverse > self._limit:
+                self._over = f"energy, register {base:02X}H: {forward} and {reverse}, more than mains can deliver"
+                forward = reverse = 0
+        self._open[group] = diff if self._wary else 0
+        self._before[k] = self._before[k + 1] = 0
+        counts[k] = forward
+        counts[k + 1] = reverse
+        return taken
