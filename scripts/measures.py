@@ -183,6 +183,9 @@ def main(
     if only and only not in parts:
         _log.print(f"[red]measures:[/red] there is no part {only}: {', '.join(parts)}")
         raise typer.Exit(2)
+    if only and write:
+        _log.print("[red]measures:[/red] --write needs all parts: leave --only away")
+        raise typer.Exit(2)
     found = []
     for name, part in parts.items():
         if not only or name == only:

@@ -10,7 +10,7 @@ steps a linker would do, on the text of all modules together, line for line so t
                   to that), so every module can use the same few short ones: _a, _b, ...
     parameters    that no call passes by name become a, b, ... likewise
 
-Not used for boot.py, main.py and the board file.
+The board file takes part with its pins; boot.py and main.py stay as they are.
 """
 
 import ast
@@ -20,7 +20,7 @@ import re
 import string
 import tokenize
 from collections import Counter
-from itertools import product
+from itertools import islice, product
 
 _PRIVATE = re.compile(r"_[A-Za-z]\w*")
 
@@ -150,12 +150,12 @@ def _shorten(text, keywords):
     counts = Counter(name for t in tokens for name in _names(t) if _PRIVATE.fullmatch(name))
     private = _pool("_", taken)
     module = {name: next(private) for name, _ in counts.most_common()}
-    plain = [name for name, _ in zip(_pool("", taken), range(64))]
+    plain = list(islice(_pool("", taken), 64))
     by_line = {}
     for function in _functions(ast.parse(text).body) if keywords is not None else ():
         inner = [n for n in ast.walk(function) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
         found = dict.fromkeys(a.arg for n in inner for a in n.args.args if a.arg not in keywords and a.arg != "self")
-        names = module | dict(zip(found, plain))
+        names = module | dict(zip(found, plain, strict=False))
         for n in range(function.lineno, function.end_lineno + 1):
             by_line[n] = names
     lines = text.splitlines(keepends=True)
@@ -167,7 +167,7 @@ def _shorten(text, keywords):
         if token.type == tokenize.NAME:
             new = (module if after_dot else names).get(new, new)
         elif _is_fstring(token):
-            new = _EXPRESSION.sub(lambda m: _NAME.sub(lambda n: names.get(n[0], n[0]), m[0]), new)
+            new = _EXPRESSION.sub(lambda m, known=names: _NAME.sub(lambda n: known.get(n[0], n[0]), m[0]), new)
         if new != token.string:
             edits.append((token.start, token.end, new))
         after_dot = token.string == "."

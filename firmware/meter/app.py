@@ -10,6 +10,7 @@ import gc
 
 import board
 import machine
+
 from meter.core import codes
 from meter.core.errors import BusError, StorageError
 from meter.core.state import MeterState
@@ -32,7 +33,7 @@ from meter.storage.ledger import FELL_BACK, Ledger
 
 
 async def open_ledger(books, supervisor):
-    """Wait until the ledger has been read. A FRAM that does not answer, or holds only damage, is retried, not replaced."""
+    """Wait until the ledger has been read: a FRAM that is silent or holds only damage is retried, not replaced."""
     said = False
     while True:
         try:

@@ -9,7 +9,8 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from .chips.desfire import ZERO, DesfireCard, aes_cbc, aes_cmac, an10922, card_crc32
+from .chips.desfire import DesfireCard
+from .chips.desfire_crypto import ZERO, aes_cbc, aes_cmac, an10922, card_crc32
 from .chips.mifare_classic import ClassicCard
 
 # Keys of the virtual world. A provisioned meter refuses the meter role's (by its check value).

@@ -23,7 +23,8 @@ def set_fault(plant, part: str, mode: str) -> None:
         plant.relay.welded = mode == "welded"
         plant.relay.stuck_open = mode == "stuck"
         return
-    chip = {"atm90e32": plant.meter_ic, "pn532": plant.reader, "lcd": plant.lcd, "rtc": plant.rtc, "fram": plant.fram}[part]
+    chips = {"atm90e32": plant.meter_ic, "pn532": plant.reader, "lcd": plant.lcd, "rtc": plant.rtc}
+    chip = chips.get(part, plant.fram)
     chip.absent = mode == "absent"
     if part == "atm90e32":
         chip.noise = NOISE if mode == "noise" else 0

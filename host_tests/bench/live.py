@@ -21,6 +21,7 @@ from .plant import EPOCH
 from .session import Bench
 from .words import claims_text, event_text
 
+
 def _pending(card):
     try:
         return pending_micro(card)

@@ -45,7 +45,7 @@ class Plant:
         self.lcd = Hd44780Backpack(board.LCD_ADDR)
         self.rtc = Ds3231Chip()
         self.fram = Mb85rc256vChip(board.FRAM_ADDR)
-        self.relay = LatchingRelay(clock.at, self._contact, lambda level: self.set_input(board.RELAY_SENSE, level), closed=True)
+        self.relay = LatchingRelay(clock.at, self._contact, self._sense, closed=True)
         self.reader = Pn532Chip(clock.at, lambda level: self.set_input(board.CARD_IRQ, level))
         self.house = House(clock, self.meter_ic, self.relay)
         self.rtc.set_time(EPOCH + timedelta(seconds=utc_s), clock.now_us)
@@ -76,6 +76,9 @@ class Plant:
         else:
             device.spi_select(self.clock.now_us)
             self._spi_selected = device
+
+    def _sense(self, level):
+        self.set_input(self.board.RELAY_SENSE, level)
 
     def _contact(self, closed, now_us):
         self.house.contact(closed, now_us)

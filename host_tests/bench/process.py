@@ -94,7 +94,7 @@ class MeterProcess:
         self._proc = None
         self._reader = None
         shm = "/dev/shm" if os.path.isdir("/dev/shm") else None
-        self._page = tempfile.NamedTemporaryFile(prefix="pennywatt-link-", dir=shm)
+        self._page = tempfile.NamedTemporaryFile(prefix="pennywatt-", dir=shm)  # noqa: SIM115
         self._page.truncate(ops.SIZE)
         self._map = mmap.mmap(self._page.fileno(), ops.SIZE)
         plant.buf = memoryview(self._map)
@@ -129,8 +129,12 @@ class MeterProcess:
         }
         self._proc = subprocess.Popen(
             [interpreter(self.arch), "-X", f"heapsize={self.heap}", "-m", "start"],
-            cwd=stand_ins(self.arch), env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+            cwd=stand_ins(self.arch),
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         # Linux: a process's CPU-time clock, readable by others. Not wall time: this machine has other work too.
         self._cpu_clock = ~self._proc.pid << 3 | 2
         self._answered_ns = 0

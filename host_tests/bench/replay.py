@@ -62,11 +62,15 @@ def _schedule(plant, trace, zero_us, on_progress):
     plant.clock.at(zero_us, step)
 
 
-def run(trace, tariff_doc: dict, credit: Fraction | None, arch: str, heap: str | None = None, on_progress=lambda s: None):
+def run(trace, tariff_doc: dict, credit: Fraction | None, arch: str, heap=None, on_progress=lambda s: None) -> dict:
     """Replay a trace; gives the result as a dict. arch: i386, amd64 or cpython."""
     credit = _default_credit(trace, tariff_doc) if credit is None else credit
     settings = documents.settings(
-        utc_offset_min=0, overload_w=0, hoard="0", initial_credit=f"{int(credit)}.{int(credit % 1 * 1_000_000):06d}"
+        currency=tariff_doc["currency"],
+        utc_offset_min=0,
+        overload_w=0,
+        hoard="0",
+        initial_credit=f"{int(credit)}.{int(credit % 1 * 1_000_000):06d}",
     )
     files = documents.as_files(settings, tariff_doc)
     board = load_board()
@@ -168,7 +172,7 @@ def main(
     if rows:
         data = data.first(rows)
     for line, step in data.holes:
-        _log.print(f"replay: line {line}: {step} s after the row before it; that row is held across the hole", highlight=False)
+        _log.print(f"replay: line {line}: {step} s after the row before it; that row is held", highlight=False)
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"), TimeRemainingColumn(),
         console=_log, disable=quiet,

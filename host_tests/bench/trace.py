@@ -9,6 +9,7 @@ import csv
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from pathlib import Path
 
 COLUMNS = ["local_time", "active_kw", "reactive_kvar", "voltage_v", "current_a"]
@@ -110,7 +111,7 @@ def read(path: Path) -> Trace:
             raise TraceError(f"line {reader.line_num + 1}: {e}") from None
     if len(rows) < 2:
         raise TraceError("a trace needs at least two rows: how long the last one holds is taken from the one before")
-    steps = [b.at_s - a.at_s for a, b in zip(rows, rows[1:], strict=False)]
+    steps = [b.at_s - a.at_s for a, b in pairwise(rows)]
     usual = sorted(steps)[len(steps) // 2]
     holes = [(lines[n + 1], step) for n, step in enumerate(steps) if step > 3 * usual]
     return Trace(rows, rows[-1].at_s + steps[-1], holes)

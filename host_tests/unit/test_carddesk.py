@@ -7,8 +7,8 @@ import itertools
 import pytest
 from meter.core import codes
 from meter.drivers.desfire import key_check
-from meter.services import cardvisit
 from meter.services import carddesk_states as states
+from meter.services import cardvisit
 
 from host_tests.bench import cards
 from host_tests.bench.chips.desfire import DesfireCard

@@ -5,8 +5,8 @@ import itertools
 
 import pytest
 from meter.services import carddesk_states
-from meter.services.cardvisit import Visit
 from meter.services.carddesk_states import step
+from meter.services.cardvisit import Visit
 
 STATES = (
     "RESET", "WAIT", "IDENTIFY", "READ", "ACCOUNT", "WRITE_BACK",

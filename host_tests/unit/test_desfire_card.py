@@ -16,7 +16,8 @@ from host_tests.bench.cards import (
     VENDING,
     WRITEBACK,
 )
-from host_tests.bench.chips.desfire import ZERO, DesfireCard, aes_cmac
+from host_tests.bench.chips.desfire import DesfireCard
+from host_tests.bench.chips.desfire_crypto import ZERO, aes_cmac
 
 UID = bytes.fromhex("04112233445566")
 NUMBER = "00012345"

@@ -12,7 +12,8 @@ from meter.drivers import desfire
 
 from host_tests.bench import cards
 from host_tests.bench.cards import AID, METER, PURCHASE, WRITEBACK
-from host_tests.bench.chips.desfire import DesfireCard, aes_cmac, an10922
+from host_tests.bench.chips.desfire import DesfireCard
+from host_tests.bench.chips.desfire_crypto import aes_cmac, an10922
 
 UID = bytes.fromhex("04112233445566")
 NUMBER = "00012345"

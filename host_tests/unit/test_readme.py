@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from meter.core import tariff
 
+from host_tests.bench.cards import Deck
+
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 ENDINGS = ("csv", "html", "in", "js", "json", "md", "png", "py", "sh", "toml", "txt")
@@ -125,6 +127,13 @@ def test_every_variable_of_a_command_is_one_of_the_makefile():
     known = set(re.findall(r"\$\((?:if \$\()?([A-Z_]+)\)", (ROOT / "Makefile").read_text()))
     given = {name for span in code() if span.startswith("make ") for name in re.findall(r"\b([A-Z]+)=", span)}
     assert given and given <= known
+
+
+def test_every_card_and_pane_to_try_is_on_the_page():
+    labels = {entry.label for entry in Deck("PW00000001").cards}
+    panes = set(re.findall(r'role="tab"[^>]*>(\w+)', (ROOT / "host_tests/bench/web/index.html").read_text()))
+    named = set(re.findall(r"(?<!\*)\*([^*\n]+)\*(?!\*)", section("Try it")))
+    assert named and named <= labels | panes
 
 
 def test_every_package_has_its_reason_and_no_other_is_named():

@@ -50,13 +50,15 @@ class CardDesk:
         while True:
             beat()
             try:
-                if self.state == at.RESET:
-                    event = await self._reset()
+                if self._visit is not None:
+                    event = await self._visit.do(self.state)
                 elif self.state == at.WAIT:
                     event = await self._wait()
                 else:
-                    event = await self._visit.do(self.state)
+                    event = await self._reset()
             except CardError as e:
+                if self._visit is None:
+                    raise
                 event = self._visit.card_failed(self.state, e)
             except (BusError, ChipError):
                 event = self._reader_failed()

@@ -49,7 +49,7 @@ class Visit:
         self._uid = uid
         self._sak = sak
         self._generation = 0
-        self._card = None
+        self._card = desfire.Desfire(reader.exchange)
         self._count = self._amount_micro = self._added_micro = 0
         self._lines = None
 
@@ -65,7 +65,7 @@ class Visit:
             raise CardError(0, "key")
         books = self._books
         number = books.cfg.meter_number
-        self._card = card = desfire.Desfire(self._reader.exchange)
+        card = self._card
         await card.select(cardfile.AID)
         key = desfire.diversified(self._role_key, self._uid, cardfile.AID, number.encode())
         try:

@@ -16,25 +16,25 @@ _STEADY_MS = const(1000)
 class Tamper:
     def __init__(self, books, cover_pin, magnet_pin):
         self._books = books
-        self._pins = (cover_pin, magnet_pin)
+        self._cover = cover_pin
+        self._magnet = magnet_pin
         self._was = [0, 0]  # closed and no magnet; anything else at the start is news
         self._edge = asyncio.ThreadSafeFlag()
 
     async def run(self, beat):
-        for pin in self._pins:
+        for pin in (self._cover, self._magnet):
             pin.irq(self._on_edge, pin.IRQ_RISING | pin.IRQ_FALLING)
         while True:
             beat()
             await asyncio.sleep_ms(_STEADY_MS)
-            self._look(0, codes.LOG_COVER_OPEN, codes.LOG_COVER_CLOSED)
-            self._look(1, codes.LOG_MAGNET_ON, codes.LOG_MAGNET_OFF)
+            self._look(0, self._cover(), codes.LOG_COVER_OPEN, codes.LOG_COVER_CLOSED)
+            self._look(1, self._magnet(), codes.LOG_MAGNET_ON, codes.LOG_MAGNET_OFF)
             await self._edge.wait()
 
     def _on_edge(self, _pin):
         self._edge.set()
 
-    def _look(self, n, on, off):
-        now = self._pins[n]()
+    def _look(self, n, now, on, off):
         if now != self._was[n]:
             self._was[n] = now
             self._books.log(on if now else off)

@@ -10,11 +10,10 @@ Busy times are estimates on the slow side of what forums report, to be replaced 
 
 import copy
 import random
-import zlib
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from .desfire_crypto import ZERO, aes_cbc, aes_cmac, card_crc32
 
 OK, NO_CHANGES, ILLEGAL, INTEGRITY, NO_KEY, LENGTH = 0x00, 0x0C, 0x1C, 0x1E, 0x40, 0x7E
 DENIED, PARAMETER, NO_APP, NOT_AUTH, MORE = 0x9D, 0x9E, 0xA0, 0xAE, 0xAF
@@ -23,49 +22,9 @@ BOUNDARY, ABORTED, DUPLICATE, NO_FILE = 0xBE, 0xCA, 0xDE, 0xF0
 FRAME_MAX = 60
 FREE, NEVER = 14, 15
 PICC = bytes(3)
-ZERO = bytes(16)
 
 BUSY_US = {0x5A: 3_000, 0xAA: 12_000, 0xAF: 15_000, 0xBD: 6_000, 0x3D: 12_000, 0xC7: 25_000, 0xC4: 30_000}
 BUSY_OTHER_US = 10_000
-
-
-def aes_cbc(key: bytes, iv: bytes, data: bytes, decrypt: bool = False) -> bytes:
-    cipher = Cipher(algorithms.AES(key), modes.CBC(iv))
-    worker = cipher.decryptor() if decrypt else cipher.encryptor()
-    return worker.update(data) + worker.finalize()
-
-
-def aes_cmac(key: bytes, iv: bytes, message: bytes) -> bytes:
-    """AES-CMAC (RFC 4493) with a start value in place of zeros."""
-    root = int.from_bytes(aes_cbc(key, ZERO, ZERO), "big")
-    subkeys = []
-    for _ in range(2):
-        root = (root << 1) ^ ((1 << 128 | 0x87) if root >> 127 else 0)
-        subkeys.append(root)
-    whole = message and len(message) % 16 == 0
-    if not whole:
-        message += b"\x80" + bytes(-(len(message) + 1) % 16)
-    last = int.from_bytes(message[-16:], "big") ^ subkeys[0 if whole else 1]
-    return aes_cbc(key, iv, message[:-16] + last.to_bytes(16, "big"))[-16:]
-
-
-def an10922(master: bytes, diversification: bytes) -> bytes:
-    """AES-128 diversified key, AN10922: CMAC of 01 || input, always over two blocks."""
-    message = b"\x01" + diversification
-    assert 1 < len(message) <= 32
-    if len(message) > 16:
-        return aes_cmac(master, ZERO, message)
-    root = int.from_bytes(aes_cbc(master, ZERO, ZERO), "big")
-    for _ in range(2):
-        root = (root << 1) ^ ((1 << 128 | 0x87) if root >> 127 else 0)
-    padded = (message + b"\x80").ljust(32, b"\0")
-    last = int.from_bytes(padded[16:], "big") ^ root
-    return aes_cbc(master, ZERO, padded[:16] + last.to_bytes(16, "big"))[-16:]
-
-
-def card_crc32(data: bytes) -> bytes:
-    """CRC-32 as DESFire has it: no final inversion."""
-    return (zlib.crc32(data) ^ 0xFFFFFFFF).to_bytes(4, "little")
 
 
 @dataclass

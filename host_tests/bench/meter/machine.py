@@ -5,7 +5,8 @@ import errno
 import struct
 
 import link
-from ops import I2C_CFG, I2C_XFER, PIN_GET, PIN_IRQ, PIN_MODE, PIN_SET, RESET, RSP_AT, SPI_CFG, SPI_XFER, STATUS_NAK, WATCHDOG
+from ops import I2C_CFG, I2C_XFER, PIN_GET, PIN_IRQ, PIN_MODE, PIN_SET, RESET, RSP_AT, SPI_CFG, SPI_XFER
+from ops import STATUS_NAK, WATCHDOG
 
 PWRON_RESET = 1
 HARD_RESET = 2

@@ -6,9 +6,9 @@ import os
 import sys
 
 import esp32
-import machine  # noqa: F401
-import select  # noqa: F401
-import time  # noqa: F401
+import machine
+import select
+import time
 import vfs
 
 import tasks
