@@ -15,7 +15,7 @@ async def main():
 
     made_with = made.read()
     del made
-    meter.unload("made", "storage.documents")
+    meter.unload("made", "storage.documents", "core.config")
     from meter import app
 
     supervisor = await app.start(made_with)

@@ -27,7 +27,7 @@ class Relay:
         self._close_pin = close_pin
         self._sense = sense_pin
         self._pulse_ms = pulse_ms
-        self._lock = asyncio.Lock()
+        self._busy = False
         # A reset may have ended a pulse a moment ago.
         self._ended_ms = time.ticks_ms()
 
@@ -40,7 +40,10 @@ class Relay:
         await self._pulse(self._close_pin)
 
     async def _pulse(self, coil):
-        async with self._lock:
+        while self._busy:
+            await asyncio.sleep_ms(_REST_MS)
+        self._busy = True
+        try:
             rest_ms = _REST_MS - time.ticks_diff(time.ticks_ms(), self._ended_ms)
             # After six days without a pulse the difference wraps to a negative age: no rest is owed then.
             if 0 < rest_ms <= _REST_MS:
@@ -51,6 +54,8 @@ class Relay:
             finally:
                 coil(0)
                 self._ended_ms = time.ticks_ms()
+        finally:
+            self._busy = False
 
     def sensed(self) -> int:
         """1 with voltage on the load side (contact closed), 0 without: majority of three samples.

@@ -20,7 +20,6 @@ class Books:
         self.tariff = tariff
         self._ledger = ledger
         self._events = events
-        self._backup = type(state)()
         self._overload = overload.Overload()
         self._zone = civil.Zone(cfg.utc_offset_min, cfg.dst)
         self._uptime_s = 0
@@ -188,16 +187,17 @@ class Books:
         s = self.s
         if account.hoards(s.credit_micro, amount_micro, self.cfg.hoard_micro):
             raise CardError(codes.CARD_HOARD, "credit would exceed the limit")
-        self._backup.copy_from(s)
+        before = type(s)()
+        before.copy_from(s)
         account.purchase(s, amount_micro)
         s.card_uid = uid
         s.card_generation = generation
         supply.after_credit(s, self.cfg.alarm2_micro, -self.cfg.overdraft_micro)
         if not self._commit():
-            s.copy_from(self._backup)
+            s.copy_from(before)
             raise CardError(codes.CARD_STORAGE, "the purchase cannot be stored")
         self.log(codes.LOG_PURCHASE, count)
-        self._note(self._backup.claims)
+        self._note(before.claims)
         self._assess()
 
     def user_card(self) -> None:

@@ -24,9 +24,7 @@ def _start():
     os.chdir("/")
     sys.path[:] = ["", ".frozen", "/lib"]
     for name in ("boot.py", "main.py"):
-        with open(name) as script:
-            source = script.read()
-        exec(source, {"__name__": "__main__"})
+        execfile(name, {"__name__": "__main__"})  # noqa: F821 (MicroPython has it: the text is not kept)
 
 
 _start()
