@@ -7,6 +7,7 @@ the wall clock: where a real loop would block, this one moves the bench's clock.
 
 import asyncio
 import gc
+import heapq
 import selectors
 import time
 
@@ -33,20 +34,58 @@ class _Selector(selectors.DefaultSelector):
             until_us = clock.next_event_us()
         else:
             until_us = clock.now_us + round(timeout * 1_000_000)
-        clock.sleep_until(until_us, lambda: bool(self.loop._ready))
+        clock.sleep_until(until_us, lambda: self.loop.has_due)
         return super().select(0)
 
 
 class _Loop(asyncio.SelectorEventLoop):
+    """Runs what is due one by one in order of the millisecond it became so, as MicroPython's loop does.
+
+    CPython's own would run everything already ready before a timer that fell due in the meantime; then a task
+    would read its part at another instant than on MicroPython, and a replay would differ by a count.
+    """
+
     def __init__(self, clock):
         selector = _Selector(clock)
         super().__init__(selector)
         selector.loop = self
         self._clock = clock
         self._clock_resolution = 1e-6
+        self._queue = []  # (millisecond, order of making, handle)
+        self._order = 0
+        self._timer_ms = None  # while a timer runs: when it was due, for the task it wakes
 
     def time(self):
         return self._clock.now_us / 1_000_000
+
+    @property
+    def has_due(self) -> bool:
+        return bool(self._queue) and self._queue[0][0] <= self._clock.now_us // 1000
+
+    def _push(self, ms, handle):
+        self._order += 1
+        heapq.heappush(self._queue, (ms, self._order, handle))
+        return handle
+
+    def _call_soon(self, callback, args, context):
+        ms = self._clock.now_us // 1000 if self._timer_ms is None else self._timer_ms
+        return self._push(ms, asyncio.Handle(callback, args, self, context))
+
+    def call_at(self, when, callback, *args, context=None):
+        return self._push(round(when * 1000), asyncio.TimerHandle(when, callback, args, self, context))
+
+    def _run_once(self):
+        queue = self._queue
+        while queue and queue[0][2]._cancelled:
+            heapq.heappop(queue)
+        if not self.has_due:
+            timeout = queue[0][0] / 1000 - self.time() if queue else None
+            self._process_events(self._selector.select(0 if self._stopping else timeout))
+            return
+        ms, _, handle = heapq.heappop(queue)
+        self._timer_ms = ms if isinstance(handle, asyncio.TimerHandle) else None
+        handle._run()
+        self._timer_ms = None
 
 
 class ThreadSafeFlag:

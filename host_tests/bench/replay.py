@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make replay`: a recorded household through chip model, bus, firmware and ledger, and what it must come to."""
 
+import contextlib
+import io
 import json
 import sys
 import tempfile
@@ -88,7 +90,8 @@ def run(trace, tariff_doc: dict, credit: Fraction | None, arch: str, heap=None, 
         with tempfile.TemporaryDirectory() as root:
             for name, content in files.items():
                 (Path(root) / name).write_bytes(content)
-            LocalMeter(plant, root).run_s(run_s)
+            with contextlib.redirect_stdout(io.StringIO()):  # what the firmware says on its console
+                LocalMeter(plant, root).run_s(run_s)
     else:
         with MeterProcess(plant, arch, heap) as meter:
             meter.on_line = lambda line: statuses.append(line) if line.startswith(("STATUS", "BENCH")) else None

@@ -37,15 +37,16 @@ class Bench:
         image=None,
         load_w=600,
         up=True,
+        start_us=0,
         **settings,
     ):
         """A meter just plugged in. settings: changes to the bench's; files: documents in place of
-        the usual; image: another file system; up=False leaves the plug out."""
+        the usual; image: another file system; up=False leaves the plug out; start_us: bench time."""
         self.settings = documents.settings(**settings)
         self.board = load_board()
         files = {**documents.as_files(self.settings, tariff), **(files or {})}
         self.plant = Plant(
-            VirtualTime(),
+            VirtualTime(start_us),
             self.board,
             NorFlash(image or build_image(None, files)),
             utc_s=int((utc - EPOCH).total_seconds()),

@@ -8,14 +8,8 @@ card, can this card be sold to) is the plant's to say.
 
 import json
 
-FAULT_MODES = {
-    "atm90e32": ("none", "absent", "noise", "upset"),
-    "pn532": ("none", "absent", "wedged"),
-    "lcd": ("none", "absent"),
-    "rtc": ("none", "absent", "stopped"),
-    "fram": ("none", "absent"),
-    "relay": ("none", "welded", "stuck"),
-}
+from .faults import FAULTS
+
 WARPS = (0, 1, 10, 60, 600, 3600)
 LOAD_MAX_W = 12_000
 VOLTAGE_MIN_V, VOLTAGE_MAX_V = 150, 280
@@ -62,7 +56,7 @@ COMMANDS = {
     "button": {"down": _switch},
     "warp": {"x": _one_of(WARPS)},
     "sell": {"id": _text, "amount": _text},
-    "fault": {"part": _one_of(tuple(FAULT_MODES)), "mode": _text},
+    "fault": {"part": _one_of(tuple(FAULTS)), "mode": _text},
 }
 
 
@@ -85,6 +79,6 @@ def checked(text):
         except ValueError as refusal:
             raise ValueError(f"{name}: {field!r} {refusal}.") from None
         command[field] = message[field]
-    if name == "fault" and command["mode"] not in FAULT_MODES[command["part"]]:
+    if name == "fault" and command["mode"] not in FAULTS[command["part"]]:
         raise ValueError(f"{command['part']} has no fault {command['mode']!r}.")
     return command

@@ -2,18 +2,21 @@
 # Stand-in for MicroPython's select module: waiting moves the plant's clock, an interrupt ends it early.
 # It polls what Python streams offer (asyncio.ThreadSafeFlag); sockets are not part of this bench yet.
 import link
-from ops import SLEEP_MS
+from micropython import const
+from ops import SLEEP_MS, SLEEP_US
 
 POLLIN = 1
 POLLOUT = 4
 POLLERR = 8
 POLLHUP = 16
-_MP_STREAM_POLL = 3
+_MP_STREAM_POLL = const(3)
+_BUSY_MAX = const(500)
 
 
 class poll:
     def __init__(self):
         self._objects = []
+        self._busy = 0
 
     def register(self, obj, eventmask=POLLIN | POLLOUT):
         for entry in self._objects:
@@ -48,7 +51,13 @@ class poll:
     def ipoll(self, timeout=-1, flags=0):
         ready = self._ready()
         if ready or timeout == 0:
+            # Computing takes no virtual time: a loop that never sleeps must not stop the clock for good.
+            self._busy += 1
+            if self._busy > _BUSY_MAX:
+                self._busy = 0
+                link.sleep(SLEEP_US, 1000)
             return iter(ready)
+        self._busy = 0
         while True:
             # The plant wakes us for an interrupt; a flag set by its handler is then ready.
             link.sleep(SLEEP_MS, timeout if timeout >= 0 else 1000)
