@@ -45,6 +45,7 @@ class LiveBench(Bench):
         self._counted = (0.0, 0, 0, 0)  # at the last look: virtual second, meter ns, I2C bytes, SPI frames
         self._figures = {}
         self._heap_free = None
+        self.meter.measure = True
         self.meter.on_line = self._console
         self._pending = {}
         self._sold = 0

@@ -21,8 +21,6 @@ from .ledger_view import read_events, read_ledger
 from .plant import EPOCH, Plant
 from .process import MeterProcess
 
-SLICE_S = 0.02  # wall time between two looks at the queue
-
 
 class Bench:
     """A plant, a meter and what the person at the page can do to them."""
@@ -52,7 +50,6 @@ class Bench:
             utc_s=int((utc - EPOCH).total_seconds()),
         )
         self.meter = MeterProcess(self.plant, arch, heap)
-        self.meter.measure = True
         self.deck = Deck(self.settings["meter_number"], self.settings["currency"])
         self.card = None
         self.plugged = False

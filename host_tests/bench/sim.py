@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from .live import LiveBench
+from .process import MeterDied
 from .web_server import serve
 
 _log = Console(stderr=True)
@@ -32,6 +33,9 @@ def main(
         bench.live(lambda: end is not None and time.monotonic() > end)
     except KeyboardInterrupt:
         _log.print("\nUnplugged.")
+    except MeterDied as e:
+        _log.print(f"[red]sim:[/red] {e}", highlight=False)
+        raise typer.Exit(1) from None
     finally:
         server.close()
         bench.close()

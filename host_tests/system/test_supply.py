@@ -150,6 +150,35 @@ def test_a_power_cut_changes_no_claim_and_owes_no_second_reminder(bench):
     assert trips(b) == [codes.CLAIM_REMINDER]
 
 
+def test_a_power_cut_between_closing_and_sensing_is_no_relay_fault(bench):
+    b = bench(load_w=6000, initial_credit="3.01")
+    b.run_s(60)
+    assert not b.plant.relay.closed
+    b.insert("empty")
+    while not b.plant.relay.closed:
+        b.run_s(0.001)
+    b.plug(False)
+    b.insert(None)
+    b.plug(True)
+    b.run_s(10)
+    assert b.plant.relay.closed
+    assert codes.LOG_RELAY_FAULT not in [e.code for e in b.events()]
+    assert [coil for coil, _, _ in b.plant.relay.pulses] == ["open", "close"]
+
+
+def test_voltage_behind_an_open_contact_inhibits_closing(bench):
+    b = bench(load_w=6000, initial_credit="3.01")
+    b.run_s(60)
+    b.plant.relay.generator = True
+    b.insert("empty")
+    b.run_s(15)
+    assert not b.plant.relay.closed
+    assert codes.CLAIM_FAULT & b.state().claims
+    b.plant.relay.generator = False
+    b.run_s(15)
+    assert b.plant.relay.closed
+
+
 def test_pulling_the_plug_loses_at_most_a_tick(bench):
     b = bench(load_w=9000, initial_credit="50.00")
     cuts = 5

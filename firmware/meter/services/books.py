@@ -10,6 +10,7 @@ import asyncio
 
 from meter.core import account, civil, codes, overload, supply
 from meter.core.errors import BusError, CardError
+from meter.core.state import RELAY_UNKNOWN
 from meter.storage.ledger import FRESH
 
 
@@ -171,6 +172,11 @@ class Books:
         if s.relay_closed != closed:
             s.relay_closed = closed
             self._commit()
+
+    def relay_moves(self) -> None:
+        """The guard is about to close: should power fail before it has sensed, no one knows where the contact is."""
+        self.s.relay_closed = RELAY_UNKNOWN
+        self._commit()
 
     def relay_failed(self, wanted: int) -> None:
         """The contact is not where it should be. Voltage behind an open contact makes closing unsafe."""

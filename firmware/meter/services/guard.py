@@ -47,6 +47,7 @@ class Guard:
                 if books.wants_closed() != wanted:
                     return  # decided otherwise meanwhile
             if wanted:
+                books.relay_moves()
                 await self._relay.close()
             else:
                 await self._relay.open()
