@@ -24,6 +24,7 @@ def test_measures_within_two_seconds_and_decides_within_three(bench):
     first = []
     b.plant.meter_ic.on_energy_read = lambda addr, counts, now_us: first.append(now_us)
     b.run_s(3)
+    first = [t for t in first if t > first[0] + 100_000]  # what the IC's start reads is not booked
     assert first[0] <= 2_000_000
     assert b.state().relay_closed == 1
 
@@ -155,7 +156,7 @@ def test_a_power_cut_between_closing_and_sensing_is_no_relay_fault(bench):
     b.run_s(60)
     assert not b.plant.relay.closed
     b.insert("empty")
-    while not b.plant.relay.closed:
+    while len(b.plant.relay.pulses) < 2:
         b.run_s(0.001)
     b.plug(False)
     b.insert(None)

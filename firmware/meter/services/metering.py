@@ -34,7 +34,6 @@ class Metering:
         await asyncio.wait_for_ms(self._clock.aligned.wait(), 5000)
         n = 0
         while True:
-            await asyncio.sleep_ms(self._clock.to_next_second_ms())
             utc_s = self._clock.tick()
             if not self._ready:
                 self._retry_ticks -= 1
@@ -43,6 +42,7 @@ class Metering:
             self._books.tick(self._read(n % _SLOW_EVERY == 0) if self._ready else None, utc_s)
             beat()
             n += 1
+            await asyncio.sleep_ms(self._clock.to_next_second_ms())
 
     def _read(self, slow):
         try:
