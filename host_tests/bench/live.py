@@ -47,7 +47,6 @@ class LiveBench(Bench):
         self._heap_free = None
         self.meter.measure = True
         self.meter.on_line = self._console
-        self._pending = {}
         self._sold = 0
         self._cards_stamp = None
         self._cards_shown = []
@@ -139,10 +138,10 @@ class LiveBench(Bench):
 
     def _describe(self, entry) -> dict:
         """A card as the page shows it; what waits on it is read as a shop reads it, while it is out of the slot."""
-        if entry.id != self.card:
-            self._pending[entry.id] = _pending(entry.card)
-        pending = self._pending.get(entry.id)
-        about = f"{pending / 1e6:.2f} waits on it." if pending and entry.id == "good" else entry.text
+        pending = None if entry.id == self.card else _pending(entry.card)
+        about = entry.text
+        if entry.id == "good" and pending is not None:
+            about = f"{pending / 1e6:.2f} waits on it." if pending else "Nothing new on it: sell some."
         return {
             "id": entry.id,
             "label": entry.label,
@@ -198,7 +197,7 @@ class LiveBench(Bench):
             "load_w": self.load_w,
             "load_pf_milli": self.pf_milli,
             "voltage_v": plant.house.u_mv[0] // 1000,
-            "phase_power_w": plant.house.power_w(),
+            "phase_power_w": plant.house.power_w() if self.plugged else 0,
             "credit_micro": state.credit_micro,
             "currency": self.settings["currency"],
             "alarm": account.alarm_level(state.credit_micro, *self._limits),
