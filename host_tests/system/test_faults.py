@@ -161,3 +161,27 @@ def test_cover_and_magnet_are_logged_once_each_way(bench):
         b.plant.set_input(pin, 0)
         b.run_s(3)
         assert [e.code for e in b.events()][-2:] == [on, off]
+
+
+def test_scattered_naks_lose_no_energy_and_no_purchase(bench):
+    b = bench(load_w=3000, initial_credit="50.00")
+    b.plant.reader.nak_rate = 0.05
+    for n in range(60):
+        b.plant.fram.nak_next = 1 + n % 3
+        b.plant.lcd.absent = n % 7 == 0
+        b.plant.rtc.absent = n % 5 == 0
+        if n == 20:
+            b.insert("good")
+        if n == 30:
+            b.insert(None)
+        b.run_s(7)
+    b.plant.lcd.absent = b.plant.rtc.absent = False
+    b.plant.reader.nak_rate = 0
+    b.run_s(30)
+    # Whether or not the disturbed visit could be booked, one more makes it exactly one purchase.
+    b.insert("good")
+    b.run_s(3)
+    s = b.state()
+    assert 0 <= b.plant.meter_ic.lifetime(0x80) - s.import_counts <= 3000 / 11.25 + 1
+    assert s.purchase_count == 1 and s.purchased_micro == 20_000_000
+    assert b.meter.restarts == 0
