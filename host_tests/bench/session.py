@@ -134,6 +134,10 @@ class Bench:
         """The four rows as they stand on the display."""
         return self.plant.lcd.rows()
 
+    def screen(self) -> str:
+        """The display as one line of words."""
+        return " ".join(" ".join(row.split()) for row in self.lcd())
+
     def state(self):
         """What the ledger in FRAM says."""
         return read_ledger(self.plant.fram)

@@ -7,18 +7,14 @@ from meter.core import codes
 from host_tests.bench.cards import read_back, sell
 
 
-def screen(bench):
-    return " ".join(" ".join(row.split()) for row in bench.lcd())
-
-
 def test_a_purchase_is_answered_within_a_second_with_the_new_balance(bench):
     b = bench(initial_credit="12.00")
     b.insert("good")
     began_us = b.plant.clock.now_us
-    while "Credit added" not in screen(b):
+    while "Credit added" not in b.screen():
         b.run_s(0.02)
         assert b.plant.clock.now_us - began_us < 1_000_000
-    assert "20.00 EUR" in screen(b) and "31.99" in screen(b)
+    assert "20.00 EUR" in b.screen() and "31.99" in b.screen()
 
 
 def test_five_figures_follow_in_their_order_then_remove_card(bench):
@@ -31,7 +27,7 @@ def test_five_figures_follow_in_their_order_then_remove_card(bench):
         if b.lcd()[0].rstrip().endswith("/5") and title not in shown:
             shown.append(title)
     assert shown == ["Total purchased", "Purchases made", "Last purchase", "Total used", "Credit now"]
-    assert "Remove card" in screen(b)
+    assert "Remove card" in b.screen()
 
 
 def test_the_same_card_again_adds_nothing(bench):
@@ -45,7 +41,7 @@ def test_the_same_card_again_adds_nothing(bench):
     b.run_s(3)
     assert b.state().credit_micro <= credit
     assert b.state().purchase_count == 1
-    assert "Card accepted" in screen(b)
+    assert "Card accepted" in b.screen()
 
 
 def test_the_card_carries_back_consumption_credit_and_overdraft(bench):
@@ -85,7 +81,7 @@ def test_a_wrong_card_is_named_logged_and_changes_nothing(bench, card, says, cod
     b = bench()
     b.insert(card)
     b.run_s(2)
-    assert says in screen(b)
+    assert says in b.screen()
     assert b.state().purchase_count == 0
     assert [e.value for e in b.events() if e.code == codes.LOG_CARD_REFUSED] == [code]
 
@@ -98,7 +94,7 @@ def test_an_old_image_of_the_card_is_refused(bench):
     b.run_s(2)
     b.insert("replayed")
     b.run_s(2)
-    assert "used already" in screen(b)
+    assert "used already" in b.screen()
     assert b.state().purchase_count == 1
 
 

@@ -8,16 +8,12 @@ from meter.core import codes
 from host_tests.bench.documents import tariff
 
 
-def screen(bench):
-    return " ".join(" ".join(row.split()) for row in bench.lcd())
-
-
 def pages(bench, seconds=60):
     """Everything the display shows in this time."""
     seen = set()
     for _ in range(int(seconds / 2)):
         bench.run_s(2)
-        seen.add(screen(bench))
+        seen.add(bench.screen())
     return " | ".join(seen)
 
 
@@ -79,7 +75,7 @@ def test_a_missing_display_stops_nothing_and_is_used_when_it_comes_back(bench):
     assert b.state().import_counts - counts > 58 * 3000 / 11.25
     b.fault("lcd", "none")
     b.run_s(30)
-    assert screen(b).strip()
+    assert b.screen().strip()
 
 
 def test_energy_counted_while_the_fram_is_silent_is_committed_when_it_answers(bench):
@@ -102,7 +98,7 @@ def test_a_fram_silent_at_start_is_waited_for_not_replaced_by_zeros(bench):
     b.fault("fram", "absent")
     b.plug(True)
     b.run_s(30)
-    assert "Memory fault" in screen(b)
+    assert "Memory fault" in b.screen()
     b.fault("fram", "none")
     b.run_s(10)
     after = b.state()

@@ -81,3 +81,14 @@ def test_a_meter_starts_without_any_one_part_and_takes_it_when_it_comes(bench, p
     assert s.import_counts > 0
     assert b.meter.restarts == 0
     assert codes.LOG_TASK_CRASH not in [e.code for e in b.events()]
+
+
+def test_the_button_steps_the_pages(bench):
+    b = bench(initial_credit="50.00", up_s=5)
+    seen = []
+    for _ in range(4):
+        b.press()
+        b.run_s(0.3)
+        seen.append(b.screen())
+    assert len(set(seen)) == 4
+    assert any("Used" in text for text in seen)

@@ -10,10 +10,6 @@ def trips(bench):
     return [e.value for e in bench.events() if e.code == codes.LOG_TRIP]
 
 
-def screen(bench):
-    return " ".join(" ".join(row.split()) for row in bench.lcd())
-
-
 def show(bench, card, seconds=2.0):
     bench.insert(card)
     bench.run_s(seconds)
@@ -55,7 +51,7 @@ def test_alarm_2_trips_once_and_a_card_without_a_purchase_restores(bench):
     b.run_s(60)
     assert not b.plant.relay.closed
     assert trips(b) == [codes.CLAIM_REMINDER]
-    assert "Low credit" in screen(b) and "Insert card" in screen(b)
+    assert "Low credit" in b.screen() and "Insert card" in b.screen()
     show(b, "empty")
     assert b.plant.relay.closed
     b.insert(None)
@@ -67,7 +63,7 @@ def test_no_credit_trips_until_a_purchase(bench):
     b = bench(load_w=9000, initial_credit="0.02", alarm2="0.00", alarm1="0.00", overload_w=0)
     b.run_s(60)
     assert not b.plant.relay.closed
-    assert "Credit used up" in screen(b)
+    assert "Credit used up" in b.screen()
     show(b, "empty", 6)
     b.insert(None)
     b.run_s(2)
@@ -102,7 +98,7 @@ def test_overload_trips_after_the_hold_and_the_pulse_follows_within_100_ms(bench
     assert abs(start_us - decided_s * 1_000_000) < 1_500_000
     tick_us = max(t for t in b.tick_reads_us if t <= start_us)
     assert start_us - tick_us <= 100_000
-    assert "Load too high" in screen(b)
+    assert "Load too high" in b.screen()
     b.load(600)
     show(b, "empty")
     assert b.plant.relay.closed
@@ -123,7 +119,7 @@ def test_welded_relay_is_a_fault_and_its_energy_is_booked_as_such(bench):
     b.fault("relay", "welded")
     b.run_s(90)
     assert b.plant.relay.closed
-    assert "Relay fault" in screen(b) or "Low credit" in screen(b)
+    assert "Relay fault" in b.screen() or "Low credit" in b.screen()
     assert codes.LOG_RELAY_FAULT in [e.code for e in b.events()]
     assert codes.CLAIM_FAULT & b.state().claims
 
