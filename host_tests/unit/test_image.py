@@ -40,10 +40,9 @@ def walk(folder):
         path = folder + "/" + name
         if kind == 0x4000: yield from walk(path)
         else: yield path[1:]
-import board
-from meter.core.errors import CardError, MeterError
+from meter import CardError, MeterError
 with open("/state", "wb") as f: f.write(b"kept" * 2000)
-print(json.dumps({"files": sorted(walk("")), "settings": open("/settings.json").read(), "board": board.__name__,
+print(json.dumps({"files": sorted(walk("")), "settings": open("/settings.json").read(),
     "child": issubclass(CardError, MeterError), "state": os.stat("/state")[6]}))
 """
 
@@ -74,12 +73,25 @@ def test_tracebacks_name_the_module_not_the_builders_folder(tmp_path):
     assert str(tmp_path).encode() not in code
 
 
-def test_every_module_is_byte_code_and_only_the_boot_scripts_are_sources():
-    files = collect(DOCUMENTS)
+def test_everything_imported_is_byte_code_and_only_the_boot_scripts_are_sources():
+    files = collect({})
     assert [name for name in files if name.endswith(".py")] == ["boot.py", "main.py"]
-    modules = {p.relative_to(ROOT / "firmware").as_posix()[:-3] for p in (ROOT / "firmware").rglob("*.py")}
-    compiled = {name[:-4] for name in files if name.endswith(".mpy")}
-    assert compiled == modules - {"boot", "main"} | {"board"}
+    assert {name.rpartition(".")[2] for name in files} == {"py", "mpy"}
+    assert "meter/__init__.mpy" in files
+
+
+def test_a_mistake_in_a_module_is_named_with_its_line_there(tmp_path):
+    for path in (ROOT / "firmware").rglob("*.py"):
+        to = tmp_path / path.relative_to(ROOT / "firmware")
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_text(path.read_text())
+    account = tmp_path / "meter/core/account.py"
+    at = account.read_text().count("\n") + 4
+    account.write_text(
+        account.read_text() + "\n\ndef purchase(a, b):\n    match a:\n        case 1:\n            b()\n"
+    )
+    with pytest.raises(ImageError, match=rf'"meter/core/account.py", line {at}, in purchase: MicroPython does not'):
+        collect({}, firmware=tmp_path)
 
 
 def test_every_byte_code_file_is_version_6_for_any_processor():
@@ -124,13 +136,11 @@ def test_micropython_mounts_it_imports_from_it_and_writes_to_it(arch, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     seen = json.loads(done.stdout)
     assert seen.pop("files") == sorted([*collect(DOCUMENTS), "state"])
-    assert seen == {"settings": '{"meter_number":"1"}', "board": "board", "child": True, "state": 8000}
+    assert seen == {"settings": '{"meter_number":"1"}', "child": True, "state": 8000}
 
 
 def test_source_micropython_refuses_is_named_with_its_line(tmp_path):
-    with pytest.raises(
-        ImageError, match=r"^meter/x\.py, line 2: MicroPython does not accept this: SyntaxError"
-    ):
+    with pytest.raises(ImageError, match=r'^File "meter/x\.py", line 2: MicroPython does not accept this: SyntaxError'):
         compile_mpy(b"a = 1\nmatch a:\n    case 1: pass\n", "meter/x.py", tmp_path)
     assert list(tmp_path.iterdir()) == []
 

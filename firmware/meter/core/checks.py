@@ -11,8 +11,8 @@ from meter.core.errors import ConfigError
 
 MICRO = const(1_000_000)
 _MAX_DIGITS = const(9)
-DIGITS = "0123456789"
-CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+DIGITS = b"0123456789"
+CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def digits(text: str) -> bool:
@@ -20,9 +20,12 @@ def digits(text: str) -> bool:
     return only(text, DIGITS)
 
 
-def only(text: str, allowed: str) -> bool:
-    """Is text a string of one or more characters, each of them allowed?"""
-    return type(text) is str and text != "" and all(ch in allowed for ch in text)
+def only(text: str, allowed: bytes) -> bool:
+    """Is text a string of one or more characters, each of them allowed?
+
+    Looked at as bytes: each character of a string that MicroPython takes apart stays on the heap as a name.
+    """
+    return type(text) is str and text != "" and all(byte in allowed for byte in text.encode())
 
 
 def integer(value, path: str, low: int, high: int) -> int:
@@ -59,7 +62,7 @@ def micro(value, path: str, low: int, high: int) -> int:
 
 
 def minute_of_day(value, path: str) -> int:
-    """"HH:MM" as minutes since midnight; ConfigError naming path otherwise."""
+    """ "HH:MM" as minutes since midnight; ConfigError naming path otherwise."""
     if type(value) is str and len(value) == 5 and value[2] == ":" and digits(value[:2]) and digits(value[3:]):
         hour = int(value[:2])
         minute = int(value[3:])
@@ -70,7 +73,7 @@ def minute_of_day(value, path: str) -> int:
 
 def name(value, path: str, most: int) -> str:
     """A name people see: 1..most characters the display can show; ConfigError naming path otherwise."""
-    if type(value) is not str or not 1 <= len(value) <= most or not all(" " <= ch <= "~" for ch in value):
+    if type(value) is not str or not 1 <= len(value) <= most or not all(32 <= byte <= 126 for byte in value.encode()):
         raise ConfigError(path, f"must be 1 to {most} plain letters, digits or signs")
     return value
 
@@ -100,7 +103,8 @@ def _nearest(key, known):
     """The known name sharing the longest beginning and end, if that is more than half of it."""
     best = None
     most = 0
-    for other in known:
+    key = key.encode()
+    for other in (name.encode() for name in known):
         size = min(len(key), len(other))
         i = j = 0
         while i < size and key[i] == other[i]:
@@ -110,4 +114,4 @@ def _nearest(key, known):
         if i + j > most and (i + j) * 2 > len(other):
             most = i + j
             best = other
-    return best
+    return best and best.decode()

@@ -32,12 +32,13 @@ _WHOLES = (
     ("relay_pulse_ms", 10, 500),
     ("pulse_constant", PULSES_PER_KWH, PULSES_PER_KWH),
 )
+# Key in the document, field of Settings (named here in full: the linker keeps what a string names), least value.
 _AMOUNTS = (
-    ("alarm1", -_MAX_MICRO),
-    ("alarm2", -_MAX_MICRO),
-    ("overdraft", 0),
-    ("hoard", 0),
-    ("initial_credit", 0),
+    ("alarm1", "alarm1_micro", -_MAX_MICRO),
+    ("alarm2", "alarm2_micro", -_MAX_MICRO),
+    ("overdraft", "overdraft_micro", 0),
+    ("hoard", "hoard_micro", 0),
+    ("initial_credit", "initial_credit_micro", 0),
 )
 _OTHERS = ("meter_number", "currency", "dst", "provisioned")
 _DST_KEYS = ("start", "end", "shift_min", "basis")
@@ -55,9 +56,9 @@ def read(doc) -> Settings:
     for key, low, high in _WHOLES:
         if key in doc:
             setattr(s, key, integer(doc[key], key, low, high))
-    for key, low in _AMOUNTS:
+    for key, name, low in _AMOUNTS:
         if key in doc:
-            setattr(s, key + "_micro", micro(doc[key], key, low, _MAX_MICRO))
+            setattr(s, name, micro(doc[key], key, low, _MAX_MICRO))
     s.currency = currency(doc.get("currency", s.currency), "currency")
     s.dst = _dst(doc.get("dst"))
     s.provisioned = doc.get("provisioned", False)
@@ -77,7 +78,7 @@ def read(doc) -> Settings:
 
 
 def _meter_number(value):
-    if only(value, DIGITS + "-" + CAPITALS) and len(value) <= 12:
+    if only(value, DIGITS + b"-" + CAPITALS) and len(value) <= 12:
         return value
     raise ConfigError("meter_number", 'must be 1 to 12 digits, capitals or "-"')
 

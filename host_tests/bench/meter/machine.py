@@ -43,7 +43,7 @@ class Pin:
 
     value = __call__
 
-    def irq(self, handler=None, trigger=3, *, wake=None):
+    def irq(self, handler=None, trigger=3):
         link.irq_handlers[self._id] = (lambda: handler(self)) if handler else None
         at = link.room(3)
         link.buf[at : at + 3] = bytes((PIN_IRQ, self._id, trigger if handler else 0))
@@ -51,7 +51,7 @@ class Pin:
 
 
 class SPI:
-    def __init__(self, id, baudrate=500000, *, polarity=0, phase=0, bits=8, firstbit=0, sck=None, mosi=None, miso=None):
+    def __init__(self, id, baudrate=500000, *, polarity=0, phase=0, sck=None, mosi=None, miso=None):
         self._id = id
         at = link.room(7)
         struct.pack_into("<BBBI", link.buf, at, SPI_CFG, id, polarity << 1 | phase, baudrate)

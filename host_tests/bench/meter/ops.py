@@ -14,32 +14,27 @@
 Numbers are little-endian. Posted operations (marked P) have no answer and ride with the next one that has.
 """
 
-try:
-    from micropython import const
-except ImportError:
-    const = int
+IRQ_AT = 32
+REQ_AT = 64
+RSP_AT = 5120
+SIZE = 10240
 
-IRQ_AT = const(32)
-REQ_AT = const(64)
-RSP_AT = const(5120)
-SIZE = const(10240)
+PIN_SET = 1  # P pin, level
+PIN_GET = 2  #   pin -> level
+PIN_MODE = 3  # P pin, output, pull-up
+PIN_IRQ = 4  # P pin, trigger
+SPI_CFG = 5  # P bus, mode, baudrate u32
+SPI_XFER = 6  #   bus, n, bytes -> n bytes
+I2C_CFG = 7  # P bus, freq u32
+I2C_XFER = 8  #   bus, addr, wlen u16, rlen u16, bytes -> status, bytes
+SLEEP_MS = 9  #   ms u32, wakes early for an interrupt
+SLEEP_US = 10  #   us u32, does not
+FLASH_READ = 11  #   offset u32, n u16 -> bytes
+FLASH_PROG = 12  #   offset u32, n u16, bytes -> status
+FLASH_ERASE = 13  #   block u16 -> status
+WATCHDOG = 14  # P timeout_ms u32; 0 feeds
+RESET = 15  #   no answer: the process ends here
 
-PIN_SET = const(1)  # P pin, level
-PIN_GET = const(2)  #   pin -> level
-PIN_MODE = const(3)  # P pin, output, pull-up
-PIN_IRQ = const(4)  # P pin, trigger
-SPI_CFG = const(5)  # P bus, mode, baudrate u32
-SPI_XFER = const(6)  #   bus, n, bytes -> n bytes
-I2C_CFG = const(7)  # P bus, freq u32
-I2C_XFER = const(8)  #   bus, addr, wlen u16, rlen u16, bytes -> status, bytes
-SLEEP_MS = const(9)  #   ms u32, wakes early for an interrupt
-SLEEP_US = const(10)  #   us u32, does not
-FLASH_READ = const(11)  #   offset u32, n u16 -> bytes
-FLASH_PROG = const(12)  #   offset u32, n u16, bytes -> status
-FLASH_ERASE = const(13)  #   block u16 -> status
-WATCHDOG = const(14)  # P timeout_ms u32; 0 feeds
-RESET = const(15)  #   no answer: the process ends here
-
-STATUS_OK = const(0)
-STATUS_NAK = const(1)
-STATUS_TIMEOUT = const(2)
+STATUS_OK = 0
+STATUS_NAK = 1
+STATUS_TIMEOUT = 2

@@ -39,10 +39,3 @@ def sleep_us(us):
 
 def sleep(s):
     sleep_us(int(s * 1000000))
-
-
-# The i386 build's own functions have the ESP32's period; the amd64 build's have 2**62.
-import sys
-
-if sys.maxsize == 0x7FFFFFFF:
-    from utime import ticks_add, ticks_diff

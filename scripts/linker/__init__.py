@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Link the firmware's modules into a few, so that they take less of the meter's heap. Sources stay as they are.
+
+A loaded module costs MicroPython about 270 bytes before it does anything, and every attribute, global and
+parameter name in it about 16 bytes that never come back. What a linker does about that:
+
+    units        all modules that stay become one, the package itself; those that the same unload() calls name
+                 become one that is loaded and let go as before, under the name of the first of them
+    constants    NAME = const(number) is written as its number wherever it is used
+    dead code    functions, methods and values that nothing names are left out
+    names        globals, attributes and parameters get names that are in the interpreter's own read-only table
+                 anyhow (words.py), as far as those last
+
+Kept as written: names main.py and boot.py use, classes of errors, attributes that are also the text of a string
+somewhere (setattr, documents), attributes of what the interpreter brings, parameters passed by name.
+
+The price: a traceback names lines of a unit, and functions by their new names. Linked.lines has the module, line
+and function each came from, and explain() writes them back into a console's text.
+"""
+
+import ast
+import re
+from typing import NamedTuple
+
+from .names import Names, drop_dead, names_called
+from .rewrite import Outside, emit
+from .sources import PACKAGE, LinkError, Module, Plainer, bind, in_order, note_origins, split, take_constants
+
+__all__ = ("PACKAGE", "LinkError", "Linked", "explain", "link")
+
+
+class Linked(NamedTuple):
+    """The program, and where its lines come from."""
+
+    units: dict  # module name ("meter", "meter.app") -> source
+    plain: dict  # what was given as plain, with the units' names in its imports
+    lines: dict  # last part of a unit's name -> [[its line, module, line there, function], ...] in order
+
+
+def link(sources: dict[str, str], plain: dict[str, str]) -> Linked:
+    """sources: module name -> text of all modules; plain: the scripts that use them (main.py), by any name.
+
+    Raises LinkError.
+    """
+    modules = {name: Module(name, text) for name, text in sources.items()}
+    outside = [ast.parse(text) for text in plain.values()]
+    for module in modules.values():
+        note_origins(module)
+        module.tree = Plainer().visit(module.tree)
+        bind(module, modules)
+    called = names_called(outside, modules)
+    for name in in_order(modules, modules):
+        take_constants(modules[name], modules, called)
+    units = split(modules, outside)
+    unit_of = {name: unit for unit, members in units.items() for name in members}
+    drop_dead(modules, outside)
+    names = Names(modules, outside, called)
+    linked = Linked({}, {}, {})
+    for unit, members in units.items():
+        tree = emit(members, modules, names, unit_of)
+        linked.units[unit] = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+        linked.lines[unit.rpartition(".")[2]] = _line_map(linked.units[unit], tree)
+    for name, tree in zip(plain, outside, strict=True):
+        linked.plain[name] = ast.unparse(Outside(name, modules, unit_of).visit(tree)) + "\n"
+    return linked
+
+
+def _line_map(text, tree):
+    """[[line of the unit, module, line there, function]] in order."""
+    statements = zip(_statements(ast.parse(text)), _statements(tree), strict=True)
+    return sorted([new.lineno, *old.origin] for new, old in statements if hasattr(old, "origin"))
+
+
+def _statements(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+
+
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)(?:, in \S+)?')
+
+
+def explain(text: str, lines: dict) -> str:
+    """A console's text with the frames of its tracebacks as in the sources. lines: of Linked."""
+
+    def source(match):
+        leaf = match[1].removesuffix(".mpy").rpartition("/")[2]
+        before = [entry for entry in lines.get(leaf, ()) if entry[0] <= int(match[2])]
+        if not before:
+            return match[0]
+        _, module, line, function = before[-1]
+        return f'File "{module.replace(".", "/")}.py", line {line}, in {function}'
+
+    return _FRAME.sub(source, text)
