@@ -12,7 +12,8 @@ parameter name in it about 16 bytes that never come back. What a linker does abo
                  anyhow (words.py), as far as those last
 
 Kept as written: names main.py and boot.py use, classes of errors, attributes that are also the text of a string
-somewhere (setattr, documents), attributes of what the interpreter brings, parameters passed by name.
+somewhere (setattr, documents), attributes of what the interpreter brings, parameters passed by name. A tuple called
+FIELDS names attributes that code goes through: its strings and they get new names together.
 
 The price: a traceback names lines of a unit, and functions by their new names. Linked.lines has the module, line
 and function each came from, and explain() writes them back into a console's text.

@@ -4,7 +4,7 @@
 import ast
 from collections import Counter
 
-from .sources import FUNCTION, LinkError, arguments, defines, like, meaning, used
+from .sources import FUNCTION, LinkError, arguments, defines, is_fields, like, meaning, used
 from .words import EXTERNAL, FREE
 
 PARAMETERS = 32  # names put aside for them: no function, with those inside it, has more
@@ -48,7 +48,9 @@ class Names:
         calls = [n for n in every + [n for tree in outside for n in ast.walk(tree)] if isinstance(n, ast.Call)]
         self.by_keyword = {k.arg for call in calls for k in call.keywords}
 
-        strings = {n.value for n in every if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        fields = {id(n) for m in modules.values() for node in m.body if is_fields(node) for n in ast.walk(node)}
+        texts = [n for n in every if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        strings = {n.value for n in texts if id(n) not in fields}
         kept = used(*outside) | strings | EXTERNAL | {n.attr for n in attributes if root(n) in externals}
         ours = {n.attr for n in attributes if isinstance(n.ctx, ast.Store)}
         ours.update(name for n in every if isinstance(n, ast.ClassDef) for part in n.body for name in defines(part))

@@ -4,7 +4,7 @@
 import ast
 
 from .names import PARAMETERS
-from .sources import FUNCTION, PACKAGE, LinkError, arguments, defines, is_unload, like, meaning
+from .sources import FUNCTION, PACKAGE, LinkError, arguments, defines, is_fields, is_unload, like, meaning
 
 
 class Rewriter(ast.NodeTransformer):
@@ -144,6 +144,12 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_ExceptHandler(self, node):
         node.name = node.name and self._local[node.name]
+        return self.generic_visit(node)
+
+    def visit_Assign(self, node):
+        if is_fields(node):
+            for text in node.value.elts:
+                text.value = self._names.attributes.get(text.value, text.value)
         return self.generic_visit(node)
 
     def visit_Call(self, node):

@@ -211,6 +211,11 @@ def defines(node):
     return []
 
 
+def is_fields(node):
+    """FIELDS = ("name", ...): attributes that code goes through by name, which get new names together."""
+    return isinstance(node, ast.Assign) and defines(node) == ["FIELDS"]
+
+
 def arguments(node):
     args = getattr(node, "args", None)
     if not isinstance(args, ast.arguments):
