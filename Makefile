@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PY := build/venv/bin/python
 UPY := build/micropython
 BENCH := PYTHONPATH=firmware:host_tests/bench/shims $(PY) -m host_tests.bench
+POWERCUT := PYTHONPATH=firmware:host_tests/bench/shims $(PY) -m host_tests.powercut
 PYTEST := $(PY) -m pytest -q $(PYTEST_ARGS)
 
 # Values for the targets below, e.g. `make replay TRACE=house.csv CREDIT=25.00`
@@ -21,6 +22,7 @@ PORT ?= 8080
 WARP ?= 1
 BOARD ?= esp32_devkit
 DOCUMENTS ?=
+CASE ?=
 
 ##@ Use
 sim: setup ## Run the virtual meter, with its page in the browser [PORT=8080 WARP=1]
@@ -57,6 +59,15 @@ upy: setup ## The core's tests on real MicroPython, 32-bit and 64-bit
 system: setup ## The whole firmware on the bench
 	@$(PYTEST) host_tests/system
 
+faults: setup ## Break every part in every way and strike every task; prints a table [ARGS="--only fram"]
+	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m host_tests.system.fault_matrix $(ARGS)
+
+powercut: setup ## Cut the power at every operation that outlives it [CASE=fram-0123-half ARGS="--sample 100 --jobs 2"]
+	@$(POWERCUT) $(if $(CASE),--case "$(CASE)") $(ARGS)
+
+wear: setup ## How many years flash and FRAM last at the rates counted [ARGS="--hours 24"]
+	@$(POWERCUT).wear $(ARGS)
+
 measures: setup ## Measure what the README states; prints a table
 	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) scripts/measures.py $(ARGS)
 
@@ -82,4 +93,4 @@ help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: sim replay image test lint unit upy system measures setup device-tools lock clean distclean help
+.PHONY: sim replay image test lint unit upy system faults powercut wear measures setup device-tools lock clean distclean help

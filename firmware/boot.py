@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Runs before main.py. Nothing to do yet: choosing between two versions of the firmware will go here.
+# Runs before main.py: counts the start, see services/starts.py. Choosing between two versions will go here.
+from meter import begin
+
+begin.count()

@@ -11,18 +11,26 @@ import meter
 
 
 async def main():
-    from meter import made
+    from meter import begin, made
 
+    how = begin.mode()
     made_with = made.read()
-    del made
-    meter.unload("made", "storage.documents", "core.config")
+    del begin, made
+    meter.unload("begin", "made", "storage.documents", "core.config", "services.starts")
     from meter import app
 
-    supervisor = await app.start(made_with)
+    supervisor = await app.start(made_with, how)
+    app.settle()
     del app, made_with
     meter.unload("app")
     gc.threshold(16384)  # three or four ticks of what they leave behind
     await supervisor.run()
 
 
-asyncio.run(main())
+try:
+    asyncio.run(main())
+except Exception as e:
+    gc.collect()
+    from meter import begin
+
+    begin.failed(e)

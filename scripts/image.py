@@ -24,7 +24,7 @@ from . import linker
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "build" / "mpy"
 BLOCK = 4096
-SIZE = 2 * 1024 * 1024  # the `vfs` partition of the 4 MiB layout
+SIZE = 0x180000  # the `vfs` partition (boards/*/partitions.csv)
 SOURCES = ("boot.py", "main.py")
 _FLAGS = ("-O2", "-msmall-int-bits=31")
 

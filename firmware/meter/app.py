@@ -2,7 +2,8 @@
 """Wiring: which part is on which pin, which task owns which part, and in what order they start.
 
 The display comes up first, so that whatever is wrong can be said. Nothing is booked before the ledger has
-been read: until then the metering IC keeps counting in its own registers.
+been read: until then the metering IC keeps counting in its own registers. What can be done without (display,
+card desk, cover and magnet) is loaded apart: should that fail, it is reported, and the meter meters.
 """
 
 import asyncio
@@ -11,23 +12,18 @@ import gc
 import board
 import machine
 
+from meter import unload
 from meter.core import codes
 from meter.core.errors import BusError, StorageError
 from meter.core.state import MeterState
 from meter.drivers.atm90e32 import Atm90e32
-from meter.drivers.ds3231 import Ds3231
 from meter.drivers.fram import Fram
-from meter.drivers.hd44780 import Lcd
-from meter.drivers.pn532 import Pn532
 from meter.drivers.relay import Relay
 from meter.services.books import Books
-from meter.services.carddesk import CardDesk
 from meter.services.clock import Clock
 from meter.services.guard import Guard
 from meter.services.metering import Metering
-from meter.services.panel import Panel
 from meter.services.supervisor import Supervisor
-from meter.services.tamper import Tamper
 from meter.storage.events import EventLog
 from meter.storage.ledger import FELL_BACK, Ledger
 
@@ -39,7 +35,7 @@ async def open_ledger(books, supervisor):
         try:
             return books.open()
         except (BusError, StorageError) as e:
-            books.faults |= codes.FAULT_FRAM
+            books.fault(codes.FAULT_FRAM, True)
             if not said:
                 print("ledger:", e)
                 said = True
@@ -47,32 +43,99 @@ async def open_ledger(books, supervisor):
             await asyncio.sleep_ms(2000)
 
 
-async def start(made_with):
+def storage(i2c):
+    """(ledger, event log, FRAM), of whatever this board has."""
+    if board.FRAM_ADDR:
+        fram = Fram(i2c, board.FRAM_ADDR)
+        return Ledger(fram), EventLog(fram), fram
+    from esp32 import Partition
+
+    from meter.storage import flash_ledger as on
+
+    rings = Partition.find(1, label="rings")[0]
+    try:
+        return on.FlashLedger(rings), on.FlashEvents(rings), on.NoFram()
+    finally:
+        unload("storage.flash_ledger", "storage.ring")
+
+
+def display(i2c, books, supervisor):
+    """The panel, or None."""
+    try:
+        from meter.drivers.hd44780 import Lcd
+        from meter.services.panel import Panel
+
+        pin = machine.Pin
+        panel = Panel(
+            Lcd(i2c, board.LCD_ADDR),
+            books,
+            pin(board.BUTTON, pin.IN, pin.PULL_UP),
+            pin(board.ALARM_LED, pin.OUT, value=0),
+            pin(board.BUZZER, pin.OUT, value=0),
+        )
+        supervisor.start("panel", panel.run, silence_ms=30_000)
+        return panel
+    except Exception as e:
+        supervisor.fell("panel", e)
+
+
+def card_desk(books, panel, key, supervisor):
+    try:
+        from meter.drivers.pn532 import Pn532
+        from meter.services.carddesk import CardDesk
+
+        pin = machine.Pin
+        i2c = machine.I2C(
+            board.CARD_I2C_ID, scl=pin(board.CARD_SCL), sda=pin(board.CARD_SDA), freq=board.CARD_FREQ
+        )
+        reader = Pn532(i2c, pin(board.CARD_IRQ, pin.IN), pin(board.CARD_RESET, pin.OUT, value=1))
+        supervisor.start("carddesk", CardDesk(reader, books, panel, key).run)
+    except Exception as e:
+        supervisor.fell("carddesk", e)
+
+
+def tamper(books, supervisor):
+    try:
+        from meter.services.tamper import Tamper
+
+        pin = machine.Pin
+        supervisor.start("tamper", Tamper(books, pin(board.COVER, pin.IN), pin(board.MAGNET, pin.IN)).run)
+    except Exception as e:
+        supervisor.fell("tamper", e)
+
+
+def profile(books, supervisor):
+    try:
+        from esp32 import Partition
+
+        from meter.services.profile import Profile
+
+        supervisor.start("profile", Profile(books, Partition.find(1, label="rings")[0]).run)
+    except Exception as e:
+        supervisor.fell("profile", e)
+
+
+async def start(made_with, how=(0, 0, "")):
     """Wire everything up and start the tasks; gives the supervisor, whose run() keeps them going.
 
-    made_with: what made.read() gave.
+    made_with: what made.read() gave; how: what starts.mode() gave.
     """
     pin = machine.Pin
     i2c = machine.I2C(board.I2C_ID, scl=pin(board.I2C_SCL), sda=pin(board.I2C_SDA), freq=board.I2C_FREQ)
-    card_i2c = machine.I2C(
-        board.CARD_I2C_ID, scl=pin(board.CARD_SCL), sda=pin(board.CARD_SDA), freq=board.CARD_FREQ
-    )
     spi = machine.SPI(
         board.SPI_ID, board.SPI_BAUDRATE, polarity=1, phase=1,
         sck=pin(board.SPI_SCK), mosi=pin(board.SPI_MOSI), miso=pin(board.SPI_MISO),
     )  # fmt: skip
     cfg, tariff, key, faults = made_with
-    fram = Fram(i2c, board.FRAM_ADDR)
-    books = Books(MeterState(), Ledger(fram), EventLog(fram), cfg, tariff)
-    supervisor = Supervisor(books, machine.WDT)
-    clock = Clock(Ds3231(i2c), books)
-    panel = Panel(
-        Lcd(i2c, board.LCD_ADDR),
-        books,
-        pin(board.BUTTON, pin.IN, pin.PULL_UP),
-        pin(board.ALARM_LED, pin.OUT, value=0),
-        pin(board.BUZZER, pin.OUT, value=0),
-    )
+    ledger, events, fram = storage(i2c)
+    books = Books(MeterState(), ledger, events, cfg, tariff)
+    supervisor = Supervisor(books, machine.WDT, fram)
+    books.faults = faults
+    safe, safe_s, books.trouble = how
+    if safe:
+        books.faults |= codes.FAULT_SAFE_MODE
+        supervisor.lasts = safe_s // 2
+    clock = Clock(i2c, books)
     relay = Relay(
         pin(board.RELAY_OPEN, pin.OUT, value=0),
         pin(board.RELAY_CLOSE, pin.OUT, value=0),
@@ -80,19 +143,44 @@ async def start(made_with):
         cfg.relay_pulse_ms,
     )
     meter_ic = Atm90e32(spi, pin(board.METER_CS, pin.OUT, value=1), cfg)
-    reader = Pn532(card_i2c, pin(board.CARD_IRQ, pin.IN), pin(board.CARD_RESET, pin.OUT, value=1))
 
-    supervisor.start("panel", panel.run)
+    panel = display(i2c, books, supervisor) if safe < 2 else None
     supervisor.start("clock", clock.run)
-    if await open_ledger(books, supervisor) == FELL_BACK:
-        books.log(codes.LOG_LEDGER_FALLBACK)
+    found = await open_ledger(books, supervisor)
     books.log(codes.LOG_RESET, machine.reset_cause())
-    for bit in (codes.FAULT_SETTINGS, codes.FAULT_TARIFF, codes.FAULT_KEYS):
-        if faults & bit:
-            books.fault(bit, True)
+    if found == FELL_BACK:
+        books.log(codes.LOG_LEDGER_FALLBACK)
+    for n in range(16):
+        # What was found wrong before there was a log to write it to.
+        if books.faults >> n & 1:
+            books.log(codes.LOG_FAULT, 1 << n)
+    books.fault(codes.FAULT_FRAM, False)
     gc.collect()
-    supervisor.start("guard", Guard(relay, books).run, silence_ms=25_000)
-    supervisor.start("metering", Metering(meter_ic, clock, books).run, silence_ms=10_000)
-    supervisor.start("carddesk", CardDesk(reader, books, panel, key).run)
-    supervisor.start("tamper", Tamper(books, pin(board.COVER, pin.IN), pin(board.MAGNET, pin.IN)).run)
+    supervisor.start("guard", Guard(relay, books).run, silence_ms=25_000, critical=True)
+    supervisor.start("metering", Metering(meter_ic, clock, books).run, silence_ms=10_000, critical=True)
+    if not safe:
+        profile(books, supervisor)
+        tamper(books, supervisor)
+        if panel:
+            card_desk(books, panel, key, supervisor)
     return supervisor
+
+
+def settle():
+    """Let go of what is done once: nothing here is made a second time (Fram is, should all fall). 2 KB of heap."""
+    from meter.drivers.atm90e32 import Sample
+    from meter.drivers.atm90e32_energy import Energy
+    from meter.drivers.hd44780 import Lcd
+    from meter.drivers.pn532 import Pn532
+    from meter.services.carddesk import CardDesk
+    from meter.services.panel import Panel
+    from meter.services.profile import Profile
+    from meter.services.tamper import Tamper
+
+    for part in (
+        Atm90e32, Books, CardDesk, Clock, Energy, EventLog, Guard, Lcd, Ledger, Metering, Panel, Pn532, Profile,
+        Relay, Sample, Supervisor, Tamper,
+    ):  # fmt: skip
+        # Deleted, it would stay: its slot in the class's table keeps the value.
+        part.__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
+    Books.open = EventLog.open = Ledger.load = None  # pyright: ignore[reportAttributeAccessIssue]

@@ -10,24 +10,26 @@ from meter.storage import documents
 def read(root: str = ""):
     """(settings, tariff, card role key or None, fault mask).
 
-    A document that is missing or not fit is said on the console, reported as a fault, and replaced by what
-    can do no harm: default limits, energy counted at no price, no card accepted.
+    A document that is missing or not fit is said on the console, reported as a fault, and replaced by the one
+    before it, or by what can do no harm: default limits, energy counted at no price, no card accepted.
     """
     faults = 0
-    try:
-        cfg = config.parse(documents.load(root, "settings.json"))
-    except ConfigError as e:
-        print("settings:", e)
-        cfg = config.Settings()
+    cfg, current = _of(root, "settings.json", config.parse)
+    if not current:
         faults |= codes.FAULT_SETTINGS
-    try:
-        tariff = tariffs.parse(documents.load(root, "tariff.json"))
-        if tariff.currency != cfg.currency:
-            raise ConfigError("currency", "%s, but the settings say %s" % (tariff.currency, cfg.currency))
-    except ConfigError as e:
-        print("tariff:", e)
-        tariff = tariffs.parse({"name": "none", "currency": cfg.currency, "price": "0"})
+    cfg = cfg or config.Settings()
+    currency = cfg.currency
+
+    def priced(doc):
+        tariff = tariffs.parse(doc)
+        if tariff.currency != currency:
+            raise ConfigError("currency", "%s, but the settings say %s" % (tariff.currency, currency))
+        return tariff
+
+    tariff, current = _of(root, "tariff.json", priced)
+    if not current:
         faults |= codes.FAULT_TARIFF
+    tariff = tariff or tariffs.parse({"name": "none", "currency": currency, "price": "0"})
     key = None
     try:
         key = bytes.fromhex(documents.load(root, "keys.json")["card_role_key"])
@@ -38,3 +40,18 @@ def read(root: str = ""):
         key = None
         faults |= codes.FAULT_KEYS
     return cfg, tariff, key, faults
+
+
+def _of(root, name, parse):
+    """(what parse makes of a document, or of the one before it, or None; is it the first?)"""
+    what = name[:-5] + ":"
+    try:
+        return parse(documents.load(root, name)), True
+    except ConfigError as e:
+        print(what, e)
+    try:
+        old = parse(documents.load(root, documents.kept(name)))
+    except ConfigError:
+        return None, False
+    print(what, "the one before is in force")
+    return old, False

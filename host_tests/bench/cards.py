@@ -239,6 +239,14 @@ def read_back(card):
     return _unpack_writeback(record)
 
 
+def peek_back(card: DesfireCard):
+    """What read_back() would give, without touching the card: it may be in use. None also when it is damaged."""
+    try:
+        return _unpack_writeback(bytes(card.applications[AID].files[WRITEBACK].data))
+    except (KeyError, ValueError):
+        return None
+
+
 def _unpack_writeback(record):
     if not any(record):
         return None

@@ -29,8 +29,10 @@ class VirtualTime:
         self.due_us = self._queue[0][0] if self._queue else _NEVER
         # A transfer may have carried the clock past the event: it still happens when it was due.
         now_us, self.now_us = self.now_us, when
-        fn(when)
-        self.now_us = max(now_us, when)
+        try:
+            fn(when)
+        finally:
+            self.now_us = max(now_us, when)
 
     def run_due(self) -> None:
         """Run the events that a transfer's time has passed."""

@@ -15,6 +15,7 @@ class I2cBus:
         self.byte_us = -(-9 * 1_000_000 // freq)
         self.bytes = 0
         self.transfers = 0
+        self.disturb = {}  # address -> fn(bytes, read) -> the bytes that pass; may raise I2cNak, I2cTimeout
 
     def transfer(self, addr: int, out: bytes, read_n: int) -> bytes:
         """One transaction: START, write `out` if any, repeated START, read `read_n`, STOP."""
@@ -23,6 +24,9 @@ class I2cBus:
         device = self.by_addr.get(addr)
         self.transfers += 1
         data = b""
+        disturb = self.disturb.get(addr) if self.disturb else None
+        if disturb is not None:
+            out = disturb(out, False)
         if device is None or device.absent:
             clock.spend(byte_us)
             raise I2cNak(addr)
@@ -35,6 +39,8 @@ class I2cBus:
                 self.bytes += 1 + read_n
                 data = device.i2c_read(read_n, clock.now_us, byte_us)
                 clock.spend(byte_us * (1 + read_n))
+                if disturb is not None:
+                    data = disturb(data, True)
         finally:
             stop = getattr(device, "i2c_stop", None)
             if stop is not None:

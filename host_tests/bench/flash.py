@@ -2,13 +2,20 @@
 """NOR flash: a program clears bits, only an erase sets them, and every erase wears its sector."""
 
 SECTOR = 4096
+CHIP = 4 * 1024 * 1024
+RINGS_AT, RINGS_SIZE = 0x200000, 0x80000  # as in boards/*/partitions.csv; a test compares
+VFS_AT = 0x280000
 
 
 class NorFlash:
-    def __init__(self, image: bytes | None = None, size: int = 2 * 1024 * 1024):
-        self.data = bytearray(image) if image is not None else bytearray(b"\xff" * size)
-        if len(self.data) % SECTOR:
-            raise ValueError(f"flash image of {len(self.data)} bytes is not whole {SECTOR}-byte sectors")
+    """The flash chip, addressed as on the board. image: what the partition `vfs` holds."""
+
+    def __init__(self, image: bytes | None = None, size: int = CHIP):
+        self.data = bytearray(b"\xff" * size)
+        if image is not None:
+            if len(image) % SECTOR or VFS_AT + len(image) > size:
+                raise ValueError(f"an image of {len(image)} bytes is not whole sectors, or does not fit")
+            self.data[VFS_AT : VFS_AT + len(image)] = image
         self.erases = [0] * (len(self.data) // SECTOR)
         self.bytes_programmed = 0
         self.violations = []

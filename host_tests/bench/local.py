@@ -59,6 +59,7 @@ class LocalMeter:
         sys.modules["link"] = self._link = _link_module(plant)
         sys.modules["board"] = plant.board
         _load("machine")
+        _load("esp32")
         self._set_input = plant.set_input
         plant.set_input = self._drive
 

@@ -5,6 +5,7 @@ Pulling the plug is SIGKILL, a watchdog bite is a restart, and the plant's chips
 """
 
 import ast
+import ctypes
 import mmap
 import os
 import signal
@@ -30,6 +31,16 @@ PWRON_RESET, HARD_RESET, WDT_RESET = 1, 2, 3
 _SPINS = 1000  # looks at the page before other processes are let in, some 40 µs
 _YIELDS = 2000  # ... and before this one sleeps between looks
 _SILENT_S = 5  # wall seconds without any request: the interpreter hangs in a loop of its own
+
+_syscall = ctypes.CDLL(None).syscall
+_FUTEX, _WAIT, _WAKE = 202, 0, 1  # x86-64
+
+
+class _Time(ctypes.Structure):
+    _fields_ = (("s", ctypes.c_long), ("ns", ctypes.c_long))
+
+
+_PATIENCE = _Time(0, 20_000_000)
 
 
 class MeterDied(Exception):
@@ -104,6 +115,7 @@ class MeterProcess:
         self.restarts = 0
         self.wdt_bites = 0
         self.measure = False
+        self.blocking = False  # wait in the kernel, not by looking: for meter and plant on one core, or a busy machine
         self.meter_ns = 0  # processor time the interpreter took from answers to requests, while measure is on
         self._answered_ns = 0
         self._proc = None
@@ -112,6 +124,8 @@ class MeterProcess:
         self._page = tempfile.NamedTemporaryFile(prefix="pennywatt-", dir=shm)  # noqa: SIM115
         self._page.truncate(ops.SIZE)
         self._map = mmap.mmap(self._page.fileno(), ops.SIZE)
+        self._word = ctypes.c_uint32.from_buffer(self._map)
+        self._word_at = ctypes.c_void_p(ctypes.addressof(self._word))
         plant.buf = memoryview(self._map)
 
     # -- power ------------------------------------------------------------------------------------
@@ -177,6 +191,7 @@ class MeterProcess:
     def close(self) -> None:
         self._kill()
         self.plant.buf.release()
+        del self._word  # or the map cannot be closed
         self._map.close()
         self._page.close()
 
@@ -215,6 +230,7 @@ class MeterProcess:
         clock = plant.clock
         buf = plant.buf
         measure = self.measure
+        blocking = buf[4] = self.blocking
         while True:
             if plant.sleep_until_us is not None:
                 if not plant.continue_sleep(until_us):
@@ -222,12 +238,16 @@ class MeterProcess:
                 if measure:
                     self._answered_ns = time.clock_gettime_ns(self._cpu_clock)
                 buf[1] = buf[0]
+                if blocking:
+                    _syscall(_FUTEX, self._word_at, _WAKE, 1, None)
                 if clock.now_us >= until_us:
                     return
             spins = 0
             while buf[0] == buf[1]:
                 spins += 1
-                if spins > _SPINS:
+                if blocking:
+                    self._block()
+                elif spins > _SPINS:
                     self._idle(spins - _SPINS)
             if measure:
                 now_ns = time.clock_gettime_ns(self._cpu_clock)
@@ -236,6 +256,20 @@ class MeterProcess:
                 if measure:
                     self._answered_ns = time.clock_gettime_ns(self._cpu_clock)
                 buf[1] = buf[0]
+                if blocking:
+                    _syscall(_FUTEX, self._word_at, _WAKE, 1, None)
+
+    def _block(self):
+        """Sleep until the meter has something to ask."""
+        silent = 0
+        while True:
+            word = self._word.value
+            if word & 255 != word >> 8 & 255:
+                return
+            if _syscall(_FUTEX, self._word_at, _WAIT, word, ctypes.byref(_PATIENCE)) == 0:
+                continue
+            silent += 1
+            self._look_after(silent * _PATIENCE.ns >= _SILENT_S * 1_000_000_000)
 
     def _idle(self, spins: int) -> None:
         """The request is slow in coming: let others have the core, and look whether anyone is still there."""
@@ -243,13 +277,16 @@ class MeterProcess:
             os.sched_yield()
             return
         if spins % 64 == 0:
-            if self._proc.poll() is not None:
-                self._reader.join()
-                self._crashed()
-            if spins - _YIELDS > _SILENT_S * 5_000:
-                self.plant.clock.advance(self.plant.wdt_ms * 1000)
-                raise WatchdogBite
+            self._look_after(spins - _YIELDS > _SILENT_S * 5_000)
         time.sleep(0.0002)
+
+    def _look_after(self, silent: bool) -> None:
+        if self._proc.poll() is not None:
+            self._reader.join()
+            self._crashed()
+        if silent:
+            self.plant.clock.advance(self.plant.wdt_ms * 1000)
+            raise WatchdogBite
 
     def _crashed(self) -> None:
         """The script ended. A board would sit at the REPL until the watchdog bites; without one, for ever."""

@@ -17,9 +17,10 @@ from .chips.desfire import DesfireCard
 from .clock import VirtualTime
 from .faults import FAULTS, set_fault
 from .flash import NorFlash
-from .ledger_view import read_events, read_ledger
+from .ledger_view import read_crashes, read_events, read_ledger
 from .plant import EPOCH, Plant
 from .process import MeterProcess
+from .rings_view import read_flash_events, read_flash_ledger
 
 
 class Bench:
@@ -36,17 +37,19 @@ class Bench:
         load_w=600,
         up=True,
         start_us=0,
+        board="esp32_devkit",
         **settings,
     ):
         """A meter just plugged in. settings: changes to the bench's; files: documents in place of
-        the usual; image: another file system; up=False leaves the plug out; start_us: bench time."""
+        the usual; image: another file system; up=False leaves the plug out; start_us: bench time; board: a folder
+        of boards/."""
         self.settings = documents.settings(**settings)
-        self.board = load_board()
+        self.board = load_board(board)
         files = {**documents.as_files(self.settings, tariff), **(files or {})}
         self.plant = Plant(
             VirtualTime(start_us),
             self.board,
-            NorFlash(image or build_image(None, files)),
+            NorFlash(image or build_image(None, files, board)),
             utc_s=int((utc - EPOCH).total_seconds()),
         )
         self.meter = MeterProcess(self.plant, arch, heap)
@@ -139,11 +142,19 @@ class Bench:
         return " ".join(" ".join(row.split()) for row in self.lcd())
 
     def state(self):
-        """What the ledger in FRAM says."""
+        """What the ledger says, in FRAM or on flash."""
+        if not self.board.FRAM_ADDR:
+            return read_flash_ledger(self.plant.flash)
         return read_ledger(self.plant.fram)
 
     def events(self):
+        if not self.board.FRAM_ADDR:
+            return read_flash_events(self.plant.flash)
         return read_events(self.plant.fram)
+
+    def crashes(self):
+        """Reports of fallen tasks, the newest last."""
+        return read_crashes(self.plant.fram)
 
     def close(self) -> None:
         self.meter.close()

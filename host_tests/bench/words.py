@@ -12,13 +12,13 @@ CLAIMS = {
 _EVENTS = {
     1: "power up", 2: "power down", 3: "clock set", 4: "clock invalid", 5: "reset", 16: "trip", 17: "close",
     18: "relay fault", 32: "purchase", 33: "card refused", 34: "card bound", 48: "fault", 49: "fault cleared",
-    64: "tariff changed", 65: "settings changed", 66: "document refused", 80: "cover open", 81: "cover closed",
-    82: "magnet near", 83: "magnet gone", 84: "reverse energy", 96: "alarm 1", 97: "alarm 2", 112: "task restarted",
-    113: "ledger copy damaged",
+    64: "tariff changed", 65: "settings changed", 66: "document refused", 67: "document taken", 80: "cover open",
+    81: "cover closed", 82: "magnet near", 83: "magnet gone", 84: "reverse energy", 96: "alarm 1", 97: "alarm 2",
+    112: "task restarted", 113: "ledger copy damaged", 114: "flash block given up",
 }  # fmt: skip
 _FAULTS = {
     1: "metering IC", 2: "FRAM", 4: "clock", 8: "card reader", 16: "display", 32: "relay", 64: "tariff",
-    128: "settings", 256: "keys",
+    128: "settings", 256: "keys", 512: "program", 1024: "safe mode",
 }  # fmt: skip
 _RESETS = {1: "power on", 2: "restart asked for", 3: "watchdog", 5: "soft reset"}
 _CARDS = {

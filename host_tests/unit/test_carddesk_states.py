@@ -14,7 +14,7 @@ STATES = (
 )  # fmt: skip
 EVENTS = (
     "READER_OK", "READER_LOST", "CARD_IN", "GENUINE", "JUDGED", "BOOKED",
-    "WRITTEN", "UNWRITTEN", "REFUSED", "PULLED", "TIME_UP", "GONE",
+    "WRITTEN", "UNWRITTEN", "REFUSED", "PULLED", "TIME_UP", "GONE", "SERVED",
 )  # fmt: skip
 
 # state: "event -> next" for all that may happen; whatever is not here must be refused.
@@ -24,6 +24,7 @@ WAIT        CARD_IN     IDENTIFY
 IDENTIFY    GENUINE     READ
 IDENTIFY    REFUSED     REFUSAL
 IDENTIFY    PULLED      REFUSAL
+IDENTIFY    SERVED      REFUSAL
 READ        JUDGED      ACCOUNT
 READ        REFUSED     REFUSAL
 READ        PULLED      REFUSAL

@@ -68,7 +68,7 @@ def test_all_that_stays_becomes_one_module_with_the_same_behaviour():
                 self.credit = credit
             def spend(self, amount, *, force=False):
                 if not force and self.credit - amount < codes.LOW:
-                    raise ValueError(f"{amount} of {self.credit:03d} {{}}")
+                    raise RuntimeError(f"{amount} of {self.credit:03d} {{}}")
                 self.credit -= amount
                 return self
         """,
@@ -84,7 +84,7 @@ def test_all_that_stays_becomes_one_module_with_the_same_behaviour():
             text = ""
             try:
                 account.spend(9)
-            except ValueError as error:
+            except RuntimeError as error:
                 text = str(error)
             return account.credit, text, _twice(lambda x: x * codes.LOW)(1), [x for x in range(2)]
         """,
@@ -169,6 +169,25 @@ def test_what_nothing_names_is_left_out_and_what_a_string_names_stays():
     for gone in ("never", "later", "unused", "TABLE"):
         assert gone not in text
     assert "by_string" in text
+
+
+def test_the_text_of_a_value_error_goes_from_what_stays_and_no_other():
+    program = linked(
+        meter__core="def check(n):\n    if n < 0:\n        raise ValueError('a long story')\n    return n\n",
+        meter__app="""\
+        from meter.core import check
+        def start():
+            try:
+                check(-1)
+            except ValueError as e:
+                if str(e):
+                    raise
+            raise KeyError("kept")
+        """,
+    )
+    assert "raise ValueError\n" in program.units["meter"]
+    with pytest.raises(KeyError, match="kept"):
+        start(program)
 
 
 def test_names_that_others_know_stay():

@@ -2,7 +2,7 @@
 """The account's rules. 320,000 counts are one kWh."""
 
 from meter.core import account
-from meter.core.state import SCALARS, MeterState
+from meter.core.state import FIELDS, MeterState
 
 KWH = 320_000
 
@@ -14,7 +14,7 @@ def funded(credit_micro):
 
 
 def snapshot(s):
-    return [getattr(s, name) for name in SCALARS] + s.rate_counts + s.rate_cost_micro + [s.card_uid]
+    return [getattr(s, name) for name in FIELDS] + s.rate_counts + s.rate_cost_micro + [s.card_uid]
 
 
 def refuses(call, *args):
@@ -187,7 +187,7 @@ def test_alarm_levels_with_an_overdraft_of_3():
 
 def test_copy_from_makes_an_equal_state_that_shares_nothing():
     s = MeterState()
-    for i, name in enumerate(SCALARS):
+    for i, name in enumerate(FIELDS):
         setattr(s, name, i + 1)
     for i in range(8):
         s.rate_counts[i] = 100 + i
@@ -204,4 +204,4 @@ def test_copy_from_makes_an_equal_state_that_shares_nothing():
 
 def test_copy_from_knows_every_field():
     fields = {name for name in MeterState().__dict__}
-    assert fields == set(SCALARS) | {"rate_counts", "rate_cost_micro", "card_uid"}
+    assert fields == set(FIELDS) | {"rate_counts", "rate_cost_micro", "card_uid"}

@@ -7,7 +7,8 @@ parameter name in it about 16 bytes that never come back. What a linker does abo
     units        all modules that stay become one, the package itself; those that the same unload() calls name
                  become one that is loaded and let go as before, under the name of the first of them
     constants    NAME = const(number) is written as its number wherever it is used
-    dead code    functions, methods and values that nothing names are left out
+    dead code    functions, methods and values that nothing names are left out, and so is what a ValueError of the
+                 package says: it is a broken contract between our own parts, and the traceback has the place
     names        globals, attributes and parameters get names that are in the interpreter's own read-only table
                  anyhow (words.py), as far as those last
 

@@ -146,6 +146,11 @@ class Rewriter(ast.NodeTransformer):
         node.name = node.name and self._local[node.name]
         return self.generic_visit(node)
 
+    def visit_Raise(self, node):
+        if self._unit_of[self._module.name] == PACKAGE and _is_value_error(node.exc):
+            node.exc = node.exc.func
+        return self.generic_visit(node)
+
     def visit_Assign(self, node):
         if is_fields(node):
             for text in node.value.elts:
@@ -183,6 +188,10 @@ class Rewriter(ast.NodeTransformer):
         return like(node, new[0] if new else ast.Pass())
 
     visit_ImportFrom = visit_Import
+
+
+def _is_value_error(node):
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ValueError"
 
 
 def _name_units(unload, unit_of):

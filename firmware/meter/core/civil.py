@@ -4,12 +4,12 @@
 2000 as origin keeps `utc_s` a small integer on a 32-bit interpreter until 2034. Weekday 0 is Monday.
 Years 1999 to 2135 (what 32 bits of seconds reach); nothing here reads a clock.
 
-A daylight-saving rule is (start, end, shift_min, basis). Start and end are (month, week, weekday, minute of
-day): week 1..4, or 5 for the last; `basis` says which clock shows that minute. An end that comes before the
-start in the year is the southern hemisphere. The two must fall in different months.
+What a daylight-saving rule is: dst.py.
 """
 
 from micropython import const
+
+from meter import unload
 
 UNIX_2000 = const(946_684_800)
 _DAY_S = const(86_400)
@@ -78,16 +78,6 @@ def fields(utc_s: int) -> tuple:
     return year, month, day, weekday(n), s // 3600, s // 60 % 60, s % 60
 
 
-def _switch(year: int, edge: tuple) -> int:
-    """Seconds at which a rule's edge falls in a year, in the rule's own time."""
-    month, week, wd, minute = edge
-    first = days(year, month, 1)
-    n = first + (wd - weekday(first)) % 7 + 7 * (week - 1)
-    if n >= first + month_days(year, month):
-        n -= 7
-    return n * _DAY_S + minute * 60
-
-
 class Zone:
     """Local time by a fixed offset and an optional daylight-saving rule.
 
@@ -118,26 +108,7 @@ class Zone:
         return d[0], d[1], d[2], weekday(n), s // 3600, s // 60 % 60, s % 60
 
     def _find(self, utc_s):
-        start, end, shift_min, basis = self._dst
-        standard_s = self._standard_s
-        year = date((utc_s + standard_s) // _DAY_S)[0]
-        on = _switch(year, start)
-        off = _switch(year, end)
-        if basis != BASIS_UTC:
-            on -= standard_s
-            off -= standard_s
-            if basis == BASIS_WALL:
-                off -= shift_min * 60
-        first = min(on, off)
-        last = max(on, off)
-        if utc_s < first:
-            self._from = days(year, 1, 1) * _DAY_S - standard_s
-            self._until = first
-        elif utc_s < last:
-            self._from = first
-            self._until = last
-        else:
-            self._from = last
-            self._until = days(year + 1, 1, 1) * _DAY_S - standard_s
-        summer = on <= utc_s < off if on < off else not off <= utc_s < on
-        self._offset_s = standard_s + (shift_min * 60 if summer else 0)
+        from meter.core import dst  # twice a year
+
+        self._from, self._until, self._offset_s = dst.stretch(self._dst, self._standard_s, utc_s)
+        unload("core.dst")

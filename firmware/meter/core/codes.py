@@ -26,6 +26,9 @@ FAULT_RELAY = const(32)
 FAULT_TARIFF = const(64)
 FAULT_SETTINGS = const(128)
 FAULT_KEYS = const(256)
+FAULT_PROGRAM = const(512)  # a task fell or hung within the last hour
+FAULT_SAFE_MODE = const(1024)
+FAULT_FLASH = const(2048)
 
 # Events for supply.step().
 EV_CREDIT_OUT = const(1)
@@ -49,7 +52,7 @@ LOG_POWER_UP = const(1)
 LOG_POWER_DOWN = const(2)
 LOG_CLOCK_SET = const(3)
 LOG_CLOCK_INVALID = const(4)
-LOG_RESET = const(5)
+LOG_RESET = const(5)  # machine.reset_cause(): 1 power on, 2 restart, 3 watchdog
 LOG_TRIP = const(16)  # claims that opened the relay
 LOG_CLOSE = const(17)
 LOG_RELAY_FAULT = const(18)
@@ -58,9 +61,10 @@ LOG_CARD_REFUSED = const(33)  # CARD_* code
 LOG_CARD_BOUND = const(34)
 LOG_FAULT = const(48)  # fault bit
 LOG_FAULT_CLEARED = const(49)  # fault bit
-LOG_TARIFF_CHANGED = const(64)
-LOG_SETTINGS_CHANGED = const(65)
-LOG_DOCUMENT_REFUSED = const(66)
+LOG_TARIFF_CHANGED = const(64)  # BY_*
+LOG_SETTINGS_CHANGED = const(65)  # BY_*
+LOG_DOCUMENT_REFUSED = const(66)  # BY_*, and 16 for settings
+LOG_DOCUMENT_TAKEN = const(67)  # the same: about to be put in force. Power may go before it can be said that it is
 LOG_COVER_OPEN = const(80)
 LOG_COVER_CLOSED = const(81)
 LOG_MAGNET_ON = const(82)
@@ -68,8 +72,13 @@ LOG_MAGNET_OFF = const(83)
 LOG_REVERSE = const(84)
 LOG_ALARM1 = const(96)
 LOG_ALARM2 = const(97)
-LOG_TASK_CRASH = const(112)
+LOG_TASK_CRASH = const(112)  # the crash report of this number says more
 LOG_LEDGER_FALLBACK = const(113)
+LOG_FLASH_BLOCK = const(114)  # how many blocks of raw flash did not take a record
+
+# Who changed a document.
+BY_CARD = const(1)
+BY_NETWORK = const(2)
 
 # Why a card is refused.
 CARD_UNKNOWN = const(1)  # not a card of this scheme

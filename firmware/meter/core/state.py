@@ -15,8 +15,9 @@ RELAY_UNKNOWN = const(2)
 
 NO_CARD = bytes(7)
 
-# The single-valued integer fields; the two rate lists and card_uid complete the record.
-SCALARS = (
+# The single-valued integer fields; the two rate lists and card_uid complete the record. (What a FIELDS tuple
+# names are attributes, and the linker gives both new names.)
+FIELDS = (
     "utc_s", "import_counts", "export_counts", "q_import_counts", "q_export_counts", "open_counts",
     "cost_acc", "credit_micro", "purchased_micro", "purchase_count", "last_purchase_micro",
     "overdraft_counts", "overdraft_micro", "claims", "latches", "relay_closed",
@@ -58,7 +59,7 @@ class MeterState:
 
         Keep one spare: copy into it before a change, copy back when the commit fails.
         """
-        for name in SCALARS:
+        for name in FIELDS:
             setattr(self, name, getattr(other, name))
         self.card_uid = other.card_uid
         for i in range(RATES):

@@ -8,10 +8,15 @@ what a tick counted is kept in memory through a FRAM fault and committed with th
 
 import asyncio
 
+from micropython import const
+
 from meter.core import account, civil, codes, overload, supply
 from meter.core.errors import BusError, CardError
 from meter.core.state import RELAY_UNKNOWN
 from meter.storage.ledger import FRESH
+
+ROOM = const(1024)  # bytes of heap a change of the state may need: asked for first, for it must not fail half-way
+_FRAM_GOOD = const(10)  # commits in a row: a FRAM that comes and goes must not fill its own log
 
 
 class Books:
@@ -33,7 +38,11 @@ class Books:
         self.price_micro = tariff.prices_micro[self.rate]
         self.changed = asyncio.ThreadSafeFlag()  # the guard waits on it: the supply decision may be another
         self.ticked = asyncio.ThreadSafeFlag()  # the panel waits on it: a new second
+        self.counted = asyncio.Event()  # the load profile waits on it: a new second
         self.ready = False  # the ledger has been read: balance and claims are known
+        self.trouble = ""  # one display row: what fell last
+        self._fram_good = 0  # commits since one failed
+        self._fram_lost_at = None  # utc_s when it fell silent: it cannot take that record itself
         self._off_since = 0  # utc_s of the last commit before this start, until the first tick has told it
 
     def open(self) -> int:
@@ -45,7 +54,6 @@ class Books:
         self._events.open(s.event_seq)
         s.boots += 1
         self._off_since = s.utc_s
-        self.faults &= ~codes.FAULT_FRAM
         self.ready = True
         self._assess(log=False)
         return found
@@ -77,6 +85,17 @@ class Books:
         self._assess()
         self._commit()
         self.ticked.set()
+        self.counted.set()
+
+    def put_in_force(self, cfg, tariff) -> None:
+        """Other settings or another tariff, checked, from now on (services/change.py)."""
+        self.cfg = cfg
+        self.tariff = tariff
+        self._zone = civil.Zone(cfg.utc_offset_min, cfg.dst)
+        self._minute = -1
+        self._look_up_rate(self.utc_s)
+        self._assess()
+        self._commit()
 
     def _look_up_rate(self, utc_s):
         # A switch falls on a whole minute, so one look-up a minute does.
@@ -124,11 +143,23 @@ class Books:
         try:
             self._ledger.commit(self.s)
         except BusError:
-            self.fault(codes.FAULT_FRAM, True)
+            self._fram_lost()
             return False
-        if self.faults & codes.FAULT_FRAM:
-            self.fault(codes.FAULT_FRAM, False)
+        self._fram_good += 1
+        if self.faults & codes.FAULT_FRAM and self._fram_good >= _FRAM_GOOD:
+            now_s = self.utc_s
+            self.utc_s = self._fram_lost_at
+            told = self.log(codes.LOG_FAULT, codes.FAULT_FRAM)
+            self.utc_s = now_s
+            if told:
+                self.fault(codes.FAULT_FRAM, False)
         return True
+
+    def _fram_lost(self):
+        self._fram_good = 0
+        if not self.faults & codes.FAULT_FRAM:
+            self.faults |= codes.FAULT_FRAM
+            self._fram_lost_at = self.utc_s
 
     # -- what others read -------------------------------------------------------------------------
 
@@ -147,12 +178,18 @@ class Books:
 
     # -- log and faults ---------------------------------------------------------------------------
 
-    def log(self, code: int, value: int = 0) -> None:
-        """Append to the event log. A log that cannot be written is a storage fault, not a reason to stop."""
+    def log(self, code: int, value: int = 0) -> int:
+        """Append to the event log; gives the record's number, 0 if there is none: a log that cannot be written
+        is a storage fault, not a reason to stop, and before the ledger has been read nobody knows its end."""
+        number = self._events.next_number
+        if not self.ready:
+            return 0
         try:
             self._events.append(code, value, self.utc_s)
         except BusError:
-            self.faults |= codes.FAULT_FRAM
+            self._fram_lost()
+            return 0
+        return number
 
     def fault(self, bit: int, on: bool) -> None:
         """Raise or clear a fault; each edge is logged once."""
@@ -193,6 +230,7 @@ class Books:
         s = self.s
         if account.hoards(s.credit_micro, amount_micro, self.cfg.hoard_micro):
             raise CardError(codes.CARD_HOARD, "credit would exceed the limit")
+        bytearray(ROOM)
         before = type(s)()
         before.copy_from(s)
         account.purchase(s, amount_micro)
@@ -224,9 +262,9 @@ class Books:
         self._commit()
 
     def next_writeback(self) -> int:
+        """The number of the next write-back; 0 when it cannot be stored: a number must not be used twice."""
         self.s.writeback_seq += 1
-        self._commit()
-        return self.s.writeback_seq
+        return self.s.writeback_seq if self._commit() else 0
 
     def button(self) -> None:
         self._step(codes.EV_BUTTON)

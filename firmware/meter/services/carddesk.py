@@ -47,6 +47,7 @@ class CardDesk:
         """The task. Card and reader errors are events; anything else is a bug and goes to the supervisor."""
         self.state = at.RESET
         self._leave()
+        self._beat = beat
         while True:
             beat()
             try:
@@ -82,12 +83,15 @@ class CardDesk:
 
     async def _wait(self):
         while True:
+            self._beat()
             found = await self._reader.wait_card(_HEALTH_MS)
             self._backoff_s = 0
             if found:
                 from .cardvisit import Visit
 
-                self._visit = Visit(self._reader, self._books, self._panel, self._role_key, found[0], found[1])
+                self._visit = Visit(
+                    self._reader, self._books, self._panel, self._role_key, found[0], found[1], self._beat
+                )
                 return at.CARD_IN
             await self._reader.check()
 

@@ -16,7 +16,7 @@ ACCOUNT = const(4)  # into the books
 WRITE_BACK = const(5)  # the meter's answer onto the card
 RESULT = const(6)
 FIGURES = const(7)
-REFUSAL = const(8)
+REFUSAL = const(8)  # or whatever else there is to say
 UNFINISHED = const(9)  # booked, but the card has not taken the write-back
 REMOVE = const(10)
 
@@ -33,6 +33,7 @@ REFUSED = const(8)
 PULLED = const(9)  # gone before anything was booked
 TIME_UP = const(10)  # shown long enough
 GONE = const(11)  # the card is out
+SERVED = const(12)  # the supplier's card: what it asked for is done, or refused
 
 # What may follow: state, event, next state. Bytes, because a dict of dicts costs ten times the heap.
 _TABLE = bytes((
@@ -41,6 +42,7 @@ _TABLE = bytes((
     IDENTIFY, GENUINE, READ,
     IDENTIFY, REFUSED, REFUSAL,
     IDENTIFY, PULLED, REFUSAL,
+    IDENTIFY, SERVED, REFUSAL,
     READ, JUDGED, ACCOUNT,
     READ, REFUSED, REFUSAL,
     READ, PULLED, REFUSAL,

@@ -76,8 +76,8 @@ def unpack_label(record: bytes) -> str:
 def unpack_identity(record: bytes):
     """(kind, generation, meter number, currency). CardError CARD_MALFORMED."""
     kind, generation, number, currency, spare = _opened(F_IDENTITY, IDENTITY_N, _IDENTITY, record)
-    if spare:
-        raise CardError(codes.CARD_MALFORMED, "spare")
+    if spare or generation > 255:  # the ledger keeps a byte of it
+        raise CardError(codes.CARD_MALFORMED, "identity")
     return kind, generation, _text(number), _text(currency)
 
 

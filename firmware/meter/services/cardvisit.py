@@ -12,6 +12,7 @@ import time
 
 from micropython import const
 
+from meter import unload
 from meter.core import account, codes
 from meter.core.errors import CardError
 from meter.core.state import NO_CARD
@@ -40,14 +41,15 @@ def key_fits(role_key) -> bool:
 
 
 class Visit:
-    def __init__(self, reader, books, panel, role_key, uid, sak):
-        """role_key: see CardDesk. uid, sak: what the reader found."""
+    def __init__(self, reader, books, panel, role_key, uid, sak, beat):
+        """role_key: see CardDesk. uid, sak: what the reader found. beat: of the task, for long waits."""
         self._reader = reader
         self._books = books
         self._panel = panel
         self._role_key = role_key
         self._uid = uid
         self._sak = sak
+        self._beat = beat
         self._generation = 0
         self._card = desfire.Desfire(reader.exchange)
         self._count = self._amount_micro = self._added_micro = 0
@@ -66,7 +68,12 @@ class Visit:
         books = self._books
         number = books.cfg.meter_number
         card = self._card
-        await card.select(cardfile.AID)
+        try:
+            await card.select(cardfile.AID)
+        except CardError as e:
+            if e.code != codes.CARD_UNKNOWN:
+                raise
+            return await self._preset(card)
         key = desfire.diversified(self._role_key, self._uid, cardfile.AID, number.encode())
         try:
             await card.login(cardfile.KEY_METER, key)
@@ -88,6 +95,18 @@ class Visit:
             raise CardError(codes.CARD_OLD_GENERATION, "generation")
         self._generation = generation
         return at.GENUINE
+
+    async def _preset(self, card):
+        """No user card. The supplier's?"""
+        from . import preset
+
+        try:
+            self._lines = await preset.serve(
+                card, self._uid, self._role_key, self._books, lambda rows: self._panel.say(rows, _REFUSAL_MS)
+            )
+        finally:
+            unload("services.preset", "services.change", "storage.documents", "core.config")
+        return at.SERVED
 
     async def _whose(self, card, number):
         """No key of ours opens it. Its label, though not to be trusted, gives the better word."""
@@ -127,7 +146,7 @@ class Visit:
     async def _write_back(self):
         books = self._books
         number = books.next_writeback()
-        if books.faults & codes.FAULT_FRAM:
+        if not number:
             raise CardError(codes.CARD_STORAGE, "ledger")
         status = cardfile.status_word(books.s, books.faults)
         record = cardfile.pack_writeback(books.s, number, books.utc_s or 0, status)
@@ -182,6 +201,7 @@ class Visit:
 
     async def _remove(self):
         while True:
+            self._beat()  # a card may be left in for days
             self._panel.say(cardpages.remove(), _REMIND_MS + _PRESENCE_MS)
             if await self._stay(_REMIND_MS) == at.GONE:
                 self._panel.unsay()

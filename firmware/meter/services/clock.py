@@ -11,6 +11,7 @@ import time
 
 from micropython import const
 
+from meter import unload
 from meter.core import codes
 from meter.core.errors import BusError, ChipError
 
@@ -21,10 +22,10 @@ _RETRY_MS = const(10_000)
 
 
 class Clock:
-    """Owns the RTC."""
+    """Owns the RTC, on this bus. Its driver is loaded when the RTC is read, once an hour."""
 
-    def __init__(self, rtc, books):
-        self._rtc = rtc
+    def __init__(self, i2c, books):
+        self._i2c = i2c
         self._books = books
         self._utc_s = None
         self._second_at = time.ticks_ms()  # tick count at which the current second began
@@ -43,13 +44,14 @@ class Clock:
     def to_next_second_ms(self) -> int:
         return 1000 - time.ticks_diff(time.ticks_ms(), self._second_at) % 1000
 
-    async def _align(self):
+    async def _align(self, rtc):
         """Wait for the RTC's second to change and take it over. Raises BusError, ChipError."""
-        first = self._rtc.read()
+        rtc.start()
+        first = rtc.read()
         started = time.ticks_ms()
         while time.ticks_diff(time.ticks_ms(), started) < _ALIGN_MS:
             await asyncio.sleep_ms(_POLL_MS)
-            utc_s = self._rtc.read()
+            utc_s = rtc.read()
             if utc_s != first:
                 return utc_s
         raise ChipError(0, "clock stands still: check the DS3231 and its crystal")
@@ -57,9 +59,10 @@ class Clock:
     async def run(self, beat):
         while True:
             wait_ms = _RETRY_MS
+            from meter.drivers.ds3231 import Ds3231
+
             try:
-                self._rtc.start()
-                utc_s = await self._align()
+                utc_s = await self._align(Ds3231(self._i2c))
                 if self._utc_s is None:
                     self._second_at = time.ticks_ms()
                     self._utc_s = utc_s
@@ -74,6 +77,8 @@ class Clock:
             except BusError:
                 # Not answering is no reason to doubt the seconds we have counted.
                 self._books.fault(codes.FAULT_CLOCK, True)
+            del Ds3231
+            unload("drivers.ds3231")
             self.aligned.set()
             while wait_ms > 0:
                 beat()

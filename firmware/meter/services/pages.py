@@ -11,11 +11,13 @@ from micropython import const
 
 from meter.core import codes, supply
 
-from .texts import VERSION, bits, cells, fault, fixed, kwh, money, pair, reason, weekday
+from .texts import VERSION, bits, cells, fault, fit, fixed, kwh, money, pair, reason, weekday
 
 _BLANK = const("                    ")
 _METER_IC = const(0)  # numbers of fault bits
 _RELAY = const(5)
+_PROGRAM = const(9)
+_SAFE_MODE = const(10)
 
 
 def count(books) -> int:
@@ -85,7 +87,10 @@ def off(books, turn: int) -> tuple:
 def fault_page(books, turn: int) -> tuple:
     """A fault by its name, and the remedy."""
     faults = bits(books.faults)
-    return (_head("\x03 Attention", turn, len(faults)),) + fault(faults[turn % len(faults)]) + (_BLANK,)
+    number = faults[turn % len(faults)]
+    # What fell, where that is the fault.
+    last = fit(books.trouble) if number in (_PROGRAM, _SAFE_MODE) else _BLANK
+    return (_head("\x03 Attention", turn, len(faults)),) + fault(number) + (last,)
 
 
 def energy(books, n: int) -> tuple:

@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The supervisor: starts the tasks, restarts those that fall, feeds the watchdog while all critical ones live.
+"""The supervisor: starts the tasks, restarts those that fall or hang, feeds the watchdog.
 
-A task that raises is logged, printed and started again with back-off 1, 2, 4 ... 60 s. The watchdog is fed
-only when every critical task has called its beat() lately: one that hangs takes the meter through a reset,
-which the ledger survives.
+    a task raises           reported, started again after 1, 2, 4 ... 60 s; the steps begin anew when it has
+                            lived for an hour
+    a task is silent        it has not called beat() in the time allowed: cancelled, which then is a fall
+    a critical task stays   the watchdog is fed no more and bites: a reset, which the ledger survives. So it
+    silent: it falls again  does when a task keeps the processor to itself
+    and again, or cannot
+    be ended
+    five minutes of feeding this start has lasted (starts.py)
+
+Reports (crash.py) go into FRAM and onto the display. A task that falls again and again is reported at the
+first few steps only.
 """
 
 import asyncio
@@ -13,67 +21,123 @@ import time
 
 from micropython import const
 
+import meter
 from meter.core import codes
 
 _PERIOD_MS = const(2000)
 _WATCHDOG_MS = const(30_000)
 _BACKOFF_MAX_S = const(60)
 _COLLECT_EVERY = const(15)  # periods: a collection in a known slot, and a figure for the heap
-_REPORT_EVERY = const(1800)  # periods: an hour
+_HOUR = const(1800)  # periods
+_LASTED = const(150)  # periods
+
+
+# What is known of a task.
+_LAST_MS = const(0)  # tick count of its last beat
+_SILENCE_MS = const(1)  # allowed
+_CRITICAL = const(2)
+_RUNS = const(3)  # and has not been told to end
+_KEEPER = const(4)
 
 
 class Supervisor:
-    def __init__(self, books, watchdog):
+    def __init__(self, books, watchdog, fram):
         self._books = books
         self._watchdog = watchdog(timeout=_WATCHDOG_MS)
-        self._last_beat = {}  # task name -> (tick count of its last beat, allowed silence in ms)
+        self._fram = fram
+        self._tasks = []
+        self._periods = 0
+        self._calm = 0  # periods since something was wrong
+        self.lasts = _LASTED  # periods
         self.heap_free_min = 1 << 29  # right after a collection, the least seen
 
-    def start(self, name: str, run, silence_ms: int = 0) -> None:
-        """Start a task. silence_ms: a critical task must beat at least this often; 0 for one that is not."""
+    def start(self, name: str, run, silence_ms: int = 90_000, critical: bool = False) -> None:
+        """Start a task; run(beat) must call beat() at least this often."""
+        task = [time.ticks_ms(), silence_ms, critical, True, None]
+        self._tasks.append(task)
+        task[_KEEPER] = asyncio.create_task(self._keep(task, name, run))
 
+    async def _keep(self, task, name, run):
         def beat():
-            if silence_ms:
-                self._last_beat[name] = (time.ticks_ms(), silence_ms)
+            task[_LAST_MS] = time.ticks_ms()
 
-        beat()
-        asyncio.create_task(self._keep(name, run, beat))
-
-    async def _keep(self, name, run, beat):
         backoff_s = 1
         while True:
+            beat()
+            task[_RUNS] = True
+            began = self._periods
+            step = 2
             try:
                 await run(beat)
-            except Exception as e:
-                print("task %s fell:" % name)
-                if hasattr(sys, "print_exception"):
-                    sys.print_exception(e)
-                else:
+            except asyncio.CancelledError as e:
+                if task[_RUNS]:
                     raise
-            self._books.log(codes.LOG_TASK_CRASH)
+                step = 16
+                self.fell(name, e, backoff_s < _BACKOFF_MAX_S, task[_SILENCE_MS] // 1000)
+            except Exception as e:
+                self.fell(name, e, backoff_s < _BACKOFF_MAX_S)
+            task[_RUNS] = False
+            if self._periods - began > _HOUR:
+                backoff_s = 1
             await asyncio.sleep_ms(backoff_s * 1000)
-            backoff_s = min(backoff_s * 2, _BACKOFF_MAX_S)
+            backoff_s *= step
+            # Without a critical task the meter is none: its fifth fall, or second hang, is left to the watchdog.
+            if backoff_s > (8 if task[_CRITICAL] else 32):
+                backoff_s = _BACKOFF_MAX_S
 
-    def _all_alive(self):
-        now = time.ticks_ms()
-        for last, silence_ms in self._last_beat.values():
-            if time.ticks_diff(now, last) > silence_ms:
-                return False
-        return True
+    def fell(self, name: str, e, news: bool = True, hung_s: int = 0) -> None:
+        """Something that can be done without, or will be tried again, has failed."""
+        if not hasattr(sys, "print_exception"):
+            raise e
+        self._calm = 0
+        gc.collect()
+        try:
+            if news:
+                from . import crash
+
+                crash.report(self._books, self._fram, name, e, self._periods * 2, hung_s)
+            self._books.fault(codes.FAULT_PROGRAM, True)
+            meter.unload("services.crash", "services.starts", "storage.crashes")
+        except Exception:  # no room even for that
+            self._books.faults |= codes.FAULT_PROGRAM
 
     def feed(self) -> None:
-        """Feed the watchdog if every critical task is alive."""
-        if self._all_alive():
+        """End tasks that are silent; feed the watchdog if every critical task is alive."""
+        now = time.ticks_ms()
+        alive = True
+        for task in self._tasks:
+            if time.ticks_diff(now, task[_LAST_MS]) > task[_SILENCE_MS]:
+                if task[_RUNS]:
+                    task[_RUNS] = False
+                    task[_KEEPER].cancel()
+                elif task[_CRITICAL]:
+                    alive = False
+        if alive:
             self._watchdog.feed()
+            self._calm += 1
+
+    def _period(self):
+        self.feed()
+        n = self._periods
+        if n % _COLLECT_EVERY == 0:
+            gc.collect()
+            self.heap_free_min = min(self.heap_free_min, gc.mem_free())
+        if n % _HOUR == 0:
+            print("STATUS heap_free=%d heap_free_min=%d" % (gc.mem_free(), self.heap_free_min))
+        self._periods = n + 1
+        if self._calm == self.lasts:
+            from . import starts
+
+            starts.lasted()
+            meter.unload("services.starts")
+        if self._calm >= _HOUR:
+            self._books.fault(codes.FAULT_PROGRAM, False)
 
     async def run(self):
-        n = 0
         while True:
-            self.feed()
-            if n % _COLLECT_EVERY == 0:
+            try:
+                self._period()
+            except MemoryError:
+                self._calm = 0
                 gc.collect()
-                self.heap_free_min = min(self.heap_free_min, gc.mem_free())
-            if n % _REPORT_EVERY == 0:
-                print("STATUS heap_free=%d heap_free_min=%d" % (gc.mem_free(), self.heap_free_min))
-            n += 1
             await asyncio.sleep_ms(_PERIOD_MS)

@@ -33,6 +33,9 @@ _FAULTS = (
     "Tariff refused      Load a valid tariff "
     "Settings refused    Load valid settings "
     "Card keys missing   Provision this meter"
+    "Program fault       It was restarted    "
+    "Safe mode: no cards Take card out, wait "
+    "Flash memory fault  Call your supplier  "
 )
 
 _WEEKDAYS = "MonTueWedThuFriSatSun"

@@ -12,7 +12,7 @@ from binascii import crc32
 from micropython import const
 
 from meter.core.errors import StorageError
-from meter.core.state import RATES, SCALARS
+from meter.core.state import FIELDS, RATES
 
 SLOT_A = const(0x0000)
 SLOT_B = const(0x0200)
@@ -20,7 +20,7 @@ _MAGIC = const(0x4C50)  # "PL"
 _VERSION = const(1)
 
 _HEAD = "<HBBI"  # magic, version, 0, sequence
-# Behind the head: the single fields of MeterState in the order of state.SCALARS, the card, the two lists.
+# Behind the head: the single fields of MeterState in the order of state.FIELDS, the card, the two lists.
 # Order and codes are the format: see FORMAT.md before touching them.
 _SCALARS = "IQQQQQIqQIQQQBBBBIIII"
 _FORMAT = _HEAD + _SCALARS + "8s8Q8q"
@@ -36,7 +36,7 @@ def pack_into(buf, sequence: int, s) -> None:
     """MeterState -> SIZE bytes. Values out of a field's range must not be in a state (checked where they grow)."""
     struct.pack_into(
         _FORMAT, buf, 0, _MAGIC, _VERSION, 0, sequence,
-        *[getattr(s, name) for name in SCALARS], s.card_uid, *s.rate_counts, *s.rate_cost_micro,
+        *[getattr(s, name) for name in FIELDS], s.card_uid, *s.rate_counts, *s.rate_cost_micro,
     )  # fmt: skip
     struct.pack_into("<I", buf, _BODY, crc32(memoryview(buf)[:_BODY]))
 
@@ -51,7 +51,7 @@ def unpack_from(buf, s) -> int:
         raise StorageError(0, "ledger record of version %d, this firmware knows %d" % (version, _VERSION))
     values = struct.unpack_from(_FORMAT, buf, 0)
     n = 4
-    for name in SCALARS:
+    for name in FIELDS:
         setattr(s, name, values[n])
         n += 1
     s.card_uid = values[n][:7]
@@ -66,6 +66,11 @@ def _is_blank(buf):
     return first in (0, 0xFF) and all(byte == first for byte in buf)
 
 
+def _is_cut(buf, blank):
+    """Is this a record whose end is still blank, as copy A is?"""
+    return buf[SIZE - 1] == blank and crc32(memoryview(buf)[:_BODY]) != struct.unpack_from("<I", buf, _BODY)[0]
+
+
 class Ledger:
     """The record in FRAM. One writer: services/books.py."""
 
@@ -78,17 +83,20 @@ class Ledger:
         """Fill MeterState from the newest sound copy: FRESH, LOADED or FELL_BACK.
 
         Raises BusError when the FRAM does not answer, StorageError when records are there but none is sound:
-        a meter must not start from zero over a ledger it cannot read.
+        a meter must not start from zero over a ledger it cannot read. One exception: the first commit of a new
+        meter, to copy B, was cut, and copy A has never been written. Nothing is lost with it.
         """
         buf = self._buf
         best = -1
-        damaged = None
+        damaged = never = None
         for slot in (SLOT_A, SLOT_B):
             self._fram.read_into(slot, buf)
             try:
                 sequence = unpack_from(buf, s)
             except StorageError as e:
-                if not _is_blank(buf):
+                if _is_blank(buf):
+                    never = buf[0]
+                elif slot == SLOT_A or not _is_cut(buf, never):
                     damaged = e
                 continue
             if sequence > best:

@@ -55,11 +55,13 @@ _KIND = _kinds()
 
 
 class Atm90e32Chip(Engine):
-    """Fault knobs: absent (MISO floats high), wrong_id (another part), noise (bit error rate), corrupt()."""
+    """Fault knobs: absent (MISO floats high, or at open_miso), wrong_id (another part), noise (bit error rate),
+    corrupt()."""
 
     def __init__(self, seed: int = 32):
         super().__init__()
         self.absent = False
+        self.open_miso = 0xFF  # what the wire reads while the part is absent
         self.wrong_id = False
         self.on_energy_read = None  # fn(addr, counts, now_us): a register was fetched and cleared
         self.powered = False
@@ -147,7 +149,7 @@ class Atm90e32Chip(Engine):
 
     def _transfer_slowly(self, tx, mode, baudrate, now_us):
         if self.absent or not self._selected:
-            return b"\xff" * len(tx)
+            return bytes((self.open_miso,)) * len(tx)
         if now_us < self._ready_us:
             return bytes(len(tx))
         rate = self._noise

@@ -14,12 +14,12 @@ _CHUNK = const(2048)
 class Partition:
     """A data partition; block protocol as docs.micropython.org's esp32.Partition has it."""
 
-    _TABLE = (("vfs", 0, 512),)  # label, first block, blocks
+    _TABLE = (("rings", 0x200, 128, 0x90), ("vfs", 0x280, 384, 0x81))  # label, first block, blocks, subtype
 
     def __init__(self, label):
-        for name, first, count in self._TABLE:
+        for name, first, count, subtype in self._TABLE:
             if name == label:
-                self._label, self._first, self._count = name, first * _BLOCK, count
+                self._label, self._first, self._count, self._subtype = name, first * _BLOCK, count, subtype
                 return
         raise OSError(2)
 
@@ -28,7 +28,7 @@ class Partition:
         return [cls(row[0]) for row in cls._TABLE if label is None or row[0] == label]
 
     def info(self):
-        return (1, 131, self._first, self._count * _BLOCK, self._label, False)
+        return (1, self._subtype, self._first, self._count * _BLOCK, self._label, False)
 
     def readblocks(self, block, into, offset=0):
         at = self._first + block * _BLOCK + offset

@@ -5,7 +5,7 @@ import errno
 import struct
 
 import link
-from ops import I2C_CFG, I2C_XFER, PIN_GET, PIN_IRQ, PIN_MODE, PIN_SET, RESET, RSP_AT, SPI_CFG, SPI_XFER
+from ops import I2C_CFG, I2C_XFER, PIN_GET, PIN_IRQ, PIN_MODE, PIN_SET, RESET, RSP_AT, RTC_AT, SPI_CFG, SPI_XFER
 from ops import STATUS_NAK, WATCHDOG
 
 PWRON_RESET = 1
@@ -113,6 +113,20 @@ class I2C:
     def readfrom_mem_into(self, addr, memaddr, into, *, addrsize=8):
         self._transfer(addr, memaddr.to_bytes(addrsize // 8, "big"), b"", len(into))
         self._read(into)
+
+
+class RTC:
+    def memory(self, data=None):
+        buf = link.buf
+        if data is None:
+            at = RTC_AT + 2
+            return bytes(buf[at : at + (buf[RTC_AT] | buf[RTC_AT + 1] << 8)])
+        n = len(data)
+        if n > 2046:
+            raise ValueError("buffer too long")
+        struct.pack_into("<H", buf, RTC_AT, n)
+        at = RTC_AT + 2
+        buf[at : at + n] = data
 
 
 class WDT:

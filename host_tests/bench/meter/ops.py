@@ -5,11 +5,13 @@
     1      u8   answer number, written by the plant last
     2      u8   interrupts pending (pin numbers follow at IRQ_AT)
     3      u8   reset cause
+    4      u8   1: wait in the kernel for requests and answers, and wake who waits (futex on the first word)
     8      u32  ticks_ms    12  u32  ticks_us     (written by the plant before each answer)
     16     u16  request length
     32     ...  pins whose interrupt is pending
     REQ_AT      request: posted operations one after another, the last one is answered
     RSP_AT      answer
+    RTC_AT      memory of the RTC: u16 length, bytes; kept across resets, not without power
 
 Numbers are little-endian. Posted operations (marked P) have no answer and ride with the next one that has.
 """
@@ -17,6 +19,7 @@ Numbers are little-endian. Posted operations (marked P) have no answer and ride 
 IRQ_AT = 32
 REQ_AT = 64
 RSP_AT = 5120
+RTC_AT = 8192
 SIZE = 10240
 
 PIN_SET = 1  # P pin, level

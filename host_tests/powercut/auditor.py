@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must be true of a meter, whatever happens to its power.
+
+The auditor sits at the memories and checks each ledger record when it is written whole, against the record before
+it, the metering IC, the calendar and the supply rules; at each power cut it measures what was lost. Everything is
+whole counts and millionths. The rules are written down here a second time on purpose; only the bytes are the
+firmware's.
+"""
+
+import struct
+
+from meter.core import codes
+from meter.core.state import MeterState
+from meter.storage import events, ledger
+
+from host_tests.bench.ledger_view import read_events
+
+from .figures import Figures
+from .rows import Rows
+from .supply_rules import check_claims
+from .terms import Terms, micro
+
+FIRST_TICK_MS = 3000
+TICK_US = 1_100_000  # a second, and the read and commit that end it
+SETTLE_MS = 100
+UWH_PER_COUNT = 3125
+W_S_PER_COUNT = 11  # 11.25, downwards
+_TOTAL = 0x80
+_FAULTS = (codes.LOG_TASK_CRASH, codes.LOG_RELAY_FAULT, codes.LOG_FAULT)  # nothing is broken here
+
+
+class Auditor:
+    """Public: wrong (sentences, empty when all is well), figures, state (of the last whole record), ticks, records."""
+
+    def __init__(self, plant, settings, tariff, card):
+        self.plant = plant
+        self.card = card  # the household's
+        self._agreed = [(settings, tariff)]
+        self._terms = [Terms(settings, tariff)]  # those in force first, then what may come into force
+        self.sold = []  # amounts put on the card, in order
+        self.wrong = []
+        self.figures = Figures()
+        self.rows = Rows()
+        self.initial_micro = micro(settings["initial_credit"])
+        self.state = MeterState()
+        self.state.credit_micro = self.initial_micro
+        self.sequence = 0
+        self.records = {}  # event number -> its bytes
+        self._seen = 0  # counts of the ICs' lives that are over
+        self._lost = 0
+        self.power_on()
+        plant.meter_ic.on_energy_read = self._energy_read
+
+    def may_change(self, settings=None, tariff=None) -> None:
+        """From now on this document may come into force, and once it has, nothing before it may again."""
+        before = self._agreed[-1]
+        self._agreed.append((settings or before[0], tariff or before[1]))
+        self._terms.append(Terms(*self._agreed[-1]))
+
+    @property
+    def changing(self) -> bool:
+        """Is there a document that has not come into force?"""
+        return len(self._terms) > 1
+
+    def blame(self, sentence: str) -> None:
+        if len(self.wrong) < 20:
+            self.wrong.append(sentence)
+
+    def expect(self, true, sentence: str) -> None:
+        if not true:
+            self.blame(sentence)
+
+    # -- power ------------------------------------------------------------------------------------
+
+    def power_on(self) -> None:
+        self.ticks = 0
+        self.ticks_over = 0
+        self._on_us = self.plant.clock.now_us
+        self._read = self._booked = (self._on_us, 0)  # when the IC's total was read, and what it had counted
+
+    def power_off(self) -> None:
+        """The IC forgets what was not read: what the ledger lacks now is lost."""
+        now_us = self.plant.clock.now_us
+        ic = self.plant.meter_ic
+        ic.advance(now_us)
+        counted = ic.lifetime(_TOTAL)
+        self._seen += counted
+        lost = self._seen - self._lost - self.state.import_counts
+        self._lost += lost
+        in_tick = counted - self._booked[1]
+        held_us = now_us - self._booked[0]
+        self.expect(lost >= 0, f"{-lost} counts were booked that never flowed")
+        self.expect(lost <= in_tick, f"{lost} counts lost, but the tick under way held {in_tick}")
+        bound_us = TICK_US if self.ticks else FIRST_TICK_MS * 1000
+        self.expect(held_us <= bound_us, f"a tick had been under way for {held_us} us when power went")
+        self.figures.cut(lost * UWH_PER_COUNT, held_us)
+
+    def _energy_read(self, addr, counts, now_us):
+        if addr == _TOTAL:
+            self._read = (now_us, self.plant.meter_ic.lifetime(_TOTAL))
+
+    # -- what is written --------------------------------------------------------------------------
+
+    def name_of(self, at: int, data: bytes) -> str:
+        if at in (ledger.SLOT_A, ledger.SLOT_B):
+            return f"ledger record {struct.unpack_from('<I', data, 4)[0]}"
+        if events.BASE <= at < events.BASE + events.SLOTS * events.SIZE:
+            number, _, code = struct.unpack_from("<IIB", data)
+            return f"event {number}, code {code}"
+        return f"{len(data)} bytes at {at:04X}H"
+
+    def fram_written(self, at: int, data: bytes) -> None:
+        """A transfer is complete."""
+        if at in (ledger.SLOT_A, ledger.SLOT_B) and len(data) == ledger.SIZE:
+            self._ledger(data)
+        elif events.BASE <= at < events.BASE + events.SLOTS * events.SIZE:
+            self._event(data)
+
+    def flash_programmed(self, offset: int, data: bytes) -> None:
+        """A program is complete."""
+        self.rows.programmed(offset, data)
+
+    @property
+    def newest(self) -> int:
+        """Number of the newest event."""
+        return max(self.records, default=0)
+
+    def _event(self, data):
+        record = events.unpack(data)
+        if record is None:
+            self.blame(f"a damaged event was written: {data.hex()}")
+            return
+        self.expect(record[0] > self.newest, f"event {record[0]} was written after event {self.newest}")
+        self.records[record[0]] = bytes(data)
+        self.expect(record[2] not in _FAULTS, f"event {record[0]} tells of a fault: code {record[2]}, {record[4]}")
+
+    def _ledger(self, data):
+        new, old = MeterState(), self.state
+        sequence = ledger.unpack_from(data, new)
+        if new.utc_s != old.utc_s or new.import_counts != old.import_counts:
+            self._tick(new)
+        wrong = [*self._sums(old, new), *self._purchases(old, new), *self._by_terms(old, new)]
+        if sequence != self.sequence + 1:
+            wrong.append(f"follows record {self.sequence}")
+        if new.event_seq <= self.newest:
+            wrong.append(f"says event {new.event_seq} comes next, after {self.newest}")
+        for each in wrong:
+            self.blame(f"record {sequence}: {each}")
+        self.sequence, self.state = sequence, new
+        if self.ticks:
+            self._booked = self._read
+
+    def _tick(self, new):
+        self.ticks += 1
+        over = self.plant.house.power_w() > self._terms[0].overload_w
+        self.ticks_over = self.ticks_over + 1 if over else 0
+        self.rows.tick(new.utc_s)
+        if self.ticks == 1:
+            self.figures.boot((self.plant.clock.now_us - self._on_us) // 1000)
+
+    def _by_terms(self, old, new):
+        """What is wrong by the terms in force. Others that may have come into force, and fit, are from now on."""
+        found = []
+        for n, terms in enumerate(self._terms):
+            found.append([*terms.check_costs(old, new), *check_claims(old, new, terms, self)])
+            if not found[-1]:
+                del self._terms[:n]
+                return []
+        return found[0]
+
+    def _sums(self, old, new):
+        """What money and energy in a record must come to."""
+        if sum(new.rate_counts) != new.import_counts:
+            yield "the rates do not add up to the import"
+        if new.credit_micro != self.initial_micro + new.purchased_micro - sum(new.rate_cost_micro):
+            yield "credit is not what was bought less what it cost"
+        for name in ("import_counts", "export_counts", "q_import_counts", "q_export_counts", "open_counts"):
+            if getattr(new, name) < getattr(old, name):
+                yield f"{name} fell"
+        overdraft = new.import_counts - old.import_counts if old.credit_micro <= 0 else 0
+        if new.overdraft_counts - old.overdraft_counts != overdraft:
+            yield "overdraft counts are wrong"
+        if self.ticks:  # all that was read, and not lost with the power
+            flowed = self._seen + self._read[1] - self._lost
+            if self.ticks == 1 and flowed > new.import_counts:
+                flowed -= self._settled(flowed - new.import_counts)
+            if new.import_counts != flowed:
+                yield f"{new.import_counts} counts, but {flowed} have been read"
+
+    def _settled(self, dropped):
+        """What the IC counted while it settled is read and thrown away, by intent: next to nothing."""
+        bound = sum(map(abs, self.plant.house.p_mw)) * SETTLE_MS // (1_000_000 * W_S_PER_COUNT) + 1
+        if dropped > bound:
+            return 0
+        self._lost += dropped
+        return dropped
+
+    def _purchases(self, old, new):
+        n = new.purchase_count
+        if (new.purchased_micro, n) == (old.purchased_micro, old.purchase_count):
+            return
+        if n != old.purchase_count + 1 or n > len(self.sold):
+            yield f"purchase {n} after {old.purchase_count}, {len(self.sold)} were sold"
+        elif new.purchased_micro - old.purchased_micro != self.sold[n - 1]:
+            yield f"purchase {n} added {new.purchased_micro - old.purchased_micro}, not {self.sold[n - 1]}"
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def close(self, cuts: int) -> None:
+        """Everything has come to rest with no load: is what is kept, shown and switched as it must be?"""
+        s, plant = self.state, self.plant
+        seen = self._seen + plant.meter_ic.lifetime(_TOTAL)
+        booked = f"{s.import_counts} counts booked of {seen}, {self._lost} lost in cuts"
+        self.expect(s.import_counts == seen - self._lost, booked)
+        self.expect(s.purchase_count == len(self.sold), f"{s.purchase_count} of {len(self.sold)} purchases booked")
+        self.expect(s.purchased_micro == sum(self.sold), f"{s.purchased_micro} credited, {sum(self.sold)} sold")
+        self.expect(plant.relay.closed == (s.claims == 0), f"relay closed: {plant.relay.closed}, claims {s.claims}")
+        self.expect(s.relay_closed == plant.relay.closed, f"the ledger has the relay as {s.relay_closed}")
+        self.expect(not self.changing, "a document has not come into force")
+        self._check_events()
+        for sentence in self.rows.check(plant.flash, s, cuts > 1):
+            self.blame(sentence)
+        self.expect(not plant.flash.violations, f"flash: {plant.flash.violations[:1]}")
+
+    def _check_events(self):
+        kept = {record.number: record for record in read_events(self.plant.fram)}
+        for number, data in self.records.items():
+            if number > self.newest - events.SLOTS:
+                self.expect(kept.get(number) == events.unpack(data), f"event {number} is not there any more")
+        self.expect(kept.keys() <= self.records.keys(), "there are events nobody wrote")
+        told = {data[10] for data in self.records.values() if data[8] == codes.LOG_DOCUMENT_TAKEN}
+        self.expect(len(self._agreed) - 1 <= len(told), "a change of a document is not in the log")

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A day in the life of a meter, as plain steps: everything that makes it write, erase, switch or talk to a card.
+
+What takes a day elsewhere takes three minutes here, after a quiet hour: rates change each minute, energy is dear,
+and it is the last evening of March. A step is something done once, and what must come of it; a cut in between
+changes when, not whether. To add one, append it to STEPS.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from meter.core import codes
+
+from host_tests.bench import documents
+from host_tests.bench.cards import PURCHASE, purchase, put
+from host_tests.bench.plant import EPOCH
+
+START = datetime(2026, 3, 31, 20, 56)  # UTC; 22:56 at home
+SETTINGS = {
+    "utc_offset_min": 120,
+    "initial_credit": "5.00",
+    "alarm1": "2.00",
+    "alarm2": "1.00",
+    "overload_hold_s": 5,
+}
+TARIFF = {
+    "name": "A day in minutes",
+    "currency": "EUR",
+    "rates": [
+        {"name": "day", "price": "10.000001"},
+        {"name": "peak", "price": "60.123457"},
+        {"name": "evening", "price": "45.999999"},
+        {"name": "spring", "price": "30.1"},
+    ],
+    "days": {
+        "march": [["00:00", "day"], ["23:40", "evening"], ["23:58", "peak"], ["23:59", "evening"]],
+        "april": [["00:00", "spring"]],
+    },
+    "weeks": {"march": ["march"] * 7, "april": ["april"] * 7},
+    "seasons": [["01-01", "march"], ["04-01", "april"]],
+    "fallback": "day",
+}
+TARIFF_2 = {**TARIFF, "name": "Dearer", "rates": [{**rate, "price": "77.7"} for rate in TARIFF["rates"]]}
+SETTINGS_2 = documents.settings(**{**SETTINGS, "alarm1": "100.00", "alarm2": "90.00"})
+_SYNC_S = 3590  # the clock is compared with the RTC an hour after the start
+_JUMP_S = 150
+
+
+@dataclass(frozen=True)
+class Step:
+    """do: what happens, once. until: true when it has come to what it must. then: what happens after that."""
+
+    name: str
+    do: Callable
+    until: Callable
+    within_s: int = 30
+    then: Callable = lambda w: None
+    card: bool = False  # there is one in the slot: pulled too early, it is put in again
+    every: int = 1  # ledger records written here are cut one in so many: they are all alike
+    dark_until_s: int = 0  # power that is cut in this step stays away until then
+
+
+def wipe(card) -> None:
+    """The bench's card has a purchase on it; a new customer's has none."""
+    put(card, PURCHASE, purchase(0, 0))
+
+
+def _nothing(w):
+    """Time passes."""
+
+
+def _load(watts):
+    return lambda w: w.load(watts)
+
+
+def _for(seconds):
+    return lambda w: w.for_s(seconds)
+
+
+def _until(bench_s):
+    return lambda w: w.plant.clock.now_us >= bench_s * 1_000_000
+
+
+def _card(name, do=_nothing, card="good", until=lambda w: w.plant.relay.closed and not w.state.claims):
+    """A card is put in, answered, and taken out."""
+
+    def put_in(w):
+        do(w)
+        w.insert(card)
+
+    def served(w):
+        return until(w) and (card != "good" or w.written_back())
+
+    return Step(name, put_in, served, then=lambda w: w.insert(None), card=True)
+
+
+def _preset(name, **document):
+    """The supplier's card brings a document; it is put in force whole, or not at all."""
+    return Step(name, lambda w: w.show_document(**document), lambda w: not w.audit.changing, card=True)
+
+
+def _away(name="card taken out"):
+    return Step(name, _nothing, _for(2))
+
+
+def _trips(claim):
+    return lambda w: bool(w.state.claims & claim) and not w.plant.relay.closed
+
+
+def _jump(w):
+    rtc, now_us = w.plant.rtc, w.plant.clock.now_us
+    rtc.set_time(rtc.time(now_us) + timedelta(seconds=_JUMP_S), now_us)
+
+
+def _clock_reads(when):
+    seconds = int((when - EPOCH).total_seconds())
+    return lambda w: w.state.utc_s >= seconds
+
+
+def _both(*pins):
+    """Cover and magnet at once."""
+
+    def do(w):
+        for pin, level in pins:
+            w.plant.set_input(getattr(w.plant.board, pin), level)
+
+    return do
+
+
+STEPS = (
+    Step("first start", lambda w: w.plug(True), lambda w: w.audit.ticks and w.state.relay_closed == 1, 5),
+    Step("a quiet hour", _load(150), _until(_SYNC_S), _SYNC_S + 10, every=60, dark_until_s=_SYNC_S),
+    Step(
+        "the clock jumps, and is compared",
+        _jump,
+        lambda w: w.logged(codes.LOG_CLOCK_SET) or w.cut_names,  # a start takes any time over
+    ),
+    Step(
+        "cover opened, magnet put on",
+        _both(("COVER", 1), ("MAGNET", 1)),
+        lambda w: w.logged(codes.LOG_COVER_OPEN) and w.logged(codes.LOG_MAGNET_ON),
+    ),
+    Step(
+        "cover closed, magnet gone",
+        _both(("COVER", 0), ("MAGNET", 0)),
+        # A meter that starts with its cover on has nothing to tell.
+        lambda w: (w.logged(codes.LOG_COVER_CLOSED) and w.logged(codes.LOG_MAGNET_OFF)) or (w.cut_names and w.for_s(3)),
+    ),
+    Step("credit falls to alarm 1", _load(8000), lambda w: w.state.credit_micro <= 2_000_000, 90),
+    Step("... and to alarm 2", _nothing, _trips(codes.CLAIM_REMINDER), 90),
+    _card("a neighbour's card", card="foreign", until=lambda w: w.logged(codes.LOG_CARD_REFUSED)),
+    _away(),
+    _card("the own card switches on"),
+    _away(),
+    Step("credit is used up", _load(9000), _trips(codes.CLAIM_NO_CREDIT), 90),
+    _card("a purchase", lambda w: w.sell(20_000_000)),
+    _away(),
+    Step("too high a load", _load(12_000), _trips(codes.CLAIM_OVERLOAD), 30),
+    _card("the card switches on", _load(1000)),
+    Step("the mains goes", lambda w: w.plug(False), _for(10)),
+    Step("... and comes back", lambda w: w.plug(True), lambda w: w.audit.ticks, 3),
+    Step("energy is fed in", _load(-2000), lambda w: w.for_s(3) and w.state.export_counts > 300),
+    Step("past midnight, into April", _load(3000), _clock_reads(datetime(2026, 3, 31, 22, 0, 5)), 300),
+    _card("another purchase", lambda w: w.sell(5_123_456), until=lambda w: w.state.purchase_count == 2),
+    _away(),
+    _preset("the supplier's card: another tariff", tariff=TARIFF_2),
+    Step("... in force", lambda w: w.insert(None), lambda w: w.for_s(2) and not w.audit.changing),
+    _preset("the supplier's card: other settings", settings=SETTINGS_2),
+    Step("... with a higher alarm 2", lambda w: w.insert(None), _trips(codes.CLAIM_REMINDER)),
+    _away(),
+    _card("the card switches on again"),
+    Step("at rest", _load(0), _for(3)),
+)
+
+
+@dataclass(frozen=True)
+class Day:
+    """What a meter goes through, and where it begins."""
+
+    steps: tuple
+    start: datetime
+    settings: dict
+
+
+WHOLE = Day(STEPS, START, SETTINGS)
+# Without the quiet hour: for tests, and for cases that must begin at the beginning each time.
+SHORT = Day(
+    tuple(step for step in STEPS if step.name not in ("a quiet hour", "the clock jumps, and is compared")),
+    datetime(2026, 3, 31, 21, 58, 20),
+    {**SETTINGS, "initial_credit": "2.06"},
+)

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is agreed with the household: tariff and settings, as far as money and supply hang on them."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from host_tests.bench.oracle import COUNTS_PER_KWH, Calendar
+from host_tests.bench.plant import EPOCH
+
+
+def micro(amount: str) -> int:
+    return int(Decimal(amount) * 1_000_000)
+
+
+class Terms:
+    def __init__(self, settings: dict, tariff: dict):
+        self.alarm1, self.alarm2 = micro(settings["alarm1"]), micro(settings["alarm2"])
+        self.floor = -micro(settings["overdraft"])
+        self.overload_w, self.hold_s = settings["overload_w"], settings["overload_hold_s"]
+        self.offset_s = settings["utc_offset_min"] * 60
+        self._calendar = Calendar(tariff)
+        self._prices = [int(price * 1_000_000) for price in self._calendar.prices.values()]
+
+    def check_costs(self, old, new):
+        """Is what came between two records booked to the right rate, and at its price to the last millionth?"""
+        delta = [n - before for n, before in zip(new.rate_counts, old.rate_counts, strict=True)]
+        cost = sum(new.rate_cost_micro) - sum(old.rate_cost_micro)
+        exact = sum(n * price for n, price in zip(delta, self._prices, strict=False))
+        if cost * COUNTS_PER_KWH + new.cost_acc - old.cost_acc != exact or not 0 <= new.cost_acc < COUNTS_PER_KWH:
+            yield f"cost of {delta} counts is {cost}, remainder {old.cost_acc} to {new.cost_acc}"
+        if any(delta):
+            local = EPOCH + timedelta(seconds=new.utc_s + self.offset_s)
+            rate = self._calendar.order.index(self._calendar.rate_at(local))
+            if delta[rate] != sum(delta):
+                yield f"booked to another rate than that of {local:%H:%M:%S}"

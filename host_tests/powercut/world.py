@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One meter on its bench, the household around it, and how both go on after a power cut.
+
+A cut is a real one: SIGKILL for the interpreter, volatile chips forget, coils fall off. The household then
+waits with what it was about to do until there is light again; a card is left in or pulled and put in again,
+and the outage is short or long, by turns that follow from the name of the cut.
+"""
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+from host_tests.bench import documents
+from host_tests.bench.cards import peek_back, sell
+from host_tests.bench.preset_cards import SETTINGS, TARIFF, preset_card
+from host_tests.bench.process import MeterProcess
+from host_tests.bench.session import Bench
+from scripts.image import build_image
+
+from . import scenario
+from .auditor import FIRST_TICK_MS, Auditor
+from .operations import Operations, PowerCut
+
+OUTAGES_S = (2, 7, 45, 1000)
+_LOOK_S = 0.1
+_TAKE_OUT_S = 2  # what a card is out of the slot at least, to be missed
+
+
+_images = {}
+
+
+def image(day: scenario.Day, firmware: Path | None = None) -> bytes:
+    """The meter's file system; firmware: another tree of sources."""
+    key = (day.start, firmware)
+    if key not in _images:
+        files = documents.as_files(documents.settings(**day.settings), scenario.TARIFF)
+        _images[key] = build_image(None, files, firmware=firmware)
+    return _images[key]
+
+
+class World:
+    """A meter that has never had power. Public: bench, plant, audit, operations, step."""
+
+    def __init__(self, day: scenario.Day = scenario.WHOLE, firmware: Path | None = None):
+        self.day = day
+        self.bench = Bench(
+            up=False, utc=day.start, tariff=scenario.TARIFF, image=image(day, firmware), load_w=0, **day.settings
+        )
+        self.plant = self.bench.plant
+        self.card = self.bench.deck.card("good")
+        scenario.wipe(self.card)
+        self.audit = Auditor(self.plant, self.bench.settings, scenario.TARIFF, self.card)
+        self.operations = Operations(self.plant, self.audit)
+        for entry in self.bench.deck.cards:
+            self.operations.watch_card(entry.card)
+        self.bench.meter.blocking = True
+        self.step = None
+        self.cut_names = []  # the cuts so far
+        self.starts = 0  # how often there was power
+        self.since_us = 0  # when this step began, or power came back in it
+        self._mark = 0  # the newest event when it began
+        self._hand = None  # the card last put in
+        self._reinsert = False
+        self._pid = os.getpid()  # whose child the interpreter is
+        self._abandoned = []  # kept, for closing them would take their page from others
+
+    # -- what steps do ----------------------------------------------------------------------------
+
+    @property
+    def state(self):
+        """The last whole ledger record."""
+        return self.audit.state
+
+    def load(self, watts: int) -> None:
+        self.bench.load(watts)
+
+    def plug(self, plugged: bool) -> None:
+        """The mains comes or goes."""
+        self.operations.live = False
+        if plugged:
+            self.audit.power_on()
+            self.starts += 1
+            self.operations.live = True
+            self._pid = os.getpid()
+        else:
+            self.audit.power_off()
+        self.bench.plug(plugged)
+
+    def sell(self, micro: int) -> None:
+        sell(self.card, micro)
+        self.audit.sold.append(micro)
+
+    def insert(self, card) -> None:
+        """A card goes into the slot: one of the deck by its name, or any; None takes out what is in."""
+        if card is None or isinstance(card, str):
+            self.bench.insert(card)
+        else:
+            self.bench.insert(None)
+            self.plant.reader.insert(card, self.plant.clock.now_us)
+            self.bench.card = card
+        self._hand = card or self._hand
+
+    def show_document(self, **document) -> None:
+        """The supplier's card, with settings=... or tariff=... on it."""
+        self.audit.may_change(**document)
+        kind = SETTINGS if "settings" in document else TARIFF
+        (content,) = document.values()
+        card = preset_card(kind, json.dumps(content, separators=(",", ":")).encode())
+        self.operations.watch_card(card)
+        self.insert(card)
+
+    def logged(self, code: int) -> bool:
+        """Has this been written to the event log since the step began?"""
+        return any(n > self._mark and data[8] == code for n, data in self.audit.records.items())
+
+    def written_back(self) -> bool:
+        """Does the household's card carry what the ledger says?"""
+        back = peek_back(self.card)
+        return back is not None and (back["number"], back["purchase_count"]) == (
+            self.state.writeback_seq,
+            self.state.purchase_count,
+        )
+
+    def for_s(self, seconds: float) -> bool:
+        """Has this step lasted so long, with power?"""
+        return self.plant.clock.now_us - self.since_us >= seconds * 1_000_000
+
+    # -- time -------------------------------------------------------------------------------------
+
+    def begin(self, step) -> None:
+        self.step = step
+        self.since_us = self.plant.clock.now_us
+        self._mark = self.audit.newest
+        step.do(self)
+
+    def wait(self) -> None:
+        """Let time pass until the step is done. A card that was pulled is put in again."""
+        step = self.step
+        while not step.until(self):
+            if self.for_s(step.within_s):
+                self.audit.blame(f"step {step.name!r} was not done in {step.within_s} s")
+                return
+            self.bench.run_s(_LOOK_S)
+            if step.card and self.plant.reader.card is None and self.bench.plugged:
+                self._again()
+
+    def _again(self):
+        self.insert(None)
+        self.bench.run_s(_TAKE_OUT_S)
+        self.insert(self._hand)
+
+    def power_fails(self, case: str) -> None:
+        """The mains goes, stays away, comes back; the meter must be metering again in time.
+
+        In a branch (branches.py) the interpreter belongs to the process this one comes from, and stays with it.
+        Another one gets the plant as the cut left it: what else there was, the interpreter's memory, dies with a
+        cut anyhow.
+        """
+        self.cut_names.append(case)
+        fate = zlib.crc32("+".join(self.cut_names).encode())
+        if self._pid != os.getpid():
+            self._abandoned.append(self.bench.meter)
+            self.bench.meter = MeterProcess(self.plant, self.bench.meter.arch)
+            self.bench.meter.blocking = True
+        self.plug(False)
+        if self.step.card and fate & 4:
+            self._reinsert = True
+            self.insert(None)
+        self.bench.run_s(max(OUTAGES_S[fate & 3], self.step.dark_until_s - self.plant.clock.now_us / 1e6))
+        self.operations.begin()
+        self.plug(True)
+        self.since_us = self.plant.clock.now_us
+        while not self.audit.ticks and not self.for_s(FIRST_TICK_MS / 1000):
+            self.bench.run_s(_LOOK_S)
+        self.audit.expect(self.audit.ticks, f"no tick was booked in {FIRST_TICK_MS} ms after power came back")
+        if self._reinsert:
+            self._reinsert = False
+            self.insert(self._hand)
+        self.since_us = self.plant.clock.now_us
+
+    def live(self) -> None:
+        """Go through the day, whatever happens on the way."""
+        for step in self.day.steps:
+            self.begin(step)
+            while True:
+                try:
+                    self.wait()
+                    break
+                except PowerCut:
+                    self._recover()
+            step.then(self)  # takes no time: no cut can come here
+        self.audit.close(len(self.cut_names))
+        meter = self.bench.meter
+        self.audit.expect(not meter.restarts, f"the meter restarted by itself {meter.restarts} times")
+        self.audit.expect(self.written_back(), "the card does not carry what the ledger says")
+        self.audit.expect(not self.violations(), f"relay: {self.violations()}")
+
+    def _recover(self):
+        while True:
+            try:
+                self.power_fails(self.operations.taken)
+                return
+            except PowerCut:
+                continue
+
+    def violations(self):
+        """What was done to the relay that no power cut explains."""
+        cut_short = len(self.cut_names)
+        bad = self.plant.relay.violations
+        return bad if len(bad) > cut_short or any("both" in text or "1 s" in text for text in bad) else []
+
+    def close(self) -> None:
+        if self._pid == os.getpid():
+            self.bench.close()

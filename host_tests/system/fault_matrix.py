@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make faults`: every part of the meter broken in every way, at run time and from the start; every task struck.
+
+A case runs the whole firmware on the bench, breaks one part, overloads the meter meanwhile, mends the part and
+puts a card in. It fails when a second passed without a tick, the trip came late, the fault was not named on
+display and in the log or did not go, energy was lost beyond one tick or counted twice, or the meter restarted.
+With a task struck (struck.py) it fails when the watchdog bit more or less often than it should, or nothing was filed.
+"""
+
+from datetime import datetime
+
+from meter.core import codes
+
+from host_tests.bench import process
+from host_tests.bench.faults import FAULTS
+from host_tests.bench.session import Bench
+from host_tests.system import struck
+
+COUNT_W_S = 11.25  # one count is 11.25 W·s
+LOAD_W, OVERLOAD_W, LOW_W = 3000, 9600, 600
+HOLD_S = 30
+BIT = {
+    "atm90e32": codes.FAULT_METER_IC,
+    "fram": codes.FAULT_FRAM,
+    "rtc": codes.FAULT_CLOCK,
+    "pn532": codes.FAULT_CARD_READER,
+    "lcd": codes.FAULT_DISPLAY,
+    "relay": codes.FAULT_RELAY,
+}
+NAME = {
+    "atm90e32": "Meter chip fault",
+    "fram": "Memory fault",
+    "rtc": "Clock fault",
+    "pn532": "Card reader fault",
+    "relay": "Relay fault",
+}
+# What cannot be noticed, or is taken care of without a word: a display is only written to, the FRAM is only read at
+# the start, a reader that lets go when it is reset is well again, noise is outvoted, a power-up ends an upset, a relay
+# that cannot move is found out when it should.
+UNSEEN = {
+    ("atm90e32", "noise"),
+    ("atm90e32", "upset", "start"),
+    ("lcd", "garbage"),
+    ("fram", "garbage", "run"),
+    ("pn532", "wedged"),
+    ("relay", "welded", "start"),
+    ("relay", "stuck"),
+    ("relay", "sense high", "start"),
+    ("relay", "sense noise"),
+}
+# These come and go faster than the pages of the display turn.
+BRIEF = {("pn532", "nak")}
+CASES = [
+    (part, mode, when) for part, modes in FAULTS.items() for mode in modes[1:] for when in ("run", "start")
+]
+
+
+class Case:
+    """One run; problems is empty when all went as it should."""
+
+    def __init__(self, part: str, mode: str, when: str, image=None):
+        self.part, self.mode, self.when = part, mode, when
+        self.image = image
+        self.problems = []
+        self.screens = set()
+        self.bites_expected = self.bites = 0
+        self.worst_gap_s = 0
+        self.flowed = 0.0  # counts, give or take a second of each load
+        self._gap_s = 0
+        self._seen = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.part}-{self.mode.replace(' ', '_')}-{self.when}"
+
+    def expect(self, true, problem: str) -> None:
+        if not true:
+            self.problems.append(problem)
+
+    def _progress(self, b):
+        """Something that changes with each tick, seen from where the fault is not."""
+        if self.part == "fram":
+            return b.tick_reads_us[-1] if b.tick_reads_us else None
+        return bytes(b.plant.fram.data[4:8] + b.plant.fram.data[0x204:0x208])
+
+    def pass_s(self, b, seconds: int, ticks: bool = True) -> None:
+        for _ in range(seconds):
+            self.flowed += b.plant.house.power_w() / COUNT_W_S
+            b.run_s(1)
+            self.screens.add(b.screen())
+            now = self._progress(b)
+            self._gap_s = 0 if now != self._seen or not ticks else self._gap_s + 1
+            self._seen = now
+            self.worst_gap_s = max(self.worst_gap_s, self._gap_s)
+
+    def mend(self, b) -> None:
+        b.fault(self.part, "none")
+        if self.mode == "stopped":
+            b.plant.rtc.set_time(datetime(2026, 1, 12, 9), b.plant.clock.now_us)
+
+    def overload(self, b) -> None:
+        """More than allowed: the supply goes off when the hold has passed, whatever else is wrong."""
+        b.load(OVERLOAD_W)
+        # A part that came back may have been noticed only now: no fault hold of its own may add to this one.
+        self.pass_s(b, HOLD_S - 2)
+        self.expect(b.plant.relay.closed, "tripped early")
+        self.pass_s(b, 5)
+        self.expect(not b.plant.relay.closed, "no trip within 3 s of the hold")
+        b.load(LOW_W)
+
+    def run(self) -> "Case":
+        with Bench(load_w=LOAD_W, initial_credit="50.00", up=False, image=self.image) as b:
+            (self._from_start if self.when == "start" else self._at_run_time)(b)
+            self._verdict(b)
+            self.bites = b.meter.wdt_bites
+        return self
+
+    def _at_run_time(self, b) -> None:
+        b.plug(True)
+        self.pass_s(b, 10)
+        b.fault(self.part, self.mode)
+        # The clock is asked once an hour.
+        self.pass_s(b, 3700 if self.part == "rtc" else 20)
+        measured = self.part != "atm90e32"
+        moves = self.mode not in ("welded", "sense noise", "sense low")
+        if measured and moves:
+            self.overload(b)
+        elif measured:
+            b.load(OVERLOAD_W)
+            self.pass_s(b, HOLD_S + 3)
+            b.load(LOW_W)
+        self.pass_s(b, 60)
+        self.mend(b)
+        self.pass_s(b, 75)
+
+    def _from_start(self, b) -> None:
+        b.fault(self.part, self.mode)
+        b.plug(True)
+        # Before the ledger has been read nothing can be booked; the IC counts on.
+        self.pass_s(b, 60, ticks=False)
+        ticks = self.part == "fram" or self._seen != bytes(8)
+        self.expect(ticks, "no tick in the first minute")
+        self.mend(b)
+        self.pass_s(b, 5, ticks=False)
+        self.pass_s(b, 85)
+        self.overload(b)
+        self.pass_s(b, 20)
+
+    def _verdict(self, b) -> None:
+        b.insert("good")
+        self.pass_s(b, 6)
+        b.insert(None)
+        self.pass_s(b, 12)
+        s = b.state()
+        key = (self.part, self.mode)
+        unseen = key in UNSEEN or (*key, self.when) in UNSEEN
+        if not unseen:
+            values = {code: [e.value for e in b.events() if e.code == code] for code in (48, 49)}
+            self.expect(BIT[self.part] in values[codes.LOG_FAULT], "the fault is not in the log")
+            self.expect(BIT[self.part] in values[codes.LOG_FAULT_CLEARED], "its end is not in the log")
+            if self.part != "lcd" and key not in BRIEF:
+                shown = any(NAME[self.part] in screen for screen in self.screens)
+                self.expect(shown, "the fault was not on the display")
+        self.expect(s.claims == 0 and b.plant.relay.closed, f"the card did not bring supply back: claims {s.claims}")
+        self.expect(s.purchase_count == 1, f"{s.purchase_count} purchases")
+        self.expect("Attention" not in b.screen(), "the display still shows a fault")
+        self.expect(b.meter.restarts == 0, f"{b.meter.restarts} restarts")
+        self.expect(self.worst_gap_s <= 2, f"{self.worst_gap_s} s without a tick")
+        self.expect(codes.LOG_TASK_CRASH not in [e.code for e in b.events()], "a task fell")
+        self.expect(not b.plant.relay.violations, "the relay was driven in a way that damages it")
+        counted, flowed = s.import_counts, b.plant.meter_ic.lifetime(0x80)
+        self.expect(counted <= self.flowed + 2 * OVERLOAD_W / COUNT_W_S, f"{counted - self.flowed:.0f} counts too many")
+        # What flows while the IC is reset or set wrong is lost.
+        blind = self.part == "atm90e32" and (self.when == "start" or self.mode in ("garbage", "upset"))
+        if not blind:
+            self.expect(counted <= flowed + 4, f"{counted - flowed} counts too many")
+            # A tick of the highest load, and what has flowed since the last one.
+            self.expect(flowed - counted <= (OVERLOAD_W + LOAD_W) / COUNT_W_S, f"{flowed - counted} counts lost")
+
+
+STRIKES = [(task, how) for task in struck.TASKS for how in struck.HOW if how != "reset"]
+
+
+class Strike(Case):
+    """One task of the firmware does something it never should."""
+
+    def __init__(self, task: str, how: str):
+        super().__init__(task, how, "task")
+        self.bites_expected = 1 if how in ("busy", "leak") else 0
+
+    def run(self) -> "Strike":
+        process._SILENT_S = 2 if self.mode == "busy" else 5  # wall seconds until a loop without end is known as one
+        with Bench(load_w=LOAD_W, image=struck.image(self.part, self.mode)) as b:
+            # The clock beats once a minute, and may be silent for 90 s.
+            b.run_s(struck.AT_S + 175)
+            self._gap_s = 0
+            lost = b.plant.meter_ic.lifetime(0x80) - b.state().import_counts
+            self.expect(0 <= lost <= 2 * LOAD_W / COUNT_W_S, f"{lost} counts lost")
+            self.bites = b.meter.wdt_bites
+            self.expect(self.bites == self.bites_expected, f"{self.bites} bites of the watchdog")
+            self.expect(b.meter.restarts == self.bites, f"{b.meter.restarts} restarts")
+            causes = [e.value for e in b.events() if e.code == codes.LOG_RESET]
+            self.expect(causes == [1] + [3] * self.bites, f"reset causes {causes}")
+            said = [crash.text.decode() for crash in b.crashes()]
+            # Whom exhausted heap hits first is a matter of luck; a loop without end leaves nobody to file it.
+            mine = [text for text in said if text.startswith(self.part + "\n")]
+            self.expect(mine or self.mode in ("busy", "leak"), f"not filed: {said}")
+            self.overload(b)
+            b.insert("good")
+            self.pass_s(b, 6)
+            b.insert(None)
+            s = b.state()
+            self.expect(s.purchase_count == 1 and not s.claims, "the card did not bring supply back")
+            self.expect(self.worst_gap_s <= 2, f"{self.worst_gap_s} s without a tick")
+        return self
+
+
+def cases(only: str = "") -> list[Case]:
+    every = [Case(*c) for c in CASES] + [Strike(*c) for c in STRIKES]
+    return [case for case in every if only in case.id]
+
+
+def _cli() -> None:
+    import json
+    import sys
+    from typing import Annotated
+
+    import typer
+    from rich.console import Console
+    from rich.progress import track
+    from rich.table import Table
+
+    def main(
+        only: Annotated[str, typer.Option(help="Cases whose id has this in it, e.g. fram or lcd-nak-run")] = "",
+        as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object")] = False,
+    ):
+        """Break everything; exit 1 when something was not survived as it should."""
+        chosen = cases(only)
+        if not chosen:
+            print(f"faults: no case has {only!r} in its id", file=sys.stderr)
+            raise typer.Exit(2)
+        for case in track(chosen, "faults", console=Console(stderr=True)):
+            try:
+                case.run()
+            except Exception as e:
+                case.problems.append(f"{type(e).__name__}: {e}")
+        failed = [case for case in chosen if case.problems]
+        expected, seen = (sum(c.bites_expected for c in chosen), sum(c.bites for c in chosen))
+        report = {
+            "tried": len(chosen), "survived": len(chosen) - len(failed),
+            "bites_expected": expected, "bites_seen": seen,
+            "failed": {case.id: case.problems for case in failed},
+        }  # fmt: skip
+        if as_json:
+            print(json.dumps(report))
+        else:
+            table = Table("part or task", "tried", "survived", "bites expected", "bites seen")
+            for part in dict.fromkeys(case.part for case in chosen):
+                mine = [case for case in chosen if case.part == part]
+                good = sum(not case.problems for case in mine)
+                bites = sum(c.bites_expected for c in mine), sum(c.bites for c in mine)
+                table.add_row(part, str(len(mine)), str(good), *map(str, bites))
+            table.add_section()
+            table.add_row("all", str(len(chosen)), str(report["survived"]), str(expected), str(seen))
+            Console().print(table)
+            for case in failed:
+                print(f"{case.id}: {'; '.join(case.problems)}")
+        raise typer.Exit(1 if failed else 0)
+
+    typer.run(main)
+
+
+if __name__ == "__main__":
+    _cli()

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sample of the power cuts that `make powercut` tries whole, and proof that its checks can fail."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from host_tests.powercut import __main__ as command
+from host_tests.powercut import matrix, report, scenario, wear
+
+FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
+DAY = scenario.SHORT
+
+
+@pytest.fixture(scope="module")
+def counted():
+    """The operations of a day without a cut: {case: (what, step)}."""
+    outcome, found = matrix.count(DAY)
+    assert outcome.wrong == []
+    return found
+
+
+def cut(cases, **kwargs):
+    outcomes = []
+    matrix.explore(cases, outcomes.append, day=DAY, **kwargs)
+    return {outcome.case: outcome for outcome in outcomes}
+
+
+def one_of(found, kind, how, what="", step=""):
+    """The first case of this kind."""
+    return next(
+        case for case, (is_what, is_step) in found.items()
+        if case.startswith(kind) and case.endswith(how) and what in is_what and step in is_step
+    )  # fmt: skip
+
+
+def test_the_day_has_every_kind_of_operation(counted):
+    for kind in ("fram", "flash", "relay", "card", "pull"):
+        assert any(case.startswith(kind) for case in counted), kind
+
+
+def test_a_sample_of_cuts_loses_nothing(counted):
+    cases = matrix.spread([case for case in counted if not case.startswith("pull")], 24)
+    outcomes = cut(cases)
+    assert {case: o.wrong for case, o in outcomes.items() if o.wrong} == {}
+    assert set(outcomes) == set(cases)
+
+
+def test_a_card_pulled_at_any_exchange_is_served_when_it_comes_again(counted):
+    outcomes = []
+    cases = matrix.spread([case for case in counted if case.startswith("pull")], 6)
+    matrix.explore_pulls(cases, outcomes.append)
+    assert [(o.case, o.wrong) for o in outcomes if o.wrong] == []
+    assert len(outcomes) == len(cases)
+
+
+@pytest.mark.parametrize("second", ["fram-0001-half", "fram-0003-none", "relay-0001-mid"])
+def test_a_cut_while_the_meter_recovers_from_one_loses_nothing(counted, second):
+    first = one_of(counted, "fram", "half", "ledger", "alarm 2")
+    if second.startswith("relay"):
+        first = one_of(counted, "relay", "before", "open", "alarm 2")
+    outcome = matrix.replay(f"{first}+{second}", DAY)
+    assert outcome.wrong == []
+
+
+def test_branches_of_one_run_and_real_kills_leave_the_same_memories(counted):
+    cases = [
+        one_of(counted, "fram", "half", "ledger", "a purchase"),
+        one_of(counted, "relay", "mid", "open", "used up"),
+        one_of(counted, "card", "heard", step="a purchase"),
+        one_of(counted, "flash", "half", step="another tariff"),
+    ]
+    branches = cut(cases)
+    for case in cases:
+        assert matrix.replay(case, DAY) == branches[case]
+
+
+def test_a_case_that_is_not_there_is_said():
+    assert matrix.replay("fram-9999-none", DAY).wrong == ["there is no operation fram-9999-none in this run"]
+
+
+# -- the checks can fail --------------------------------------------------------------------------
+
+BROKEN = {
+    "the ledger has one copy, written in place": (
+        "storage/ledger.py",
+        ("self._fram.write(SLOT_B if sequence & 1 else SLOT_A, self._buf)", "self._fram.write(SLOT_A, self._buf)"),
+        ("fram", "half", "ledger", "a purchase"),
+        "no tick was booked",
+    ),
+    "credit is committed before the count of the purchase": (
+        "services/books.py",
+        (
+            "account.purchase(s, amount_micro)\n",
+            "s.credit_micro += amount_micro\n        s.purchased_micro += amount_micro\n        self._commit()\n"
+            "        s.purchase_count += 1\n        s.last_purchase_micro = amount_micro\n",
+        ),
+        ("fram", "none", "ledger", "a purchase"),
+        "credited, 25123456 sold",
+    ),
+    "the event log does not look behind the ledger's mark": (
+        "storage/events.py",
+        ("while number < end + _AHEAD:", "while False:"),
+        ("fram", "all", "event", "alarm 2"),
+        "was written after event",
+    ),
+    "two ticks of three are not committed": (
+        "services/books.py",
+        ("        self._commit()\n        self.t", "        self._uptime_s % 3 or self._commit()\n        self.t"),
+        ("fram", "none", "ledger", "midnight"),
+        "a tick had been under way",
+    ),
+    "the relay is closed without saying so before": (
+        "services/guard.py",
+        ("                books.relay_moves()\n", ""),
+        ("relay", "after", "close", ""),
+        "tells of a fault: code 18",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_meter_is_found_out(name, tmp_path):
+    where, (right, wrong), (kind, how, what, step), said = BROKEN[name]
+    firmware = tmp_path / "firmware"
+    shutil.copytree(FIRMWARE, firmware)
+    source = firmware / "meter" / where
+    text = source.read_text()
+    assert text.count(right) == 1, f"{where} is not what this test breaks any more"
+    source.write_text(text.replace(right, wrong))
+    _, found = matrix.count(DAY, firmware)
+    cases = [
+        case for case, (is_what, is_step) in found.items()
+        if case.startswith(kind) and case.endswith(how) and what in is_what and step in is_step
+    ]  # fmt: skip
+    outcomes = cut(cases[:6], firmware=firmware)
+    assert any(said in sentence for o in outcomes.values() for sentence in o.wrong), [
+        (o.case, o.wrong[:2]) for o in outcomes.values()
+    ]
+
+
+# -- commands and reports -------------------------------------------------------------------------
+
+
+def test_one_case_can_be_run_again_by_its_name():
+    import typer
+
+    app = typer.Typer()
+    app.command()(command.main)
+    done = CliRunner().invoke(app, ["--case", "pull-0003-heard", "--json"])
+    assert done.exit_code == 0
+    assert json.loads(done.output)["wrong"] == []
+
+
+def test_the_report_names_what_failed():
+    outcomes = [
+        matrix.Outcome("fram-0001-none", "ledger record 1", "first start", [], 0, 700, 900, 1000),
+        matrix.Outcome("card-0002-heard", "exchange 5A", "a purchase", ["nothing is left"], 0, 900, 10, 20),
+    ]
+    result = report.summary(outcomes)
+    assert result["all"] == {
+        "cases": 2, "failed": 1, "lost_uwh_max": 900, "tick_ms_max": 900, "first_tick_ms_max": 1000,
+    }  # fmt: skip
+    text = report.markdown(result, outcomes, 3)
+    assert '- `card-0002-heard` (exchange 5A, in step "a purchase"): nothing is left' in text
+
+
+def test_memories_last_for_twenty_years():
+    rows = {row.area: row for row in wear.measure("esp32_devkit", 1)}
+    assert set(rows) >= {"FRAM: ledger", "FRAM: event log", "flash: load profile", "flash: file system"}
+    assert all(row.met for row in rows.values()), rows
+    # Each second one of two copies is written.
+    assert 1800 * 730 <= rows["FRAM: ledger"].month < 1900 * 730
+
+
+def test_wear_that_comes_too_early_is_seen():
+    assert wear.Row("board", "area", wear.FLASH_CYCLES, 416).met
+    assert not wear.Row("board", "area", wear.FLASH_CYCLES, 420).met

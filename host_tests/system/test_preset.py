@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The supplier's preset card: another tariff, other settings, on a running meter; and everything that must not."""
+
+import contextlib
+import json
+
+import pytest
+from meter.core import codes
+
+from host_tests.bench.documents import settings, tariff
+from host_tests.bench.preset_cards import SETTINGS, TARIFF, head, preset_card
+
+
+def as_bytes(doc):
+    return json.dumps(doc, separators=(",", ":")).encode()
+
+
+def other_tariff(**changes):
+    doc = {**tariff(), "name": "Home 2027", **changes}
+    doc["rates"] = [{**rate, "price": "0.5"} for rate in doc["rates"]]
+    return doc
+
+
+def show(b, card, seconds=6.0):
+    """Put a card in; what the display said meanwhile, each screen once."""
+    b.plant.reader.insert(card, b.plant.clock.now_us)
+    seen = []
+    for _ in range(int(seconds / 0.1)):
+        b.run_s(0.1)
+        if b.screen() not in seen:
+            seen.append(b.screen())
+    b.plant.reader.remove(b.plant.clock.now_us)
+    b.run_s(2)
+    return " | ".join(seen)
+
+
+def logged(b, code):
+    return [e.value for e in b.events() if e.code == code]
+
+
+def balance_page(b):
+    for _ in range(40):
+        if "/kWh" in b.screen() and "/h" in b.screen():
+            return b.screen()
+        b.run_s(1)
+    raise AssertionError(b.screen())
+
+
+def test_another_tariff_is_in_force_at_once_and_after_a_restart(bench):
+    b = bench(load_w=2000)
+    said = show(b, preset_card(TARIFF, as_bytes(other_tariff())))
+    assert "Please wait" in said and "Tariff changed Home 2027 is in force." in said
+    assert "0.5000/kWh" in balance_page(b)
+    assert logged(b, codes.LOG_TARIFF_CHANGED) == [codes.BY_CARD]
+    b.plug(False)
+    b.plug(True)
+    b.run_s(5)
+    assert "0.5000/kWh" in balance_page(b)
+    assert not logged(b, codes.LOG_FAULT) and b.meter.restarts == 0
+
+
+def test_the_same_card_again_changes_nothing(bench):
+    b = bench()
+    card = preset_card(TARIFF, as_bytes(other_tariff()))
+    show(b, card)
+    said = show(b, card)
+    assert "Nothing to change: in force already." in said
+    assert logged(b, codes.LOG_TARIFF_CHANGED) == [codes.BY_CARD]
+
+
+def test_other_settings_are_in_force_at_once(bench):
+    b = bench(load_w=600, initial_credit="12.00")
+    said = show(b, preset_card(SETTINGS, as_bytes(settings(initial_credit="12.00", alarm1="20.00"))))
+    assert "Settings changed They are in force." in said
+    assert logged(b, codes.LOG_ALARM1) == [0]
+    assert logged(b, codes.LOG_SETTINGS_CHANGED) == [codes.BY_CARD]
+
+
+def test_settings_a_part_was_started_with_wait_for_the_restart_and_say_so(bench):
+    b = bench()
+    said = show(b, preset_card(SETTINGS, as_bytes(settings(relay_pulse_ms=80))))
+    assert "Some need a restart: switch off and on." in said
+
+
+@pytest.mark.parametrize(
+    "kind, document, says",
+    [
+        (TARIFF, as_bytes(other_tariff(fallback="nowhere")), "Tariff refused fallback"),
+        (TARIFF, as_bytes(other_tariff(currency="USD")), "Tariff refused currency"),
+        (TARIFF, b'{"name": "Home', "Tariff refused tariff.new this is not JSON"),
+        (SETTINGS, as_bytes(settings(meter_number="99")), "Settings refused meter_number is another meter's"),
+        (SETTINGS, as_bytes(settings(alarm3="1")), "Settings refused alarm3"),
+        (SETTINGS, as_bytes(settings(currency="USD")), "Settings refused currency must be EUR"),
+    ],
+)
+def test_a_document_that_does_not_fit_is_refused_whole_and_logged(bench, kind, document, says):
+    b = bench()
+    assert says in show(b, preset_card(kind, document))
+    assert logged(b, codes.LOG_DOCUMENT_REFUSED) == [codes.BY_CARD | (16 if kind == SETTINGS else 0)]
+    assert "0.5000" not in balance_page(b)
+    b.plug(False)
+    b.plug(True)
+    b.run_s(4)
+    assert "0.5000" not in balance_page(b) and not logged(b, codes.LOG_FAULT)
+
+
+def test_a_card_that_is_damaged_or_has_another_key_is_refused(bench):
+    b = bench()
+    document = as_bytes(other_tariff())
+    assert "damaged" in show(b, preset_card(TARIFF, document, header=head(TARIFF, document[:-1] + b" ")))
+    assert "damaged" in show(b, preset_card(3, document))
+    assert "key is not right" in show(b, preset_card(TARIFF, document, role_keys=[b"someone else's 1"] * 5))
+    assert "0.5000" not in balance_page(b)
+    assert logged(b, codes.LOG_CARD_REFUSED) == [codes.CARD_MALFORMED, codes.CARD_MALFORMED, codes.CARD_AUTH]
+
+
+def test_a_card_pulled_while_it_is_read_changes_nothing(bench):
+    b = bench()
+    for exchanges in range(2, 14, 3):
+        card = preset_card(TARIFF, as_bytes(other_tariff()))
+        card.pull_after(exchanges)
+        assert "Nothing lost" in show(b, card, 3)
+    assert "0.5000" not in balance_page(b)
+    assert not logged(b, codes.LOG_TARIFF_CHANGED)
+
+
+def test_a_power_cut_at_any_moment_leaves_the_old_tariff_or_the_new_one(bench):
+    """The cut comes at every third operation of the flash, until the change is through."""
+    changed = n = 0
+    while not changed:
+        b = bench(up_s=1.5)
+        card = preset_card(TARIFF, as_bytes(other_tariff()))
+        flash = b.plant.flash
+        left = [n]
+
+        def count(kind, left=left, flash=flash):
+            real = getattr(flash, kind)
+
+            def counted(*args):
+                if left[0] <= 0:
+                    raise Cut
+                left[0] -= 1
+                return real(*args)
+
+            setattr(flash, kind, counted)
+
+        count("program")
+        count("erase")
+        with contextlib.suppress(Cut):
+            show(b, card, 4)
+        del flash.program, flash.erase
+        b.plug(False)
+        b.plant.reader.remove(b.plant.clock.now_us)
+        b.plug(True)
+        b.run_s(4)
+        changed = "0.5000/kWh" in balance_page(b)
+        assert not logged(b, codes.LOG_FAULT), n
+        assert changed or not logged(b, codes.LOG_TARIFF_CHANGED)
+        n += 3
+        b.plug(False)
+    assert n > 9
+
+
+class Cut(Exception):
+    """Power fails before this operation of the flash."""
+
+
+def test_a_damaged_document_gives_way_to_the_one_before_and_is_kept(bench):
+    b = bench()
+    show(b, preset_card(TARIFF, as_bytes(other_tariff())))
+    at = bytes(b.plant.flash.data).rindex(b'"Home 2027"')
+    b.plug(False)
+    for place in find_all(b.plant.flash.data, b'"Home 2027"'):
+        b.plant.flash.data[place] = ord("!")
+    assert at
+    b.plug(True)
+    b.run_s(5)
+    assert "the one before is in force" in "\n".join(b.meter.console)
+    assert "0.5000" not in balance_page(b) and "Tariff refused" in pages(b)
+    assert logged(b, codes.LOG_FAULT) == [codes.FAULT_TARIFF]
+    said = show(b, preset_card(TARIFF, as_bytes(other_tariff(name="Home 2028"))))
+    assert "Home 2028 is in force" in said
+    assert logged(b, codes.LOG_FAULT_CLEARED) == [codes.FAULT_TARIFF]
+
+
+def find_all(data, needle):
+    place = bytes(data).find(needle)
+    while place >= 0:
+        yield place
+        place = bytes(data).find(needle, place + 1)
+
+
+def pages(b, seconds=60):
+    seen = set()
+    for _ in range(seconds // 2):
+        b.run_s(2)
+        seen.add(b.screen())
+    return " | ".join(seen)
+
+
+def largest():
+    """A tariff of nearly 3 KiB, near all limits."""
+    names = [f"rate {n}" for n in range(8)]
+    doc = {
+        "name": "As large as it gets",
+        "currency": "EUR",
+        "rates": [{"name": name, "price": "0.123456"} for name in names],
+        "days": {f"d{d}": [[f"{h:02}:30" if h else "00:00", names[(h + d) % 8]] for h in range(12)] for d in range(8)},
+        "weeks": {"w": [f"d{d}" for d in range(7)]},
+        "seasons": [["04-01", "w"]],
+        "special_days": [],
+        "fallback": names[0],
+    }
+    while len(as_bytes(doc)) < 3040:
+        n = len(doc["special_days"])
+        doc["special_days"].append([f"2026-{1 + n // 28:02}-{1 + n % 28:02}", "d7"])
+    return doc
+
+
+def test_the_largest_document_fits_into_the_heap_and_is_read_within_seconds(bench):
+    b = bench(load_w=2000)
+    document = as_bytes(largest())
+    assert 3040 <= len(document) <= 3072
+    said = show(b, preset_card(TARIFF, document), 9)
+    assert "As large as it gets" in said, "\n".join(b.meter.console)
+    assert b.meter.restarts == 0 and not logged(b, codes.LOG_TASK_CRASH)

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Firmware and model side by side: both are told the same, and compared.
+
+What a cut may leave is never guessed: `durable` holds the states that may be in the FRAM (one, once the meter has
+said all is stored), and after the cut the meter must be in exactly one of them. A card that goes unhindered has one
+outcome; one that is pulled, or whose meter is struck meanwhile, has a few (booked or not, written back or not), and
+must have had one of them whole.
+"""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+from meter.storage import ledger
+
+from . import meter_model as is_
+from .meter_model import Model, Prices
+from .model_world import World
+
+
+@dataclass
+class Cut:
+    """Power fails in one of the FRAM writes to come, or after them; again while the meter recovers."""
+
+    where: tuple
+    again: tuple | None
+
+
+@dataclass
+class Nak:
+    """One of the FRAM writes to come is not acknowledged."""
+
+    where: tuple
+
+
+def sample(counts, p_mw=0, others=(0, 0, 0)):
+    names = ("export_counts", "q_import_counts", "q_export_counts")
+    return SimpleNamespace(import_counts=counts, p_total_mw=p_mw, **dict(zip(names, others, strict=True)))
+
+
+class Sides:
+    """What a machine (model_machine.py) does with both."""
+
+    world: World
+    model: Model
+    prices: Prices
+
+    # -- both sides -------------------------------------------------------------------------------
+
+    def _counts(self, energy):
+        """Counts as drawn, or those that bring credit to a limit, or to the last count before it."""
+        if not isinstance(energy, tuple):
+            return energy
+        how, name = energy
+        house = self.house
+        limit = {"alarm1": house.alarm1, "alarm2": house.alarm2, "floor": -house.overdraft, "zero": 0}[name]
+        price = self.prices.prices[self.prices.rate(self.now)]
+        worth = self.model.worth
+        if price == 0 or self.model.credit <= limit:
+            return 0
+        must_be = house.initial + self.model.bought - limit  # of all energy, at least
+        counts = -((worth - must_be) * is_.COUNTS_PER_KWH // price)
+        return counts if how == "to" else counts - 1
+
+    def _tick(self, what):
+        if self.now is not None:
+            self.now += 1
+        now = self.now
+        self._do(lambda: self.world.books.tick(what, now), lambda m: m.tick(what, now))
+
+    def _command(self, what):
+        """What the firmware is called with, and what that does to a model."""
+        books = self.world.books
+        if what == "tick":
+            used, now = sample(1_000_000), self.now
+            return lambda: books.tick(used, now), lambda m: m.tick(used, now)
+        if what == "relay_follows":
+            closed = int(not self.model.claims)
+            return lambda: books.relay_is(closed), lambda m: m.relay_is(closed)
+        if what == "relay_moves":
+            return books.relay_moves, Model.relay_moves
+        if what == "relay_stuck":
+            wanted = int(not self.model.claims)
+            return lambda: books.relay_failed(wanted), lambda m: m.relay_fails(wanted)
+        if what == "button":
+            return books.button, Model.button
+        return lambda: books.remote(what == "remote_on"), getattr(Model, what)
+
+    def _do(self, act, step, must_store=True):
+        """Something the firmware does in one go."""
+        after = self.model.copy()
+        step(after)
+        before = self._before()
+        act()
+        self._settle(before, [after], [after], must_store)
+
+    def _visit(self, card, pull, meanwhile, trouble):
+        world = self.world
+        self._arm(trouble)
+        before = self._before()
+        at, what = meanwhile or (-1, None)
+        act = step = None
+        if what == "silence":
+            act, step = lambda: setattr(world.fram, "absent", True), lambda m: None
+        elif what == "dark":
+            act, step = world.cut, lambda m: None
+        elif what:
+            act, step = self._command(what)
+        if pull:
+            card.chip.pull_after(*pull)
+        if not world.visit(card.chip, at, act):
+            act = step = what = None
+
+        # All that may have come of it: (model, what is on the card), and all the states on the way there.
+        ends, states = [], []
+        disturbed = bool(pull or what or trouble)
+        absent = before.absent
+        fram_fails = isinstance(trouble, Nak) or what == "silence"
+        for early in (True, False) if step else (True,):
+            start = self.model.copy()
+            if step and early:
+                step(start)
+                states.append(start.copy())
+            for can_store in (False,) if absent else (True, False) if fram_fails else (True,):
+                m = start.copy()
+                refusal = m.refusal(card, can_store)
+                if refusal:
+                    m.refuse()
+                    ends.append((m, card.written))
+                    states.append(m)
+                    continue
+                steps = [lambda m: m.purchase(card)] if m.sells(card) else []
+                steps += [lambda m: m.bind(card), Model.user_card, Model.number_writeback]
+                for do in steps:
+                    do(m)
+                    states.append(m.copy())
+                report = m.report()
+                if step and not early:
+                    step(m)
+                    states.append(m.copy())
+                if not absent:
+                    ends.append((m, report))
+                if absent or disturbed:
+                    ends.append((m, card.written))
+            if pull or what == "dark":
+                end = start.copy()
+                if step and not early:
+                    step(end)
+                ends.append((end, card.written))
+                states.append(end)
+
+        written = card.read_back()
+        assert written in [end[1] for end in ends] + [card.written], "write-back is neither complete nor absent"
+        if written != card.written:
+            ends = [end for end in ends if end[1] == written]
+            states = [state for state in states if state.writebacks == written["number"]]
+            self.durable = []  # what the card was told is kept
+            assert card.written is None or written["number"] > card.written["number"]
+            card.written = written
+        if world.dark:
+            self._may_have_kept(before, states)
+        else:
+            ends = [m for m, on_card in ends if on_card == written]
+            self._settle(before, ends, states, disturbed=disturbed)
+        self._over(trouble)
+
+    # -- failures ---------------------------------------------------------------------------------
+
+    def _arm(self, trouble):
+        fram = self.world.fram
+        fram.fail = (*trouble.where, isinstance(trouble, Cut)) if trouble else None
+        self.trouble = trouble
+
+    def _over(self, trouble):
+        self.world.fram.fail = None
+        self.trouble = None
+        if isinstance(trouble, Cut) or self.world.dark:
+            self.world.cut()
+            self._recover(trouble.again if isinstance(trouble, Cut) else None)
+
+    def _recover(self, again=None, silences=0):
+        fram = self.world.fram
+        fram.absent = False
+        fram.fail = (*again, True) if again else None
+        self._boot(silences)
+        if again:
+            if not self.world.dark:
+                self._tick(sample(7, 0))
+            self.world.cut()
+            fram.fail = None
+            self._boot()
+
+    def _boot(self, silences=0):
+        """Power comes: the meter is in one of the states that may have been kept."""
+        fresh = not self.world.sequences()
+        found = self.world.boot(silences)
+        if self.world.dark:
+            return
+        assert (found == ledger.FRESH) == fresh
+        for kept in self.durable:
+            self.model = kept.rebooted(self.prices)
+            if self.model.kept() == self._observed():
+                self.durable = [kept]
+                return
+        self._differs("after the cut", [kept.rebooted(self.prices) for kept in self.durable])
+
+    # -- comparing --------------------------------------------------------------------------------
+
+    def _observed(self):
+        fields = dict(vars(self.world.books.s))
+        del fields["event_seq"]
+        return fields
+
+    def _before(self):
+        world = self.world
+        return SimpleNamespace(
+            model=self.model,
+            absent=world.fram.absent,
+            faults=world.books.faults,
+            events=len(world.acked),
+            commits=len(world.commits),
+        )
+
+    def _settle(self, before, ends, states, must_store=True, disturbed=False):
+        """The meter runs: it is in one of `ends`. In the dark it may have kept any of `states`."""
+        world = self.world
+        if world.dark:
+            self._may_have_kept(before, states)
+            return
+        observed = self._observed()
+        for end in ends:
+            if end.kept() == observed:
+                self.model = end
+                break
+        else:
+            self._differs("now", ends)
+        if before.absent:
+            return  # nothing can have been written
+        commits = world.commits[before.commits :]
+        if commits and commits[-1]:
+            newest = max(world.sequences())
+            assert newest > self.sequence
+            self.durable = [self.model]
+            self.sequence = newest
+        elif commits or self.model.kept() != before.model.kept():
+            self.durable = self.durable + states + [self.model]
+        if disturbed or self.trouble or world.fram.absent:
+            return
+        if must_store and self.model.kept() != before.model.kept():
+            assert commits and commits[-1], "changed, but not stored"
+        if not before.faults & is_.FAULT_FRAM:
+            self._told(before.model, world.acked[before.events :])
+
+    def _may_have_kept(self, before, states):
+        if not before.absent:
+            self.durable = self.durable + states
+
+    def _told(self, before, records):
+        """The log says what has changed."""
+        after = self.model
+        told = [(code, value) for _, code, value, _ in records]
+        trips = [value for code, value in told if code == is_.LOG_TRIP]
+        for n in range(6):
+            if after.claims & ~before.claims & 1 << n:
+                assert any(value & 1 << n for value in trips), "an unrecorded trip"
+        assert all(value & ~before.claims for value in trips), "a trip for nothing"
+        closes = [value for code, value in told if code == is_.LOG_CLOSE]
+        if before.claims and not after.claims:
+            assert len(closes) == 1
+        if not before.claims:
+            assert not closes
+        bought = [value for code, value in told if code == is_.LOG_PURCHASE]
+        assert bought == [after.purchases] * (after.purchases - before.purchases)
+        assert len([1 for code, _ in told if code == is_.LOG_REFUSED]) == after.refused - before.refused
+        bound = (after.uid, after.generation) != (before.uid, before.generation)
+        assert len([1 for code, _ in told if code == is_.LOG_BOUND]) == bound
+
+    def _differs(self, when, models):
+        observed = self._observed()
+        lines = []
+        for model in models:
+            wanted = model.kept()
+            lines.append({name: (observed[name], wanted[name]) for name in wanted if observed[name] != wanted[name]})
+        raise AssertionError(f"{when}: no state the meter may be in (is, must be): {lines}")

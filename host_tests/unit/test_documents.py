@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Documents in the file system: replaced whole or not at all, the one before kept; and what a change checks."""
+
+import builtins
+import contextlib
+import json
+import os
+import types
+import zlib
+
+import pytest
+from meter import made
+from meter.core import codes, config, tariff
+from meter.core.errors import ConfigError, StorageError
+from meter.services import change
+from meter.storage import documents
+
+from host_tests.bench.documents import as_files, keys, settings
+from host_tests.bench.documents import tariff as tariff_doc
+
+OLD, NEW = b'{"is": "old"}', b'{"is": "new", "and": "longer"}'
+
+
+class Cut(BaseException):
+    """Power fails: nothing the code under test may catch."""
+
+
+class Counted:
+    """The file system as LittleFS has it: a file's content counts once it is closed. Power fails before step n."""
+
+    def __init__(self, monkeypatch, n):
+        self.left = n
+        real_open, real_rename = builtins.open, os.rename
+
+        def rename(a, b):
+            self.step()
+            real_rename(a, b)
+
+        def opening(path, mode="r"):
+            self.step()
+            if "w" not in mode:
+                return real_open(path, mode)
+            parts = []
+
+            def close():
+                self.step()
+                with real_open(path, mode) as f:
+                    f.write(b"".join(parts))
+
+            return types.SimpleNamespace(write=parts.append, close=close)
+
+        monkeypatch.setattr(documents, "open", opening, raising=False)
+        monkeypatch.setattr(documents.os, "rename", rename)
+
+    def step(self):
+        self.left -= 1
+        if self.left < 0:
+            raise Cut
+
+
+def stage(root, name, data):
+    with documents.stage(str(root), name) as f:
+        f.write(data)
+
+
+def replace(root, name, data, sound):
+    stage(root, name, data)
+    documents.replace(str(root), name, sound)
+
+
+def content(root, name):
+    try:
+        return (root / name).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+@pytest.mark.parametrize("n", range(7))
+def test_a_cut_before_any_step_leaves_the_old_document_or_the_new_one(tmp_path, monkeypatch, n):
+    (tmp_path / "settings.json").write_bytes(OLD)
+    (tmp_path / "settings.old").write_bytes(b"{}")
+    stage(tmp_path, "settings.json", NEW)
+    with monkeypatch.context() as m:
+        fs = Counted(m, n)
+        with contextlib.suppress(Cut):
+            documents.replace(str(tmp_path), "settings.json", True)
+    assert content(tmp_path, "settings.json") in (OLD, NEW)
+    assert content(tmp_path, "settings.old") in (b"{}", OLD)
+    if content(tmp_path, "settings.json") == NEW:
+        assert content(tmp_path, "settings.old") == OLD
+    assert (fs.left >= 0) == (content(tmp_path, "settings.json") == NEW)
+    # The next try finds its way.
+    replace(tmp_path, "settings.json", NEW, True)
+    assert content(tmp_path, "settings.json") == NEW
+
+
+def test_a_damaged_document_is_kept_beside_the_one_before(tmp_path):
+    (tmp_path / "settings.json").write_bytes(b"{broken")
+    (tmp_path / "settings.old").write_bytes(OLD)
+    replace(tmp_path, "settings.json", NEW, False)
+    assert [content(tmp_path, f"settings.{end}") for end in ("json", "old", "bad")] == [NEW, OLD, b"{broken"]
+
+
+def test_the_first_document_needs_none_before(tmp_path):
+    replace(tmp_path, "tariff.json", NEW, False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["tariff.json"]
+
+
+def test_what_the_file_system_has_kept_wrongly_is_not_put_in_force(root):
+    stage(root, "tariff.json", b'{"name": "x", "currency": "EUR", "price": "1"}')
+    with pytest.raises(StorageError):
+        change.change(Books(), "tariff.json", 12345, codes.BY_CARD, str(root))
+
+
+def test_a_file_system_that_does_not_take_it_changes_nothing(tmp_path, monkeypatch):
+    (tmp_path / "settings.json").write_bytes(OLD)
+
+    def full(a, b):
+        raise OSError(28)
+
+    monkeypatch.setattr(documents.os, "rename", full)
+    with pytest.raises(StorageError):
+        replace(tmp_path, "settings.json", NEW, True)
+    assert content(tmp_path, "settings.json") == OLD
+
+
+# -- what is read at the start ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name, data in as_files().items():
+        (tmp_path / name).write_bytes(data)
+    return tmp_path
+
+
+def test_documents_as_provisioned_are_no_fault(root):
+    cfg, rates, key, faults = made.read(str(root))
+    assert (cfg.meter_number, rates.name, faults) == (settings()["meter_number"], tariff_doc()["name"], 0)
+    assert key.hex() == keys()["card_role_key"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"meter_number": 5}', None])
+def test_settings_that_are_not_fit_give_way_to_those_before_and_are_reported(root, capsys, damage):
+    (root / "settings.old").write_bytes(json.dumps(settings(alarm1="7.00")).encode())
+    if damage is None:
+        (root / "settings.json").unlink()
+    else:
+        (root / "settings.json").write_bytes(damage)
+    cfg, _, _, faults = made.read(str(root))
+    assert cfg.alarm1_micro == 7_000_000 and faults == codes.FAULT_SETTINGS
+    assert "settings: the one before is in force" in capsys.readouterr().out
+    assert content(root, "settings.json") == damage
+
+
+def test_a_tariff_that_is_not_fit_gives_way_to_the_one_before(root):
+    (root / "tariff.old").write_bytes(json.dumps({"name": "Before", "currency": "EUR", "price": "0.1"}).encode())
+    (root / "tariff.json").write_bytes(json.dumps({"name": "x", "currency": "USD", "price": "0.1"}).encode())
+    _, rates, _, faults = made.read(str(root))
+    assert rates.name == "Before" and faults == codes.FAULT_TARIFF
+
+
+def test_without_any_fit_document_the_harmless_ones_serve(root):
+    for name in ("settings.json", "tariff.json"):
+        (root / name).write_bytes(b"?")
+    cfg, rates, _, faults = made.read(str(root))
+    assert (cfg.meter_number, rates.prices_micro) == ("", (0,))
+    assert faults == codes.FAULT_SETTINGS | codes.FAULT_TARIFF
+
+
+# -- a change ----------------------------------------------------------------------------------------
+
+
+class Books:
+    """What change() needs of the books."""
+
+    def __init__(self):
+        self.cfg = config.parse(settings())
+        self.tariff = tariff.parse(tariff_doc())
+        self.logged = []
+        self.faults = 0
+        self.puts = 0
+
+    def log(self, code, value=0):
+        self.logged.append((code, value))
+
+    def fault(self, bit, on):
+        pass
+
+    def put_in_force(self, cfg, rates):
+        self.cfg, self.tariff = cfg, rates
+        self.puts += 1
+
+
+def put(root, name, doc, books=None):
+    data = doc if isinstance(doc, bytes) else json.dumps(doc).encode()
+    stage(root, name, data)
+    return change.change(books or Books(), name, zlib.crc32(data), codes.BY_NETWORK, str(root))
+
+
+def test_a_change_is_stored_logged_and_in_force(root):
+    books = Books()
+    before = content(root, "settings.json")
+    assert put(root, "settings.json", settings(alarm1="33.00"), books) == 1
+    assert books.cfg.alarm1_micro == 33_000_000
+    taken = (codes.LOG_DOCUMENT_TAKEN, codes.BY_NETWORK | 16)
+    assert books.logged == [taken, (codes.LOG_SETTINGS_CHANGED, codes.BY_NETWORK)]
+    assert content(root, "settings.old") == before
+    assert made.read(str(root))[0].alarm1_micro == 33_000_000
+
+
+def test_what_is_in_force_already_is_not_written_again(root):
+    books = Books()
+    assert put(root, "tariff.json", content(root, "tariff.json"), books) == 0
+    assert content(root, "tariff.old") is None and books.logged == [] and books.puts == 0
+
+
+@pytest.mark.parametrize(
+    "changes", [{"relay_pulse_ms": 90}, {"phases": 3}, {"provisioned": True}], ids=lambda c: next(iter(c))
+)
+def test_what_parts_were_started_with_needs_a_restart(root, changes):
+    assert put(root, "settings.json", settings(**changes)) == 2
+
+
+def test_a_provisioned_meter_stays_one(root):
+    books = Books()
+    books.cfg.provisioned = True
+    with pytest.raises(ConfigError, match="provisioned: must stay true"):
+        put(root, "settings.json", settings(), books)
+
+
+def test_a_document_longer_than_3_kib_is_refused(root):
+    with pytest.raises(ConfigError, match="longer than 3072 bytes"):
+        put(root, "tariff.json", b" " * 3073)
+
+
+@pytest.mark.parametrize("doc", [b"", b"{", b"[]", b"null", b'"x"', b'{"name": 1}', b"\xff\xfe"])
+@pytest.mark.parametrize("name", ["settings.json", "tariff.json"])
+def test_a_refused_document_changes_nothing_and_is_logged(root, name, doc):
+    books = Books()
+    before = {p.name: p.read_bytes() for p in root.iterdir()}
+    with pytest.raises(ConfigError):
+        put(root, name, doc, books)
+    assert {p.name: p.read_bytes() for p in root.iterdir()} == before
+    assert [code for code, _ in books.logged] == [codes.LOG_DOCUMENT_REFUSED] and books.puts == 0
+
+
+def test_a_document_that_cannot_be_stored_is_not_put_in_force(root, monkeypatch):
+    books = Books()
+    monkeypatch.setattr(documents.os, "rename", lambda a, b: (_ for _ in ()).throw(OSError(28)))
+    with pytest.raises(StorageError):
+        put(root, "tariff.json", {"name": "x", "currency": "EUR", "price": "1"}, books)
+    assert books.puts == 0 and books.logged == [(codes.LOG_DOCUMENT_TAKEN, codes.BY_NETWORK)]
+
+
+def test_a_meter_that_has_lost_its_settings_takes_new_ones(root):
+    (root / "settings.json").write_bytes(b"{")
+    books = Books()
+    books.cfg = config.Settings()
+    assert put(root, "settings.json", settings(), books) == 2
+    assert books.cfg.meter_number == settings()["meter_number"]
+    assert content(root, "settings.bad") == b"{"
