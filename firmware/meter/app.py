@@ -17,6 +17,7 @@ from meter.core import codes
 from meter.core.errors import BusError, StorageError
 from meter.core.state import MeterState
 from meter.drivers.atm90e32 import Atm90e32
+from meter.drivers.ds3231 import Ds3231
 from meter.drivers.fram import Fram
 from meter.drivers.relay import Relay
 from meter.services.books import Books
@@ -135,7 +136,7 @@ async def start(made_with, how=(0, 0, "")):
     if safe:
         books.faults |= codes.FAULT_SAFE_MODE
         supervisor.lasts = safe_s // 2
-    clock = Clock(i2c, books)
+    clock = Clock(Ds3231(i2c), books)
     relay = Relay(
         pin(board.RELAY_OPEN, pin.OUT, value=0),
         pin(board.RELAY_CLOSE, pin.OUT, value=0),
@@ -178,9 +179,9 @@ def settle():
     from meter.services.tamper import Tamper
 
     for part in (
-        Atm90e32, Books, CardDesk, Clock, Energy, EventLog, Guard, Lcd, Ledger, Metering, Panel, Pn532, Profile,
+        Atm90e32, Books, CardDesk, Clock, Ds3231, Energy, EventLog, Guard, Lcd, Ledger, Metering, Panel, Pn532, Profile,
         Relay, Sample, Supervisor, Tamper,
     ):  # fmt: skip
         # Deleted, it would stay: its slot in the class's table keeps the value.
         part.__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
-    Books.open = EventLog.open = Ledger.load = None  # pyright: ignore[reportAttributeAccessIssue]
+    Books.open = EventLog.open = Ledger.load = Supervisor.start = None  # pyright: ignore[reportAttributeAccessIssue]

@@ -300,7 +300,8 @@ def test_a_traceback_is_told_in_terms_of_the_sources():
             frame = frame.tb_next
         code = frame.tb_frame.f_code
         said = f'  File "{code.co_filename}", line {frame.tb_lineno}, in {code.co_name}'
-    assert linker.explain(said, program.lines) == '  File "meter/bad.py", line 8, in fails'
+    # Statements that follow each other share a line: the first of them is named.
+    assert linker.explain(said, program.lines) == '  File "meter/bad.py", line 7, in fails'
     others = 'File "asyncio/core.py", line 1, in run'
     assert linker.explain(others, program.lines) == others
 

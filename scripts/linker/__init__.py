@@ -22,6 +22,7 @@ and function each came from, and explain() writes them back into a console's tex
 
 import ast
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 from .names import Names, drop_dead, names_called
@@ -60,17 +61,51 @@ def link(sources: dict[str, str], plain: dict[str, str]) -> Linked:
     linked = Linked({}, {}, {})
     for unit, members in units.items():
         tree = emit(members, modules, names, unit_of)
-        linked.units[unit] = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
-        linked.lines[unit.rpartition(".")[2]] = _line_map(linked.units[unit], tree)
+        text = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
+        linked.units[unit], row_of = _join(text)
+        linked.lines[unit.rpartition(".")[2]] = _line_map(text, tree, row_of)
     for name, tree in zip(plain, outside, strict=True):
         linked.plain[name] = ast.unparse(Outside(name, modules, unit_of).visit(tree)) + "\n"
     return linked
 
 
-def _line_map(text, tree):
-    """[[line of the unit, module, line there, function]] in order."""
+_SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Raise, ast.Pass, ast.Continue, ast.Break, ast.Delete)
+
+
+def _join(text):
+    """Simple statements of a function that follow each other go on one line: 600 bytes less of line numbers.
+
+    Gives the text and, for each line of the one before, which line it is now.
+    """
+    lines = text.splitlines()
+    goes_to = list(range(len(lines)))
+    for function in (n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)):
+        for node in ast.walk(function):
+            for body in (getattr(node, part, None) for part in ("body", "orelse", "finalbody")):
+                if isinstance(body, list):
+                    for one, other in pairwise(body):
+                        if isinstance(one, _SIMPLE) and isinstance(other, _SIMPLE):
+                            goes_to[other.lineno - 1] = goes_to[one.lineno - 1]
+    joined, row_of = [], []
+    for n, line in enumerate(lines):
+        if goes_to[n] == n:
+            joined.append(line)
+        else:
+            joined[row_of[goes_to[n]] - 1] += "; " + line.strip()
+        row_of.append(len(joined) if goes_to[n] == n else row_of[goes_to[n]])
+    return "\n".join(joined) + "\n", row_of
+
+
+def _line_map(text, tree, row_of):
+    """[[line of the unit, module, line there, function]] in order: the first statement of each line."""
     statements = zip(_statements(ast.parse(text)), _statements(tree), strict=True)
-    return sorted([new.lineno, *old.origin] for new, old in statements if hasattr(old, "origin"))
+    found = {}
+    for new, old in statements:
+        if hasattr(old, "origin"):
+            at = (new.lineno, old.origin)
+            row = row_of[new.lineno - 1]
+            found[row] = min(found.get(row, at), at)
+    return [[row, *origin] for row, (_, origin) in sorted(found.items())]
 
 
 def _statements(tree):

@@ -11,7 +11,6 @@ import time
 
 from micropython import const
 
-from meter import unload
 from meter.core import codes
 from meter.core.errors import BusError, ChipError
 
@@ -22,10 +21,10 @@ _RETRY_MS = const(10_000)
 
 
 class Clock:
-    """Owns the RTC, on this bus. Its driver is loaded when the RTC is read, once an hour."""
+    """Owns the RTC."""
 
-    def __init__(self, i2c, books):
-        self._i2c = i2c
+    def __init__(self, rtc, books):
+        self._rtc = rtc
         self._books = books
         self._utc_s = None
         self._second_at = time.ticks_ms()  # tick count at which the current second began
@@ -44,8 +43,9 @@ class Clock:
     def to_next_second_ms(self) -> int:
         return 1000 - time.ticks_diff(time.ticks_ms(), self._second_at) % 1000
 
-    async def _align(self, rtc):
+    async def _align(self):
         """Wait for the RTC's second to change and take it over. Raises BusError, ChipError."""
+        rtc = self._rtc
         rtc.start()
         first = rtc.read()
         started = time.ticks_ms()
@@ -59,10 +59,8 @@ class Clock:
     async def run(self, beat):
         while True:
             wait_ms = _RETRY_MS
-            from meter.drivers.ds3231 import Ds3231
-
             try:
-                utc_s = await self._align(Ds3231(self._i2c))
+                utc_s = await self._align()
                 if self._utc_s is None:
                     self._second_at = time.ticks_ms()
                     self._utc_s = utc_s
@@ -77,8 +75,6 @@ class Clock:
             except BusError:
                 # Not answering is no reason to doubt the seconds we have counted.
                 self._books.fault(codes.FAULT_CLOCK, True)
-            del Ds3231
-            unload("drivers.ds3231")
             self.aligned.set()
             while wait_ms > 0:
                 beat()
