@@ -156,6 +156,22 @@ def test_sliders_send_load_power_factor_and_voltage(page, meter):
     sent(page, meter, {"cmd": "voltage", "v": 279})
 
 
+def test_a_second_control_keeps_what_the_first_has_just_asked(page, meter):
+    page.evaluate("""() => {
+        for (const [id, value] of [["load", 1000], ["pf", 50]]) {
+            const node = document.getElementById(id);
+            node.value = value;
+            node.dispatchEvent(new Event("input", {bubbles: true}));
+        }
+    }""")
+    sent(page, meter, {"cmd": "load", "w": 12_000, "pf_milli": 500})
+
+
+def test_appliances_pressed_in_one_breath_add_up(page, meter):
+    page.locator("#appliances .chip").evaluate_all("(chips) => chips.slice(1, 4).forEach((chip) => chip.click())")
+    sent(page, meter, {"cmd": "load", "w": 11_700, "pf_milli": 996})
+
+
 def test_appliances_add_up_and_show_which_are_on(page, meter):
     chips = page.locator("#appliances")
     chips.get_by_role("button", name="Kettle").click()

@@ -15,6 +15,7 @@ const WARPS = [[1, "1×"], [10, "10×"], [60, "60×"], [600, "600×"], [3600, "3
 const LEAST_W = 10, MOST_W = 12000, STOPS = 1000;
 const SEND_EVERY_MS = 80;
 const SETTLE_MS = 700;
+const BELIEVE_MS = 3000;
 
 /** The load slider's scale: 0 at the left end, then equal ratios from 10 W to 12 kW, in two figures. */
 export function wattsAt(stop) {
@@ -77,7 +78,14 @@ class Slider {
 export class House {
   constructor(send) {
     this.state = { w: 0, pf_milli: 1000 };
-    const load = (w, pf_milli) => send({ cmd: "load", w, pf_milli });
+    this.asked = -Infinity;
+    // What was asked counts at once: the next hand on a control must not send what news still on its way will correct.
+    const load = (w, pf_milli) => {
+      this.state = { w, pf_milli };
+      this.on = subset(w);
+      this.asked = performance.now();
+      send({ cmd: "load", w, pf_milli });
+    };
     this.load = new Slider($("load"), (stop) => load(wattsAt(stop), this.state.pf_milli));
     this.pf = new Slider($("pf"), (percent) => load(this.state.w, percent * 10));
     this.volt = new Slider($("volt"), (v) => send({ cmd: "voltage", v }));
@@ -102,11 +110,12 @@ export class House {
   }
 
   show(s) {
-    this.state = { w: s.load_w, pf_milli: s.load_pf_milli };
-    this.on = subset(s.load_w);
+    if (s.load_w === this.state.w && s.load_pf_milli === this.state.pf_milli) this.asked = -Infinity;
+    if (performance.now() - this.asked > BELIEVE_MS) this.state = { w: s.load_w, pf_milli: s.load_pf_milli };
+    this.on = subset(this.state.w);
     for (const [one, chip] of this.chips) attr(chip, "aria-pressed", this.on.includes(one));
-    this.load.set(stopAt(s.load_w));
-    this.pf.set(Math.abs(Math.round(s.load_pf_milli / 10)));
+    this.load.set(stopAt(this.state.w));
+    this.pf.set(Math.abs(Math.round(this.state.pf_milli / 10)));
     this.volt.set(s.voltage_v);
     this.words();
     this.pickWarp(s.warp);
