@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs before main.py: counts the start, see services/starts.py. Choosing between two versions will go here.
-from meter import begin
+from meter.services import starts
 
-begin.count()
+starts.begin()

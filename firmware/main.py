@@ -11,12 +11,13 @@ import meter
 
 
 async def main():
-    from meter import begin, made
+    from meter import made
+    from meter.services import starts
 
-    how = begin.mode()
+    how = starts.mode()
     made_with = made.read()
-    del begin, made
-    meter.unload("begin", "made", "storage.documents", "core.config", "services.starts")
+    del starts, made
+    meter.unload("made", "storage.documents", "core.config", "services.starts")
     from meter import app
 
     supervisor = await app.start(made_with, how)
@@ -31,6 +32,6 @@ try:
     asyncio.run(main())
 except Exception as e:
     gc.collect()
-    from meter import begin
+    from meter.services import starts
 
-    begin.failed(e)
+    starts.failed(e)

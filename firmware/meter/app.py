@@ -3,7 +3,7 @@
 
 The display comes up first, so that whatever is wrong can be said. Nothing is booked before the ledger has
 been read: until then the metering IC keeps counting in its own registers. What can be done without (display,
-card desk, cover and magnet) is loaded apart: should that fail, it is reported, and the meter meters.
+card desk, profile, cover and magnet) is made apart: should that fail, it is reported, and the meter meters.
 """
 
 import asyncio

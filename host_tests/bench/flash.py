@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NOR flash: a program clears bits, only an erase sets them, and every erase wears its sector."""
+"""NOR flash: a program clears bits, only an erase sets them, and every erase wears its sector.
+
+Power failing in the middle is a rule of the part, too: cut_program() and cut_erase().
+"""
+
+import random
 
 SECTOR = 4096
 CHIP = 4 * 1024 * 1024
@@ -41,3 +46,22 @@ class NorFlash:
         self.data[sector * SECTOR : (sector + 1) * SECTOR] = b"\xff" * SECTOR
         self.erases[sector] += 1
         return True
+
+    def cut_program(self, offset: int, data: bytes, whole: int, chance: int) -> None:
+        """Power fails when `whole` bytes are in: of the next, some bits have made it (chance: which)."""
+        NorFlash.program(self, offset, data[:whole])  # not who counts the programs of this one
+        self.data[offset + whole] &= data[whole] | random.Random(chance).getrandbits(8)
+
+    def cut_erase(self, sector: int, chance: int) -> None:
+        """Power fails during an erase, which is no sweep from front to back: halves in either order, or bits
+        here and there."""
+        at, half = sector * SECTOR, SECTOR // 2
+        match chance % 3:
+            case 0:
+                self.data[at : at + half] = b"\xff" * half
+            case 1:
+                self.data[at + half : at + SECTOR] = b"\xff" * half
+            case 2:
+                bits = random.Random(chance)
+                torn = bytes(b | bits.getrandbits(8) for b in self.data[at : at + SECTOR])
+                self.data[at : at + SECTOR] = torn

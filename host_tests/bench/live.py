@@ -140,7 +140,9 @@ class LiveBench(Bench):
         """A card as the page shows it; what waits on it is read as a shop reads it, while it is out of the slot."""
         pending = None if entry.id == self.card else _pending(entry.card)
         about = entry.text
-        if entry.id == "good" and pending is not None:
+        if entry.id == self.card:
+            about = "In the slot: the meter's display says what became of it."
+        elif entry.id == "good" and pending is not None:
             about = f"{pending / 1e6:.2f} waits on it." if pending else "Nothing new on it: sell some."
         return {
             "id": entry.id,

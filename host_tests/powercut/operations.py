@@ -12,10 +12,6 @@ Numbers begin anew with each cut, so a second cut is named by what it hits after
 fram-0123-half+relay-0001-mid.
 """
 
-import random
-
-from host_tests.bench.flash import SECTOR
-
 MID_PULSE_US = 30_000  # the contact has moved (15 ms), the pulse is too short to hold it (50 ms)
 
 
@@ -95,10 +91,7 @@ class Operations:
         if self._asked("flash", number, "none", what):
             raise PowerCut
         if self._asked("flash", number, "half", what):
-            n = len(data) // 2
-            self._flash_program(offset, data[:n])
-            # Of the byte power fails in, some bits have made it.
-            self.plant.flash.data[offset + n] &= data[n] | random.Random(number).getrandbits(8)
+            self.plant.flash.cut_program(offset, data, len(data) // 2, number)
             raise PowerCut
         taken = self._flash_program(offset, data)
         if taken:
@@ -112,23 +105,12 @@ class Operations:
         if self._asked("flash", number, "none", what):
             raise PowerCut
         if self._asked("flash", number, "half", what):
-            self._tear_erase(sector * SECTOR, number)
+            self.plant.flash.cut_erase(sector, number)
             raise PowerCut
         taken = self._flash_erase(sector)
         if self._asked("flash", number, "all", what):
             raise PowerCut
         return taken
-
-    def _tear_erase(self, at, number):
-        """An erase is no sweep from front to back: halves in either order, or bits here and there."""
-        data, half, chance = self.plant.flash.data, SECTOR // 2, random.Random(number)
-        match number % 3:
-            case 0:
-                data[at : at + half] = b"\xff" * half
-            case 1:
-                data[at + half : at + SECTOR] = b"\xff" * half
-            case 2:
-                data[at : at + SECTOR] = bytes(b | chance.getrandbits(8) for b in data[at : at + SECTOR])
 
     # -- relay and card ---------------------------------------------------------------------------
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A raw flash partition for unit tests of storage: NOR rules, and power that fails at any byte."""
 
-import random
-
 from host_tests.bench.flash import SECTOR, NorFlash
 
 
@@ -35,11 +33,7 @@ class CutFlash:
         at = (self.first + block) * SECTOR + offset
         assert offset + len(data) <= SECTOR
         if self.cut_at is not None and self.done + len(data) > self.cut_at:
-            whole = self.cut_at - self.done
-            self.flash.program(at, data[:whole])
-            # Some bits of the byte power fails in have made it.
-            got = data[whole] | random.Random(self.torn).getrandbits(8)
-            self.flash.data[at + whole] &= got
+            self.flash.cut_program(at, data, self.cut_at - self.done, self.torn)
             raise PowerCut
         self.done += len(data)
         if not self.flash.program(at, data):
@@ -48,25 +42,12 @@ class CutFlash:
     def ioctl(self, op, arg):
         assert op == 6
         if self.cut_at is not None and self.done + 1 > self.cut_at:
-            self._torn_erase((self.first + arg) * SECTOR)
+            if self.torn % 5 == 4:
+                self.flash.erase(self.first + arg)  # done, but nobody was told
+            elif self.torn % 5:
+                self.flash.cut_erase(self.first + arg, self.torn)
             raise PowerCut
         self.done += 1
         if not self.flash.erase(self.first + arg):
             raise OSError(-1)
         return 0
-
-    def _torn_erase(self, at):
-        data = self.flash.data
-        half = SECTOR // 2
-        chance = random.Random(self.torn)
-        match self.torn % 5:
-            case 0:
-                pass  # not begun
-            case 1:
-                data[at : at + half] = b"\xff" * half
-            case 2:
-                data[at + half : at + SECTOR] = b"\xff" * half
-            case 3:
-                data[at : at + SECTOR] = bytes(b | chance.getrandbits(8) for b in data[at : at + SECTOR])
-            case 4:
-                data[at : at + SECTOR] = b"\xff" * SECTOR  # done, but nobody was told

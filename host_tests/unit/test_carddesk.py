@@ -151,18 +151,17 @@ def test_the_result_is_said_within_a_second_of_insertion(freq):
 
 
 def test_the_answer_the_five_figures_and_the_farewell_come_in_order_and_time():
-    meter = shown(sold(), seconds=22)
+    meter = shown(sold(), seconds=20)
     assert meter.panel.first_rows()[:7] == [
         "Credit added",
         *[f"Your account   {n}/5" for n in range(1, 6)],
-        "",
+        "Remove card",
     ]
     pages = [[row.strip() for row in rows[1:3]] for _, rows, _ in meter.panel.said[1:6]]
     assert pages == [
         ["Total purchased", "20.00 EUR"], ["Purchases made", "1"], ["Last purchase", "20.00 EUR"],
         ["Total used", "0.00 kWh"], ["Credit now", "20.00 EUR"],
     ]  # fmt: skip
-    assert "Remove card" in meter.panel.said[6][1][1]
     assert meter.panel.said[7][1] is None
     times = [at_us for at_us, _, _ in meter.panel.said[:7]]
     spans = [b - a for a, b in itertools.pairwise(times)]
@@ -195,13 +194,26 @@ def test_a_card_left_in_is_served_once_and_asked_out_until_it_goes():
         await asyncio.sleep(600)
         assert meter.s.writeback_seq == 1
         assert meter.desk.state == states.REMOVE
-        assert meter.panel.text == "Remove card"
+        assert [row.strip() for row in meter.panel.said[-1][1]][1:] == ["", "", "Credit     20.00 EUR"]
         at_us, _, hold_ms = meter.panel.said[-1]
         assert at_us + hold_ms * 1000 > meter.vt.now_us
         meter.remove()
         await asyncio.sleep(2)
         assert meter.panel.said[-1][1] is None
         assert meter.desk.state == states.WAIT
+
+    scene(play)
+
+
+def test_a_card_left_in_does_not_hide_why_supply_is_off():
+    async def play(meter):
+        meter.insert(sold())
+        await asyncio.sleep(30)
+        meter.s.claims = codes.CLAIM_OVERLOAD
+        await asyncio.sleep(5)
+        rows = [row.strip() for row in meter.panel.said[-1][1]]
+        assert "Remove card" in rows[0]
+        assert rows[1:] == ["Load too high", "Reduce, insert card", "Credit EUR     20.00"]
 
     scene(play)
 

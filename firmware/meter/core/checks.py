@@ -62,7 +62,7 @@ def micro(value, path: str, low: int, high: int) -> int:
 
 
 def minute_of_day(value, path: str) -> int:
-    """ "HH:MM" as minutes since midnight; ConfigError naming path otherwise."""
+    """Minutes since midnight of "HH:MM"; ConfigError naming path otherwise."""
     if type(value) is str and len(value) == 5 and value[2] == ":" and digits(value[:2]) and digits(value[3:]):
         hour = int(value[:2])
         minute = int(value[3:])

@@ -8,6 +8,7 @@ from micropython import const
 
 from meter.drivers.hd44780 import CARD
 
+from . import pages
 from .texts import cells, fault, fit, kwh, money, pair
 
 FIGURES = const(5)
@@ -68,8 +69,10 @@ def no_keys() -> tuple:
     return fit(CARD + " Card not read"), name, remedy, _BLANK
 
 
-def remove() -> tuple:
-    return _BLANK, fit(CARD + " Remove card"), _BLANK, _BLANK
+def remove(books) -> tuple:
+    """A card may be left in for days: why supply is off, or the balance, must not hide behind the request."""
+    rows = pages.off(books, 0) if books.s.claims else (_BLANK,) * 3 + (_amount(books, books.s.credit_micro, "Credit"),)
+    return (fit(CARD + " Remove card"),) + rows[1:]
 
 
 def _amount(books, micro, label=""):

@@ -25,7 +25,7 @@ _PRESENCE_MS = const(500)
 _RESULT_MS = const(3000)
 _FIGURE_MS = const(3000)
 _REFUSAL_MS = const(5000)
-_REMIND_MS = const(30_000)
+_REMIND_MS = const(3000)
 # Everything is said for _PRESENCE_MS longer than it is shown: no page of the rotation slips in between.
 _SAK_ISO_DEP = const(0x20)
 
@@ -202,7 +202,7 @@ class Visit:
     async def _remove(self):
         while True:
             self._beat()  # a card may be left in for days
-            self._panel.say(cardpages.remove(), _REMIND_MS + _PRESENCE_MS)
+            self._panel.say(cardpages.remove(self._books), _REMIND_MS + _PRESENCE_MS)
             if await self._stay(_REMIND_MS) == at.GONE:
                 self._panel.unsay()
                 return at.GONE

@@ -13,8 +13,8 @@ begins with a head that says which number its first record has; where it is dama
     restart  the slot behind the newest record is passed over, with its number, and filled with zeros: an
              interrupted program can leave it blank to look at, but weak.
 
-Flash: esp32.Partition, or what has its readblocks, writeblocks and ioctl. A record takes about 0.7 ms, an erase
-45 ms (400 at worst). Source: W25Q32JV data sheet, rev. G, 9.6.
+Flash: esp32.Partition, or what has its readblocks, writeblocks and ioctl. Serial NOR flash takes some 45 ms for an
+erase, several hundred at worst (typical of 32 Mbit parts; not measured here), and nothing else runs meanwhile.
 """
 
 import struct
