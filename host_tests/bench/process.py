@@ -20,6 +20,7 @@ from scripts.image import explain
 from scripts.linker import link
 
 from .meter import ops
+from .pace import Pace
 from .plant import MeterReset, Plant, WatchdogBite
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,7 +116,8 @@ class MeterProcess:
         self.restarts = 0
         self.wdt_bites = 0
         self.measure = False
-        self.blocking = False  # wait in the kernel, not by looking: for meter and plant on one core, or a busy machine
+        self.blocking = None  # wait in the kernel (True), by looking (False), or as pace.py finds
+        self._pace = Pace()
         self.meter_ns = 0  # processor time the interpreter took from answers to requests, while measure is on
         self._answered_ns = 0
         self._proc = None
@@ -230,7 +232,10 @@ class MeterProcess:
         clock = plant.clock
         buf = plant.buf
         measure = self.measure
-        blocking = buf[4] = self.blocking
+        pace = None if self.blocking is not None else self._pace
+        if pace:
+            pace.begin()
+        blocking = buf[4] = pace.blocking if pace else self.blocking
         while True:
             if plant.sleep_until_us is not None:
                 if not plant.continue_sleep(until_us):
@@ -253,10 +258,16 @@ class MeterProcess:
                 now_ns = time.clock_gettime_ns(self._cpu_clock)
                 self.meter_ns += now_ns - self._answered_ns
             if plant.serve():
+                waits = blocking  # this answer's reader; from the next request on it may be another way
+                if pace:
+                    pace.left -= 1
+                    if not pace.left:
+                        pace.judge()
+                        blocking = buf[4] = pace.blocking
                 if measure:
                     self._answered_ns = time.clock_gettime_ns(self._cpu_clock)
                 buf[1] = buf[0]
-                if blocking:
+                if waits:
                     _syscall(_FUTEX, self._word_at, _WAKE, 1, None)
 
     def _block(self):
