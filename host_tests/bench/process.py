@@ -227,6 +227,11 @@ class MeterProcess:
         self.restarts += 1
         self._boot(cause)
 
+    @property
+    def cpu_ns(self) -> int:
+        """Processor time the running interpreter has taken so far."""
+        return time.clock_gettime_ns(self._cpu_clock)
+
     def _serve(self, until_us: int) -> None:
         plant = self.plant
         clock = plant.clock
@@ -241,7 +246,7 @@ class MeterProcess:
                 if not plant.continue_sleep(until_us):
                     return
                 if measure:
-                    self._answered_ns = time.clock_gettime_ns(self._cpu_clock)
+                    self._answered_ns = self.cpu_ns
                 buf[1] = buf[0]
                 if blocking:
                     _syscall(_FUTEX, self._word_at, _WAKE, 1, None)
@@ -255,7 +260,7 @@ class MeterProcess:
                 elif spins > _SPINS:
                     self._idle(spins - _SPINS)
             if measure:
-                now_ns = time.clock_gettime_ns(self._cpu_clock)
+                now_ns = self.cpu_ns
                 self.meter_ns += now_ns - self._answered_ns
             if plant.serve():
                 waits = blocking  # this answer's reader; from the next request on it may be another way
@@ -265,7 +270,7 @@ class MeterProcess:
                         pace.judge()
                         blocking = buf[4] = pace.blocking
                 if measure:
-                    self._answered_ns = time.clock_gettime_ns(self._cpu_clock)
+                    self._answered_ns = self.cpu_ns
                 buf[1] = buf[0]
                 if waits:
                     _syscall(_FUTEX, self._word_at, _WAKE, 1, None)
