@@ -1,11 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # One step after the other, each let go when it is done: the heap is small.
-import gc
-
-# Loading leaves much to collect: collecting often keeps what stays close together, and the rest in one piece.
-gc.threshold(4096)
-
 import asyncio
+import gc
 
 import meter
 

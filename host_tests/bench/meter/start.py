@@ -29,8 +29,9 @@ def _start():
     vfs.mount(vfs.VfsLfs2(standins.Partition.find(1, label="vfs")[0]), "/")
     os.chdir("/")
     sys.path[:] = ["", ".frozen", "/lib"]
+    scope = {"__name__": "__main__"}  # one for both, as on a board
     for name in ("boot.py", "main.py"):
-        execfile(name, {"__name__": "__main__"})  # noqa: F821 (MicroPython has it: the text is not kept)
+        execfile(name, scope)  # noqa: F821 (MicroPython has it: the text is not kept)
 
 
 _start()
