@@ -141,7 +141,7 @@ class LiveBench(Bench):
         pending = None if entry.id == self.card else _pending(entry.card)
         about = entry.text
         if entry.id == self.card:
-            about = "In the slot: the meter's display says what became of it."
+            about = "In the slot: see the meter's display."
         elif entry.id == "good" and pending is not None:
             about = f"{pending / 1e6:.2f} waits on it." if pending else "Nothing new on it: sell some."
         return {

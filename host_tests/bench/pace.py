@@ -9,7 +9,7 @@ ones wait in the kernel, and looking is tried again after them, more seldom each
 import time
 
 TRIAL = 32  # requests
-SLOW_NS = 300_000  # for one request; looking takes 5,000, the kernel 20,000, loading a module some
+SLOW_NS = 300_000  # for one request; looking takes 5,000 as a rule, the kernel 20,000
 SPAN = 2048  # requests in the kernel before looking is tried again
 SPAN_MAX = 1 << 18
 

@@ -17,7 +17,7 @@ _SLOT_S = 900
 
 class Rows:
     def __init__(self):
-        self._written = {}  # number -> (end of the slot, import register)
+        self._written = {}  # number -> end of the slot
         self._slots = set()  # ends of the slots a tick fell into
 
     def tick(self, utc_s: int) -> None:

@@ -26,7 +26,7 @@ from host_tests.bench.preset_cards import TARIFF, preset_card
 from host_tests.bench.session import Bench
 
 BAR_YEARS = 20
-FLASH_CYCLES = 100_000  # erases of a block; W25Q32JV and its like
+FLASH_CYCLES = 100_000  # erases of a block; what makers of serial NOR flash commonly rate
 FRAM_CYCLES = 10**12  # accesses of a byte; Fujitsu DS501-00017-3v0-E
 BOARDS = ("esp32_devkit", "esp32_nofram")
 # What a month brings, each in its own way more than usual.

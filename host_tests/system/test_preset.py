@@ -87,7 +87,7 @@ def test_settings_a_part_was_started_with_wait_for_the_restart_and_say_so(bench)
     [
         (TARIFF, as_bytes(other_tariff(fallback="nowhere")), "Tariff refused fallback"),
         (TARIFF, as_bytes(other_tariff(currency="USD")), "Tariff refused currency"),
-        (TARIFF, b'{"name": "Home', "Tariff refused tariff.new this is not JSON"),
+        (TARIFF, b'{"name": "Home', "Tariff refused tariff.json this is not JSON"),
         (SETTINGS, as_bytes(settings(meter_number="99")), "Settings refused meter_number is another meter's"),
         (SETTINGS, as_bytes(settings(alarm3="1")), "Settings refused alarm3"),
         (SETTINGS, as_bytes(settings(currency="USD")), "Settings refused currency must be EUR"),

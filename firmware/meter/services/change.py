@@ -40,12 +40,12 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
         if staged[0] > MAX:
             raise ConfigError(name, "is longer than %d bytes" % MAX)
         if settings:
-            cfg = config.parse(documents.load(root, new))
+            cfg = config.parse(documents.load(root, new, name))
             _same_meter(cfg, before)
             tariff = books.tariff
         else:
             cfg = before
-            tariff = tariffs.parse(documents.load(root, new))
+            tariff = tariffs.parse(documents.load(root, new, name))
         if tariff.currency != cfg.currency:
             raise ConfigError("currency", "must be " + before.currency)
     except ConfigError:

@@ -20,9 +20,10 @@ from meter.core.errors import ConfigError, StorageError
 _PART = const(128)  # bytes
 
 
-def load(root: str, name: str):
-    """The document as a dict. Raises ConfigError when it is missing, cut short or not JSON."""
+def load(root: str, name: str, called: str = ""):
+    """The document as a dict. Raises ConfigError when it is missing, cut short or not JSON; called: what for people."""
     path = root + "/" + name
+    name = called or name
     try:
         with open(path) as f:
             doc = json.load(f)
