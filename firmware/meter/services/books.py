@@ -15,8 +15,13 @@ from meter.core.errors import BusError, CardError
 from meter.core.state import RELAY_UNKNOWN
 from meter.storage.ledger import FRESH
 
-ROOM = const(1024)  # bytes of heap a change of the state may need: asked for first, for it must not fail half-way
 _FRAM_GOOD = const(10)  # commits in a row: a FRAM that comes and goes must not fill its own log
+
+
+def room() -> None:
+    """MemoryError now, and not half-way through a change of the state: a KiB of heap, in pieces as large as the
+    largest a change asks for (the fields of a ledger record). In one piece it is missing long before heap is."""
+    [bytearray(256) for _ in range(4)]
 
 
 class Books:
@@ -230,7 +235,7 @@ class Books:
         s = self.s
         if account.hoards(s.credit_micro, amount_micro, self.cfg.hoard_micro):
             raise CardError(codes.CARD_HOARD, "credit would exceed the limit")
-        bytearray(ROOM)
+        room()
         before = type(s)()
         before.copy_from(s)
         account.purchase(s, amount_micro)

@@ -14,7 +14,7 @@ from meter.core import codes
 from meter.core.errors import BusError, ChipError
 from meter.drivers.atm90e32 import Sample
 
-from .books import ROOM
+from .books import room
 
 _SLOW_EVERY = const(5)  # ticks between readings of Q, S, PF, frequency, status
 _RETRY_MAX_TICKS = const(30)
@@ -41,7 +41,7 @@ class Metering:
                 self._retry_ticks -= 1
                 if self._retry_ticks <= 0:
                     await self._start_ic()
-            bytearray(ROOM)  # too little heap: the task falls here, where nothing has been read and cleared yet
+            room()  # too little heap: the task falls here, where nothing has been read and cleared yet
             self._books.tick(self._read(n % _SLOW_EVERY == 0) if self._ready else None, utc_s)
             beat()
             n += 1
