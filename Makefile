@@ -23,10 +23,11 @@ WARP ?= 1
 BOARD ?= esp32_devkit
 DOCUMENTS ?=
 CASE ?=
+CARD ?=
 
 ##@ Use
-sim: setup ## Run the virtual meter, with its page in the browser [PORT=8080 WARP=1]
-	@$(BENCH).sim --port $(PORT) --warp $(WARP) $(ARGS)
+sim: setup ## Run the virtual meter, with its page in the browser [PORT=8080 WARP=1 CARD=card.json]
+	@$(BENCH).sim --port $(PORT) --warp $(WARP) $(if $(CARD),--card "$(CARD)") $(ARGS)
 
 replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIFF=file.json ARCH=i386|amd64|cpython]
 	@test -n "$(TRACE)" || { echo "replay: which trace? Say make replay TRACE=file.csv" >&2; exit 2; }
@@ -35,12 +36,16 @@ replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIF
 image: setup ## Build the meter's file system: build/image.bin [BOARD=esp32_devkit DOCUMENTS="settings.json …"]
 	@$(PY) -m scripts.image --board $(BOARD) $(ARGS) $(DOCUMENTS)
 
+vend: setup ## Sell onto cards and make utility cards: ARGS="--help", ARGS="sell 20.00 --card sim:card.json"
+	@$(PY) -m scripts.vend $(ARGS)
+
 ##@ Check
 test: setup lint unit upy system ## All of the next four, cheap things first
 
-lint: setup ## ruff, and pyright with the ESP32 stubs
+lint: setup ## ruff, and pyright: the firmware with the ESP32 stubs, and the shop
 	@$(PY) -m ruff check --quiet --output-format concise .
 	@said=$$($(PY) -m pyright --warnings) || { echo "$$said"; exit 1; }
+	@said=$$($(PY) -m pyright --warnings -p scripts/vend) || { echo "$$said"; exit 1; }
 	@echo "lint: clean"
 
 unit: setup ## Rules, drivers and models on CPython
@@ -93,4 +98,4 @@ help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: sim replay image test lint unit upy system faults powercut wear measures setup device-tools lock clean distclean help
+.PHONY: sim replay image vend test lint unit upy system faults powercut wear measures setup device-tools lock clean distclean help

@@ -5,22 +5,33 @@ Everything runs on the bench: the real interpreter, the real image, virtual time
 computing are the interpreter's on this machine and good for comparing, not for an ESP32.
 """
 
+import contextlib
+import io
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Annotated
 
+import cryptolib
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from host_tests.bench import replay as replays
 from host_tests.bench import trace as traces
-from host_tests.bench.documents import as_files, tariff
+from host_tests.bench.board import load_board
+from host_tests.bench.cpython import VirtualTime
+from host_tests.bench.deck import Deck
+from host_tests.bench.documents import as_files, settings, tariff
+from host_tests.bench.flash import NorFlash
+from host_tests.bench.ledger_view import read_ledger
+from host_tests.bench.local import LocalMeter
+from host_tests.bench.plant import Plant
 from host_tests.bench.process import MeterDied
 from host_tests.bench.session import Bench
-from scripts.image import collect, pack
+from scripts.image import build_image, collect, pack
 
 ROOT = Path(__file__).resolve().parents[1]
 TRACE = ROOT / "host_tests/vectors/household-minute.csv"
@@ -69,8 +80,9 @@ def heap():
         card = _free(b)
     smallest = next(kib for kib in range(60, 113, 4) if _lives_in(kib))
     yield Row("heap free before the firmware, of 112 KiB (the bench's stand-ins hold the rest)", f"{at_reset:,} B")
-    yield Row("heap free at the low-water mark, metering", f"{steady:,} B", "≥ 49,152 B", steady >= 49_152)
-    yield Row("heap free at the low-water mark, with a card's visit", f"{card:,} B", "≥ 36,864 B", card >= 36_864)
+    # 40 KiB for all a meter does without a network, which is to have 24 of them.
+    yield Row("heap free at the low-water mark, metering", f"{steady:,} B", "≥ 40,960 B", steady >= 40_960)
+    yield Row("heap free at the low-water mark, with a card's visit", f"{card:,} B", "≥ 32,768 B", card >= 32_768)
     # What a scattered heap shows in first: free memory alone says little.
     yield Row("smallest heap it starts, meters and serves a card in", f"{smallest} KiB", "≤ 88 KiB", smallest <= 88)
 
@@ -139,10 +151,12 @@ def reactions():
         b.run_s(3)
         b.plant.reader.zero_counters()
         b.insert("good")
-        began_us = b.plant.clock.now_us
+        b.meter.blocking = True  # or its waiting would count as work
+        began_us, began_ns = b.plant.clock.now_us, b.meter.cpu_ns
         while "Credit added" not in b.lcd()[0]:
             b.run_s(0.005)
         card_ms = (b.plant.clock.now_us - began_us) / 1000
+        compute_ms = (b.meter.cpu_ns - began_ns) / 1e6
         reader = b.plant.reader
     yield Row("power on to first measurement booked", f"{first_s:.2f} s", "≤ 2 s", first_s <= 2)
     yield Row("power on to relay decision", f"{relay_s:.2f} s", "≤ 3 s", relay_s <= 3)
@@ -150,6 +164,38 @@ def reactions():
     yield Row("overload: hold expired to coil pulse", f"{pulse_ms:.0f} ms", "≤ 100 ms", pulse_ms <= 100)
     yield Row("card in to new balance shown, bus and air time", f"{card_ms:.0f} ms", "≤ 1,000 ms", card_ms <= 1000)
     yield Row("  of which", f"{reader.apdus} APDUs, {reader.air_us / 1000:.0f} ms on air, {reader.i2c_bytes} I2C bytes")
+    calls, blocks = _aes_of_a_visit()
+    yield Row("  its crypto", f"{calls} AES calls, {blocks} blocks")
+    yield Row("  its computing, interpreter time on this machine", f"{compute_ms:.0f} ms")
+    # What an ESP32 needs for that nobody has measured.
+    yield Row("  within 1 s if an ESP32 is no more than so many times slower", f"{(1000 - card_ms) / compute_ms:.0f}")
+
+
+def _aes_of_a_visit():
+    """(calls, blocks of 16 bytes). In CPython, where they can be counted."""
+    calls = blocks = 0
+
+    class Counting(cryptolib.aes):
+        def _run(self, direction, data, out):
+            nonlocal calls, blocks
+            calls += 1
+            blocks += len(data) // 16
+            return super()._run(direction, data, out)
+
+    board = load_board("esp32_devkit")
+    plant = Plant(VirtualTime(), board, NorFlash(build_image(None, {})), utc_s=820_000_000)
+    plant.reader.insert(Deck(settings()["meter_number"]).take("good"), 0)
+    genuine, cryptolib.aes = cryptolib.aes, Counting
+    try:
+        with tempfile.TemporaryDirectory() as root, contextlib.redirect_stdout(io.StringIO()):
+            for name, content in as_files().items():
+                (Path(root) / name).write_bytes(content)
+            LocalMeter(plant, Path(root)).run_s(5)
+    finally:
+        cryptolib.aes = genuine
+    if read_ledger(plant.fram).purchase_count != 1:
+        raise RuntimeError("the visit did not come to its end")
+    return calls, blocks
 
 
 def replay(rows: int):

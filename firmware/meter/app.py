@@ -55,7 +55,7 @@ def storage(i2c):
 
     rings = Partition.find(1, label="rings")[0]
     try:
-        return on.FlashLedger(rings), on.FlashEvents(rings), on.NoFram()
+        return on.FlashLedger(rings), on.FlashEvents(rings), on.NoFram(rings)
     finally:
         unload("storage.flash_ledger", "storage.ring")
 
@@ -80,7 +80,7 @@ def display(i2c, books, supervisor):
         supervisor.fell("panel", e)
 
 
-def card_desk(books, panel, key, supervisor):
+def card_desk(books, panel, keys, supervisor):
     try:
         from meter.drivers.pn532 import Pn532
         from meter.services.carddesk import CardDesk
@@ -90,7 +90,7 @@ def card_desk(books, panel, key, supervisor):
             board.CARD_I2C_ID, scl=pin(board.CARD_SCL), sda=pin(board.CARD_SDA), freq=board.CARD_FREQ
         )
         reader = Pn532(i2c, pin(board.CARD_IRQ, pin.IN), pin(board.CARD_RESET, pin.OUT, value=1))
-        supervisor.start("carddesk", CardDesk(reader, books, panel, key).run)
+        supervisor.start("carddesk", CardDesk(reader, books, panel, keys).run)
     except Exception as e:
         supervisor.fell("carddesk", e)
 
@@ -127,9 +127,9 @@ async def start(made_with, how=(0, 0, "")):
         board.SPI_ID, board.SPI_BAUDRATE, polarity=1, phase=1,
         sck=pin(board.SPI_SCK), mosi=pin(board.SPI_MOSI), miso=pin(board.SPI_MISO),
     )  # fmt: skip
-    cfg, tariff, key, faults = made_with
+    cfg, tariff, later, keys, faults = made_with
     ledger, events, fram = storage(i2c)
-    books = Books(MeterState(), ledger, events, cfg, tariff)
+    books = Books(MeterState(), ledger, events, fram, cfg, tariff, later)
     supervisor = Supervisor(books, machine.WDT, fram)
     books.faults = faults
     safe, safe_s, books.trouble = how
@@ -163,7 +163,7 @@ async def start(made_with, how=(0, 0, "")):
         profile(books, supervisor)
         tamper(books, supervisor)
         if panel:
-            card_desk(books, panel, key, supervisor)
+            card_desk(books, panel, keys, supervisor)
     return supervisor
 
 

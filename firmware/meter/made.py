@@ -8,7 +8,9 @@ from meter.storage import documents
 
 
 def read(root: str = ""):
-    """(settings, tariff, card role key or None, fault mask).
+    """(settings, tariff, tariff for later or None, keys or None, fault mask).
+
+    keys: (version, card key, utility key, card key before or None, utility key before or None).
 
     A document that is missing or not fit is said on the console, reported as a fault, and replaced by the one
     before it, or by what can do no harm: default limits, energy counted at no price, no card accepted.
@@ -30,16 +32,30 @@ def read(root: str = ""):
     if not current:
         faults |= codes.FAULT_TARIFF
     tariff = tariff or tariffs.parse({"name": "none", "currency": currency, "price": "0"})
-    key = None
-    try:
-        key = bytes.fromhex(documents.load(root, "keys.json")["card_role_key"])
-        if len(key) != 16:
-            raise ValueError("16 bytes are expected")
-    except (ConfigError, KeyError, TypeError, ValueError) as e:
-        print("keys:", e)
-        key = None
+    later = None
+    if documents.check_sum(root, "later.json")[0]:
+        later, _ = _of(root, "later.json", priced)
+    keys, current = _of(root, "keys.json", _keys)
+    if not current:
         faults |= codes.FAULT_KEYS
-    return cfg, tariff, key, faults
+    return cfg, tariff, later, keys, faults
+
+
+def _keys(doc):
+    try:
+        before = doc.get("previous") or {}
+        card_before = _key(before["card_key"]) if before else None
+        utility_before = _key(before["utility_key"]) if before else None
+        return doc["version"], _key(doc["card_key"]), _key(doc["utility_key"]), card_before, utility_before
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ConfigError("keys", "are not a version and keys of 16 bytes in hexadecimal")
+
+
+def _key(text):
+    key = bytes.fromhex(text)
+    if len(key) != 16:
+        raise ValueError
+    return key
 
 
 def _of(root, name, parse):

@@ -65,3 +65,18 @@ class NorFlash:
                 bits = random.Random(chance)
                 torn = bytes(b | bits.getrandbits(8) for b in self.data[at : at + SECTOR])
                 self.data[at : at + SECTOR] = torn
+
+
+def read_file(flash: NorFlash, name: str) -> bytes:
+    """A file of the meter's file system, as it is on the chip now. Raises FileNotFoundError."""
+    import littlefs
+
+    size = 0x180000
+    fs = littlefs.LittleFS(
+        block_size=SECTOR, block_count=size // SECTOR, read_size=32, prog_size=32, cache_size=128,
+        lookahead_size=32, disk_version=0x00020001, mount=False,
+    )  # fmt: skip
+    fs.context.buffer = bytearray(flash.data[VFS_AT : VFS_AT + size])
+    fs.mount()
+    with fs.open(name, "rb") as f:
+        return f.read()

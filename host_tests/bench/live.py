@@ -5,17 +5,21 @@ One thread serves the meter and owns everything. The page's commands wait in a q
 them, and what the page shows is a dict that thread puts out.
 """
 
+import json
 import queue
 import time
 from collections import deque
 from datetime import timedelta
 from decimal import Decimal
 
-from meter.core import account
+from meter.core import account, codes
 from meter.core import tariff as tariffs
 
-from . import documents
-from .cards import Refused, pending_micro
+from scripts.vend.errors import VendError
+
+from .card_file import CardFile
+from .cards import pending_micro
+from .flash import read_file
 from .ledger_view import read_events, read_ledger
 from .plant import EPOCH
 from .session import Bench
@@ -25,7 +29,7 @@ from .words import claims_text, event_text
 def _pending(card):
     try:
         return pending_micro(card)
-    except (AttributeError, Refused, ValueError, UnicodeDecodeError):
+    except (AttributeError, VendError):
         return None  # no card of the scheme, or not one a shop can read
 
 
@@ -39,7 +43,8 @@ class LiveBench(Bench):
         super().__init__(**kwargs)
         self.warp = warp
         self.warp_actual = 0.0
-        self._tariff = tariffs.parse(documents.tariff())
+        self._tariff = self._tariff_on_meter()
+        self._tariff_event = 0
         micro = {name: int(Decimal(self.settings[name]) * 1_000_000) for name in ("alarm1", "alarm2", "overdraft")}
         self._limits = (micro["alarm1"], micro["alarm2"], -micro["overdraft"])
         self._counted = (0.0, 0, 0, 0)  # at the last look: virtual second, meter ns, I2C bytes, SPI frames
@@ -142,7 +147,7 @@ class LiveBench(Bench):
         about = entry.text
         if entry.id == self.card:
             about = "In the slot: see the meter's display."
-        elif entry.id == "good" and pending is not None:
+        elif (entry.id == "good" or isinstance(entry.card, CardFile)) and pending is not None:
             about = f"{pending / 1e6:.2f} waits on it." if pending else "Nothing new on it: sell some."
         return {
             "id": entry.id,
@@ -169,6 +174,10 @@ class LiveBench(Bench):
             self.warp_actual = (virtual1 - virtual0) / 1e6 / max(1e-6, wall1 - wall0)
         utc = plant.rtc.time(clock.now_us)
         local = utc + timedelta(minutes=self.settings["utc_offset_min"]) if utc else None
+        events = read_events(plant.fram, 20)
+        changed = max((e.number for e in events if e.code == codes.LOG_TARIFF_CHANGED), default=0)
+        if changed > self._tariff_event:
+            self._tariff, self._tariff_event = self._tariff_on_meter(), changed
         rate = self._rate(local)
         return {
             "t_local": local.isoformat(timespec="seconds") if local else None,
@@ -221,9 +230,13 @@ class LiveBench(Bench):
                     "t": self._local_iso(e.utc_s),
                     "text": event_text(e),
                 }
-                for e in read_events(plant.fram, 20)
+                for e in events
             ],
         }
+
+    def _tariff_on_meter(self):
+        """As it lies in the meter's file system: a card may have brought another one."""
+        return tariffs.parse(json.loads(read_file(self.plant.flash, "tariff.json")))
 
     def _rate(self, local) -> int:
         if local is None:

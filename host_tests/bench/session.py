@@ -12,9 +12,10 @@ from scripts.image import build_image
 
 from . import documents
 from .board import load_board
-from .cards import Deck, sell
+from .cards import sell
 from .chips.desfire import DesfireCard
 from .clock import VirtualTime
+from .deck import Deck
 from .faults import FAULTS, set_fault
 from .flash import NorFlash
 from .ledger_view import read_crashes, read_events, read_ledger
@@ -38,11 +39,12 @@ class Bench:
         up=True,
         start_us=0,
         board="esp32_devkit",
+        card_files=(),
         **settings,
     ):
         """A meter just plugged in. settings: changes to the bench's; files: documents in place of
         the usual; image: another file system; up=False leaves the plug out; start_us: bench time; board: a folder
-        of boards/."""
+        of boards/; card_files: cards that the shop keeps in files."""
         self.settings = documents.settings(**settings)
         self.board = load_board(board)
         files = {**documents.as_files(self.settings, tariff), **(files or {})}
@@ -53,7 +55,7 @@ class Bench:
             utc_s=int((utc - EPOCH).total_seconds()),
         )
         self.meter = MeterProcess(self.plant, arch, heap)
-        self.deck = Deck(self.settings["meter_number"], self.settings["currency"])
+        self.deck = Deck(self.settings["meter_number"], self.settings["currency"], card_files)
         self.card = None
         self.plugged = False
         self.load_w, self.pf_milli = load_w, 980

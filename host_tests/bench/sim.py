@@ -2,11 +2,13 @@
 """`make sim`: the virtual meter, live, with a page in the browser."""
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from .card_file import CardFile
 from .live import LiveBench
 from .process import MeterDied
 from .web_server import serve
@@ -17,10 +19,12 @@ _log = Console(stderr=True)
 def main(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1 (0 = any free one)")] = 8080,
     warp: Annotated[int, typer.Option(help="How many times real time (0 = as fast as it goes)")] = 1,
+    card: Annotated[list[Path] | None, typer.Option(help="A card the shop made as a file; may be said again")] = None,
     seconds: Annotated[float, typer.Option(help="Stop after this many seconds (0 = until Ctrl-C)")] = 0,
 ):
     """Run the virtual meter and its page."""
-    bench = LiveBench(warp=warp)
+    cards = [_card_file(path) for path in card or ()]
+    bench = LiveBench(warp=warp, card_files=cards)
     try:
         server = serve(bench, port)
     except OSError as e:
@@ -39,6 +43,16 @@ def main(
     finally:
         server.close()
         bench.close()
+
+
+def _card_file(path):
+    try:
+        if not path.exists():
+            raise ValueError("there is no such file. Issue one: README, Cards and the shop")
+        return CardFile(path)
+    except (OSError, ValueError) as e:
+        _log.print(f"[red]sim:[/red] card {path}: {e}", highlight=False)
+        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

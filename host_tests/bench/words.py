@@ -11,7 +11,9 @@ CLAIMS = {
 }
 _EVENTS = {
     1: "power up", 2: "power down", 3: "clock set", 4: "clock invalid", 5: "reset", 16: "trip", 17: "close",
-    18: "relay fault", 32: "purchase", 33: "card refused", 34: "card bound", 48: "fault", 49: "fault cleared",
+    18: "relay fault", 32: "purchase", 33: "card refused", 34: "card bound",
+    35: "emergency credit lent", 36: "debt taken over", 37: "days charged", 38: "keys changed", 39: "relay test",
+    40: "inspected", 48: "fault", 49: "fault cleared",
     64: "tariff changed", 65: "settings changed", 66: "document refused", 67: "document taken", 80: "cover open",
     81: "cover closed", 82: "magnet near", 83: "magnet gone", 84: "reverse energy", 96: "alarm 1", 97: "alarm 2",
     112: "task restarted", 113: "ledger copy damaged", 114: "flash block given up",
@@ -24,6 +26,7 @@ _RESETS = {1: "power on", 2: "restart asked for", 3: "watchdog", 5: "soft reset"
 _CARDS = {
     1: "not a card of this kind", 2: "another meter's", 3: "used already", 4: "one before it is missing",
     5: "damaged", 6: "pulled", 7: "wrong key", 8: "replaced", 9: "too much credit", 10: "reader", 11: "memory",
+    12: "too many failed logins", 13: "older than one used here", 14: "two at once",
 }  # fmt: skip
 
 
@@ -46,6 +49,12 @@ def event_text(event) -> str:
         return f"started: {_RESETS.get(event.value, event.value)}"
     if event.code == 32:
         return f"purchase no. {event.value} added"
+    if event.code == 37:
+        return f"{event.value} days charged at once" if event.value else "a wrong date: days are counted anew"
+    if event.code == 38:
+        return f"keys of version {event.value} in force"
+    if event.code == 39:
+        return "relay test passed" if event.value == 3 else "relay test failed"
     if event.code == 33:
         return f"{text}: {_CARDS.get(event.value, event.value)}"
     return text

@@ -15,6 +15,7 @@ from meter.storage import events, ledger
 
 from host_tests.bench.ledger_view import read_events
 
+from .day_rules import check_days
 from .figures import Figures
 from .rows import Rows
 from .supply_rules import check_claims
@@ -162,7 +163,8 @@ class Auditor:
         """What is wrong by the terms in force. Others that may have come into force, and fit, are from now on."""
         found = []
         for n, terms in enumerate(self._terms):
-            found.append([*terms.check_costs(old, new), *check_claims(old, new, terms, self)])
+            days = check_days(old, new, terms, self._bought(old, new))
+            found.append([*terms.check_costs(old, new), *check_claims(old, new, terms, self), *days])
             if not found[-1]:
                 del self._terms[:n]
                 return []
@@ -172,12 +174,15 @@ class Auditor:
         """What money and energy in a record must come to."""
         if sum(new.rate_counts) != new.import_counts:
             yield "the rates do not add up to the import"
-        if new.credit_micro != self.initial_micro + new.purchased_micro - sum(new.rate_cost_micro):
-            yield "credit is not what was bought less what it cost"
+        spent = sum(new.rate_cost_micro) + new.charges_micro + new.debt_paid_micro
+        if new.credit_micro != self.initial_micro + new.purchased_micro - spent:
+            yield "credit is not what was bought less what was spent"
         for name in ("import_counts", "export_counts", "q_import_counts", "q_export_counts", "open_counts"):
             if getattr(new, name) < getattr(old, name):
                 yield f"{name} fell"
-        overdraft = new.import_counts - old.import_counts if old.credit_micro <= 0 else 0
+        # What a day costs is taken before the energy of its first tick.
+        charged = new.charges_micro - old.charges_micro + new.debt_paid_micro - old.debt_paid_micro
+        overdraft = new.import_counts - old.import_counts if old.credit_micro <= charged else 0
         if new.overdraft_counts - old.overdraft_counts != overdraft:
             yield "overdraft counts are wrong"
         if self.ticks:  # all that was read, and not lost with the power
@@ -201,8 +206,13 @@ class Auditor:
             return
         if n != old.purchase_count + 1 or n > len(self.sold):
             yield f"purchase {n} after {old.purchase_count}, {len(self.sold)} were sold"
-        elif new.purchased_micro - old.purchased_micro != self.sold[n - 1]:
-            yield f"purchase {n} added {new.purchased_micro - old.purchased_micro}, not {self.sold[n - 1]}"
+        elif new.purchased_micro - old.purchased_micro != self.sold[n - 1][0]:
+            yield f"purchase {n} added {new.purchased_micro - old.purchased_micro}, not {self.sold[n - 1][0]}"
+
+    def _bought(self, old, new):
+        """(amount, debt) of the purchase between two records."""
+        n = new.purchase_count
+        return self.sold[n - 1] if old.purchase_count < n <= len(self.sold) else (0, 0)
 
     # -- the end ----------------------------------------------------------------------------------
 
@@ -212,8 +222,9 @@ class Auditor:
         seen = self._seen + plant.meter_ic.lifetime(_TOTAL)
         booked = f"{s.import_counts} counts booked of {seen}, {self._lost} lost in cuts"
         self.expect(s.import_counts == seen - self._lost, booked)
+        sold = sum(amount for amount, _ in self.sold)
         self.expect(s.purchase_count == len(self.sold), f"{s.purchase_count} of {len(self.sold)} purchases booked")
-        self.expect(s.purchased_micro == sum(self.sold), f"{s.purchased_micro} credited, {sum(self.sold)} sold")
+        self.expect(s.purchased_micro == sold, f"{s.purchased_micro} credited, {sold} sold")
         self.expect(plant.relay.closed == (s.claims == 0), f"relay closed: {plant.relay.closed}, claims {s.claims}")
         self.expect(s.relay_closed == plant.relay.closed, f"the ledger has the relay as {s.relay_closed}")
         self.expect(not self.changing, "a document has not come into force")

@@ -23,6 +23,8 @@ SETTINGS = {
     "alarm1": "2.00",
     "alarm2": "1.00",
     "overload_hold_s": 5,
+    "debt_per_day": "0.030001",
+    "debt_percent": 3,
 }
 TARIFF = {
     "name": "A day in minutes",
@@ -40,6 +42,7 @@ TARIFF = {
     "weeks": {"march": ["march"] * 7, "april": ["april"] * 7},
     "seasons": [["01-01", "march"], ["04-01", "april"]],
     "fallback": "day",
+    "standing": "0.020003",
 }
 TARIFF_2 = {**TARIFF, "name": "Dearer", "rates": [{**rate, "price": "77.7"} for rate in TARIFF["rates"]]}
 SETTINGS_2 = documents.settings(**{**SETTINGS, "alarm1": "100.00", "alarm2": "90.00"})
@@ -154,7 +157,7 @@ STEPS = (
     _card("the own card switches on"),
     _away(),
     Step("credit is used up", _load(9000), _trips(codes.CLAIM_NO_CREDIT), 90),
-    _card("a purchase", lambda w: w.sell(20_000_000)),
+    _card("a purchase", lambda w: w.sell(20_000_000, 2_000_001)),
     _away(),
     Step("too high a load", _load(12_000), _trips(codes.CLAIM_OVERLOAD), 30),
     _card("the card switches on", _load(1000)),

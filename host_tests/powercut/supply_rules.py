@@ -3,7 +3,7 @@
 
 from meter.core import codes
 
-from host_tests.bench.cards import METER
+from scripts.vend.keys import METER
 
 _OTHERS = codes.CLAIM_NO_CREDIT | codes.CLAIM_OVERLOAD
 

@@ -18,6 +18,8 @@ class Terms:
         self.floor = -micro(settings["overdraft"])
         self.overload_w, self.hold_s = settings["overload_w"], settings["overload_hold_s"]
         self.offset_s = settings["utc_offset_min"] * 60
+        self.debt_day, self.debt_percent = micro(settings["debt_per_day"]), settings["debt_percent"]
+        self.standing = micro(tariff["standing"])
         self._calendar = Calendar(tariff)
         self._prices = [int(price * 1_000_000) for price in self._calendar.prices.values()]
 

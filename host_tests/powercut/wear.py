@@ -22,8 +22,9 @@ from host_tests.bench.cards import sell
 from host_tests.bench.chips.mb85rc256v import ROW
 from host_tests.bench.documents import tariff
 from host_tests.bench.flash import CHIP, RINGS_AT, SECTOR, VFS_AT
-from host_tests.bench.preset_cards import TARIFF, preset_card
 from host_tests.bench.session import Bench
+from host_tests.bench.utility_cards import utility_card
+from scripts.vend.utility_formats import TARIFF
 
 BAR_YEARS = 20
 FLASH_CYCLES = 100_000  # erases of a block; what makers of serial NOR flash commonly rate
@@ -95,7 +96,7 @@ def _month(b: Bench) -> None:
         show("good")
     for n in range(TARIFFS):
         doc = json.dumps({**tariff(), "name": f"Another {n}"}).encode()
-        b.plant.reader.insert(preset_card(TARIFF, doc), b.plant.clock.now_us)
+        b.plant.reader.insert(utility_card(TARIFF, doc), b.plant.clock.now_us)
         b.run_s(5)
         b.plant.reader.remove(b.plant.clock.now_us)
         b.run_s(2)

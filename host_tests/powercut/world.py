@@ -13,10 +13,11 @@ from pathlib import Path
 
 from host_tests.bench import documents
 from host_tests.bench.cards import peek_back, sell
-from host_tests.bench.preset_cards import SETTINGS, TARIFF, preset_card
 from host_tests.bench.process import MeterProcess
 from host_tests.bench.session import Bench
+from host_tests.bench.utility_cards import utility_card
 from scripts.image import build_image
+from scripts.vend.utility_formats import SETTINGS, TARIFF
 
 from . import scenario
 from .auditor import FIRST_TICK_MS, Auditor
@@ -87,9 +88,9 @@ class World:
             self.audit.power_off()
         self.bench.plug(plugged)
 
-    def sell(self, micro: int) -> None:
-        sell(self.card, micro)
-        self.audit.sold.append(micro)
+    def sell(self, micro: int, debt_micro: int = 0) -> None:
+        sell(self.card, micro, debt_micro)
+        self.audit.sold.append((micro, debt_micro))
 
     def insert(self, card) -> None:
         """A card goes into the slot: one of the deck by its name, or any; None takes out what is in."""
@@ -106,7 +107,7 @@ class World:
         self.audit.may_change(**document)
         kind = SETTINGS if "settings" in document else TARIFF
         (content,) = document.values()
-        card = preset_card(kind, json.dumps(content, separators=(",", ":")).encode())
+        card = utility_card(kind, json.dumps(content, separators=(",", ":")).encode())
         self.operations.watch_card(card)
         self.insert(card)
 
@@ -117,7 +118,7 @@ class World:
     def written_back(self) -> bool:
         """Does the household's card carry what the ledger says?"""
         back = peek_back(self.card)
-        return back is not None and (back["number"], back["purchase_count"]) == (
+        return back is not None and (back.number, back.purchase_count) == (
             self.state.writeback_seq,
             self.state.purchase_count,
         )

@@ -61,7 +61,7 @@ def image(task: str, how: str, always: bool = False, at_s: int = AT_S) -> bytes:
         oops = _OOPS.format(always=int(always), at_ms=at_s * 1000, how=HOW[how])
         (firmware / "oops.py").write_text(oops)
         path = firmware / "meter/services" / f"{task}.py"
-        beats = r"^( +)(self\._beat\(\))$" if task == "carddesk" else r"^( +)(beat\(\))$"
+        beats = r"^( +)(self\.beat\(\))$" if task == "carddesk" else r"^( +)(beat\(\))$"
         if task == "supervisor":
             beats = r"^( +)(await asyncio.sleep_ms\(_PERIOD_MS\))$"
         text, n = re.subn(beats, r"\1\2\n\1await oops.strike()", path.read_text(), count=1, flags=re.M)

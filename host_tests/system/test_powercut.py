@@ -94,7 +94,7 @@ BROKEN = {
     "credit is committed before the count of the purchase": (
         "services/books.py",
         (
-            "account.purchase(s, amount_micro)\n",
+            "account.purchase(s, amount_micro, debt_micro, cfg.debt_percent)\n",
             "s.credit_micro += amount_micro\n        s.purchased_micro += amount_micro\n        self._commit()\n"
             "        s.purchase_count += 1\n        s.last_purchase_micro = amount_micro\n",
         ),
@@ -112,6 +112,12 @@ BROKEN = {
         ("        self._commit()\n        self.t", "        self._uptime_s % 3 or self._commit()\n        self.t"),
         ("fram", "none", "ledger", "midnight"),
         "a tick had been under way",
+    ),
+    "a day that was charged is not marked so": (
+        "services/daily.py",
+        ("        s.day = today\n", "        s.day = today if anew else s.day\n"),
+        ("fram", "all", "ledger", "midnight"),
+        "0 days were charged 20003",
     ),
     "the relay is closed without saying so before": (
         "services/guard.py",

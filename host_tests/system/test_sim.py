@@ -5,7 +5,11 @@ import threading
 import time
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from host_tests.bench import cards, sim
+from host_tests.bench.card_file import CardFile
 from host_tests.bench.live import LiveBench
 from host_tests.bench.web_server import serve
 from host_tests.system.test_page import browser  # noqa: F401  (a fixture)
@@ -23,6 +27,12 @@ def live():
     stop.set()
     thread.join()
     bench.close()
+
+
+def command(*words):
+    app = typer.Typer()
+    app.command()(sim.main)
+    return CliRunner().invoke(app, ["--port", "0", *words])
 
 
 def until(check, seconds=15):
@@ -49,3 +59,21 @@ def test_a_person_buys_credit_and_restores_supply(live, browser):  # noqa: F811
     until(lambda: "Credit" in page.inner_text("#lcd-text"))
     assert bench.snapshot()["credit_micro"] > before
     page.close()
+
+
+def test_the_command_serves_its_page_and_ends_when_told(tmp_path):
+    cards.personalise(CardFile(tmp_path / "card.json"), "PW00000001")
+    result = command("--seconds", "0.2", "--card", str(tmp_path / "card.json"))
+    assert result.exit_code == 0 and "http://127.0.0.1:" in result.output
+
+
+@pytest.mark.parametrize(("content", "says"), [(None, "no such file"), ("[]", "not an object"), ("{", "Expecting")])
+def test_a_card_that_is_none_is_named_and_nothing_runs(tmp_path, content, says):
+    path = tmp_path / "card.json"
+    if content is not None:
+        path.write_text(content)
+    result = command("--card", str(path))
+    assert result.exit_code == 1
+    said = " ".join(result.output.split())
+    assert "card.json" in said.replace(" ", "") and says in said
+    assert "http:" not in said

@@ -2,7 +2,10 @@
 """A card slot on the bench for unit tests: reader model, driver, desk, and real books over a FRAM model."""
 
 import asyncio
+import contextlib
+import tempfile
 
+import pytest
 from meter.core import config, tariff
 from meter.core.state import MeterState
 from meter.drivers.fram import Fram
@@ -12,14 +15,25 @@ from meter.services.carddesk import CardDesk
 from meter.storage.events import EventLog
 from meter.storage.ledger import Ledger
 
-from host_tests.bench.cards import DEMO_METER_ROLE_KEY
+from host_tests.bench.cards import DEMO
 from host_tests.bench.chips.mb85rc256v import Mb85rc256vChip
 from host_tests.bench.chips.pn532 import Pn532Chip
 from host_tests.bench.cpython import VirtualTime
 from host_tests.bench.direct import DirectI2C, DirectPin
+from scripts.vend.errors import CardStatus
 
 NUMBER = "00012345"
+_FILES = tempfile.TemporaryDirectory(prefix="pennywatt-")  # where a meter's documents go, if a test gives no place
+KEYS = (1, DEMO.card_key(1, NUMBER), DEMO.utility_key(1), None, None)
 TARIFF = {"name": "One price", "currency": "EUR", "price": "0.25"}
+
+
+@contextlib.contextmanager
+def refused(status):
+    """The card is to refuse with this status."""
+    with pytest.raises(CardStatus) as e:
+        yield
+    assert e.value.status == status
 
 
 class Slot:
@@ -71,23 +85,24 @@ class Panel:
 class Meter(Slot):
     """Slot, desk and books of one meter. `async with` it: inside, the desk's task runs."""
 
-    def __init__(self, key=DEMO_METER_ROLE_KEY, freq=400_000, **settings):
+    def __init__(self, keys=KEYS, freq=400_000, **settings):
         super().__init__(freq)
         self.fram_chip = Mb85rc256vChip(0x50)
         self.fram_chip.power_on(0)
         self.fram_i2c = DirectI2C(self.vt, [self.fram_chip])
         self.cfg = config.parse({"meter_number": NUMBER, **settings})
         self.panel = Panel(self.vt)
-        self.key = key
+        self.keys = keys
         self.boot()
 
     def boot(self):
         """The microcontroller starts anew: books from FRAM, another desk."""
         fram = Fram(self.fram_i2c, 0x50)
         self.events = EventLog(fram)
-        self.books = Books(MeterState(), Ledger(fram), self.events, self.cfg, tariff.parse(TARIFF))
+        self.books = Books(MeterState(), Ledger(fram), self.events, fram, self.cfg, tariff.parse(TARIFF))
         self.books.open()
-        self.desk = CardDesk(self.reader, self.books, self.panel, self.key)
+        self.desk = CardDesk(self.reader, self.books, self.panel, self.keys)
+        self.desk.root = CardDesk.root or _FILES.name
 
     @property
     def s(self):

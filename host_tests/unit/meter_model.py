@@ -7,7 +7,7 @@ Written from the rules of behaviour, not from the firmware: imports nothing of i
 
 import copy
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
@@ -17,16 +17,44 @@ COUNTS_PER_KWH = 320_000
 RATES = 8
 
 REMOTE, NO_CREDIT, REMINDER, OVERLOAD, FAULT = 1, 2, 4, 8, 32  # claims
-SERVED, READY, CARD_ONLY = 1, 2, 4  # latches
+SERVED, READY, CARD_ONLY, EMERGENCY = 1, 2, 4, 8  # latches
 OPEN, CLOSED, UNKNOWN = 0, 1, 2  # relay
 FAULT_FRAM, FAULT_RELAY = 2, 32
-LOG_TRIP, LOG_CLOSE, LOG_PURCHASE, LOG_REFUSED, LOG_BOUND = 16, 17, 32, 33, 34
-FOREIGN, REPLAYED, SKIPPED, MALFORMED, OLD, HOARD, STORAGE = 2, 3, 4, 5, 8, 9, 11
+LOG_TRIP, LOG_CLOSE, LOG_PURCHASE, LOG_REFUSED, LOG_BOUND, LOG_EMERGENCY, LOG_DEBT, LOG_DAYS = (
+    16,
+    17,
+    32,
+    33,
+    34,
+    35,
+    36,
+    37,
+)
+FOREIGN, REPLAYED, SKIPPED, MALFORMED, AUTH, OLD, HOARD, STORAGE, LOCKED = 2, 3, 4, 5, 7, 8, 9, 11, 12
 
 CLOSES, WINDOW_S = 4, 1800  # automatic closes after overload
+A_YEAR = 366  # days: a clock that moves further was wrong
+FREE_LOGINS, MOST_LOGINS = 2, 12  # failed ones in a row
+# Field of the meter's record, and what it is called here.
+KEPT = dict(
+    pair.split("=")
+    for pair in (
+        "utc_s=utc_s import_counts=imported export_counts=exported q_import_counts=q_imported "
+        "q_export_counts=q_exported open_counts=while_open rate_counts=rates rate_cost_micro=rate_cost "
+        "credit_micro=credit purchased_micro=bought purchase_count=purchases last_purchase_micro=last "
+        "overdraft_counts=past_zero overdraft_micro=past_zero_cost claims=claims relay_closed=relay card_uid=uid "
+        "card_generation=generation refused_cards=refused writeback_seq=writebacks boots=boots debt_micro=debt "
+        "debt_paid_micro=debt_paid charges_micro=charges month_counts=month_began_with utility_serial=serial "
+        "cover_opens=covers magnet_times=magnets failed_logins=failed_logins lock=lock"
+    ).split()
+)
 
 
-@dataclass
+def local(utc_s, offset_min) -> datetime:
+    return EPOCH + timedelta(seconds=utc_s, minutes=offset_min)
+
+
+@dataclass(frozen=True)
 class House:
     """What is agreed with the household; money in millionths."""
 
@@ -39,14 +67,37 @@ class House:
     hold_s: int = 30
     wait_s: int = 0
     offset_min: int = 0
+    emergency: int = 0
+    debt_day: int = 0
+    debt_percent: int = 0
+    night: tuple = ()  # friendly hours, as text
+    weekend: bool = False
+    holidays: tuple = ()
+
+    def is_friendly(self, now: datetime) -> bool:
+        """Does credit alone switch nobody off now?"""
+        if self.night:
+            begin, end = self.night
+            at = now.strftime("%H:%M")
+            if begin <= at < end or (end < begin and (at >= begin or at < end)):
+                return True
+        day = now.strftime("%m-%d")
+        return (
+            (self.weekend and now.weekday() >= 5) or f"*-{day}" in self.holidays or f"{now.year}-{day}" in self.holidays
+        )
 
     def document(self, number: str) -> dict:
         """The same as the meter reads it."""
         names = {"initial_credit": self.initial, "alarm1": self.alarm1, "alarm2": self.alarm2}
         names |= {"overdraft": self.overdraft, "hoard": self.hoard}
+        names |= {"emergency": self.emergency, "debt_per_day": self.debt_day}
         doc = {name: str(Decimal(amount).scaleb(-6)) for name, amount in names.items()}
         wholes = {"overload_w": self.limit_w, "overload_hold_s": self.hold_s, "overload_wait_s": self.wait_s}
-        return {"meter_number": number, "utc_offset_min": self.offset_min, **doc, **wholes}
+        wholes |= {"debt_percent": self.debt_percent, "utc_offset_min": self.offset_min}
+        friendly = {"weekend": self.weekend, "holidays": list(self.holidays)}
+        if self.night:
+            friendly |= {"from": self.night[0], "until": self.night[1]}
+        return {"meter_number": number, "friendly": friendly, **doc, **wholes}
 
 
 class Prices:
@@ -58,13 +109,21 @@ class Prices:
         self.prices = [Fraction(Decimal(rate["price"])) * 1_000_000 for rate in rates]
         self.switches = next(iter(doc.get("days", {"day": [["00:00", self.names[0]]]}).values()))
         self.fallback = doc.get("fallback", self.names[0])
-        self.offset = timedelta(minutes=offset_min)
+        self.offset_min = offset_min
+        self.standing = int(Decimal(doc.get("standing", "0")) * 1_000_000)
+        self.steps = [(kwh, Fraction(Decimal(more)) * 1_000_000) for kwh, more in doc.get("steps", [])]
 
     def rate(self, utc_s) -> int:
         if utc_s is None:
             return self.names.index(self.fallback)
-        now = (EPOCH + timedelta(seconds=utc_s) + self.offset).strftime("%H:%M")
+        now = local(utc_s, self.offset_min).strftime("%H:%M")
         return self.names.index([name for start, name in self.switches if start <= now][-1])
+
+    def worth(self, used: int, n: int, rate: int) -> Fraction:
+        """Of n counts, when so many have been used this month."""
+        before, after = Fraction(used, COUNTS_PER_KWH), Fraction(used + n, COUNTS_PER_KWH)
+        beyond = [(max(after - kwh, 0) - max(before - kwh, 0)) * more for kwh, more in self.steps]
+        return (after - before) * self.prices[rate] + sum(beyond)
 
 
 class Model:
@@ -83,12 +142,18 @@ class Model:
         self.relay = UNKNOWN
         self.uid = bytes(7)
         self.generation = self.refused = self.writebacks = self.boots = self.utc_s = 0
+        self.debt = self.debt_paid = self.charges = 0
+        self.day = None  # the date charged last
+        self.month_began_with = 0
+        self.lent = False
+        self.failed_logins = self.lock = self.covers = self.magnets = self.serial = 0
         self._wake(prices)
 
     def _wake(self, prices):
         self.prices = prices
         self.now = None
-        self.uptime_s = self.over_s = 0
+        self.friendly = False  # the time is not known yet
+        self.uptime_s = self.over_s = self.locked_at_s = 0
         self.tripped_s = None
         self.closed_s = ()
         self.relay_fault = False
@@ -99,50 +164,42 @@ class Model:
         other.rate_cost = self.rate_cost[:]
         return other
 
-    def rebooted(self, prices):
-        """As it must be after a power cut, if self is what was kept."""
+    def rebooted(self, prices, fresh):
+        """As it must be after a power cut, if self is what was kept. fresh: nothing was."""
         other = self.copy()
         other._wake(prices)
+        if fresh:
+            other._follow_credit()  # a new meter without credit does not begin by switching on
         other.boots += 1
-        other._follow_credit()
         return other
 
     @property
     def credit(self):
-        return self.house.initial + self.bought - floor(self.worth)
+        return self.house.initial + self.bought - floor(self.worth) - self.charges - self.debt_paid
+
+    @property
+    def off_at(self):
+        return -self.house.overdraft - (self.house.emergency if self.lent else 0)
+
+    @property
+    def locked_s(self):
+        wait_s = 2 ** (self.lock - FREE_LOGINS) if self.lock > FREE_LOGINS else 0
+        return max(0, self.locked_at_s + wait_s - self.uptime_s) if wait_s else 0
 
     @property
     def alarm(self):
-        limits = (self.house.alarm1, self.house.alarm2, -self.house.overdraft)
+        limits = (self.house.alarm1, self.house.alarm2, self.off_at)
         return sum(1 for limit in limits if self.credit <= limit)
 
     def kept(self) -> dict:
         """Every field of the meter's record, but the number of its next event."""
-        latches = SERVED * self.reminded | READY * self.ready | CARD_ONLY * self.card_only
-        return {
-            "utc_s": self.utc_s,
-            "import_counts": self.imported,
-            "export_counts": self.exported,
-            "q_import_counts": self.q_imported,
-            "q_export_counts": self.q_exported,
-            "open_counts": self.while_open,
-            "rate_counts": self.rates,
-            "rate_cost_micro": self.rate_cost,
+        day = self.day
+        kept = {field: getattr(self, name) for field, name in KEPT.items()}
+        return kept | {
             "cost_acc": (self.worth - floor(self.worth)) * COUNTS_PER_KWH,
-            "credit_micro": self.credit,
-            "purchased_micro": self.bought,
-            "purchase_count": self.purchases,
-            "last_purchase_micro": self.last,
-            "overdraft_counts": self.past_zero,
-            "overdraft_micro": self.past_zero_cost,
-            "claims": self.claims,
-            "latches": latches,
-            "relay_closed": self.relay,
-            "card_uid": self.uid,
-            "card_generation": self.generation,
-            "refused_cards": self.refused,
-            "writeback_seq": self.writebacks,
-            "boots": self.boots,
+            "latches": SERVED * self.reminded | READY * self.ready | CARD_ONLY * self.card_only | EMERGENCY * self.lent,
+            "month": (day.year - 2000) * 12 + day.month - 1 if day else 0,
+            "day": (day - EPOCH.date()).days if day else 0,
         }
 
     def report(self) -> dict:
@@ -150,10 +207,11 @@ class Model:
         kept = self.kept()
         same = (
             "refused_cards import_counts rate_counts credit_micro overdraft_counts overdraft_micro purchase_count "
-            "purchased_micro claims relay_closed"
+            "purchased_micro claims failed_logins export_counts debt_micro charges_micro"
         )
         record = {name: kept[name] for name in same.split()}
-        record["rate_counts"] = self.rates[:]
+        record |= {"rate_counts": tuple(self.rates), "relay": kept["relay_closed"], "emergency_credit": self.lent}
+        record |= {"cover_openings": kept["cover_opens"], "magnet_events": kept["magnet_times"], "key_version": 1}
         return record | {"number": self.writebacks, "utc_s": self.now or 0, "faults": FAULT_RELAY * self.relay_fault}
 
     # -- energy -----------------------------------------------------------------------------------
@@ -164,13 +222,16 @@ class Model:
         self.uptime_s += 1
         if now is not None:
             self.utc_s = now
+            self.friendly = self.house.is_friendly(local(now, self.house.offset_min))
+            self._live_the_day(local(now, self.house.offset_min).date())
+        # Without a clock it is as friendly as when the time was lost.
         rate = self.prices.rate(now)
         power_w = None
         if sample is not None:
             n = sample.import_counts
             power_w = Fraction(sample.p_total_mw, 1000)
             began_with = self.credit
-            self.worth += n * self.prices.prices[rate] / COUNTS_PER_KWH
+            self.worth += self.prices.worth(self.imported - self.month_began_with, n, rate)
             cost = began_with - self.credit
             self.imported += n
             self.rates[rate] += n
@@ -185,6 +246,23 @@ class Model:
             self.q_exported += sample.q_export_counts
         self._watch_load(power_w)
         self._follow_credit()
+
+    def _live_the_day(self, today: date):
+        """Each day is charged once, when it begins; a month begins with the register as it is."""
+        days = (today - self.day).days if self.day else 0
+        wrong = not self.day or abs(days) > A_YEAR
+        if days > 0 and not wrong:
+            self.charges += days * self.prices.standing
+            self._recover(days * self.house.debt_day)
+        if wrong or days > 0:
+            if wrong or (today.year, today.month) != (self.day.year, self.day.month):
+                self.month_began_with = self.imported
+            self.day = today
+
+    def _recover(self, amount):
+        amount = min(amount, self.debt)
+        self.debt -= amount
+        self.debt_paid += amount
 
     def _watch_load(self, power_w):
         house = self.house
@@ -204,13 +282,15 @@ class Model:
                 self.card_only |= len(recent) >= CLOSES
 
     def _follow_credit(self):
-        if self.credit <= -self.house.overdraft:
-            self.claims |= NO_CREDIT
-        else:
+        if self.credit > 0:
+            self.lent = False
+        if self.credit > self.off_at:
             self.claims &= ~NO_CREDIT
+        elif not self.friendly:
+            self.claims |= NO_CREDIT
         if self.credit > self.house.alarm2:
             self.reminded = False
-        elif not self.reminded:
+        elif not self.reminded and not self.friendly:
             self.reminded = True
             if not self.claims:
                 self.claims |= REMINDER
@@ -246,8 +326,12 @@ class Model:
 
     def refusal(self, card, storage: bool) -> int:
         """Why this card is not served, 0 if it is. storage: can a purchase be stored?"""
+        if self.locked_s:
+            return LOCKED
         if card.flaw == "foreign":
             return FOREIGN
+        if card.flaw == "forged":
+            return AUTH
         if any(self.uid):
             older = card.generation < self.generation
             if older or (card.generation == self.generation and card.uid != self.uid):
@@ -259,7 +343,8 @@ class Model:
         if card.count > self.purchases + 1:
             return SKIPPED
         if self.sells(card):
-            if self.house.hoard and self.credit + card.amount > self.house.hoard:
+            debt_share = min(self.debt + card.debt, card.amount * self.house.debt_percent // 100)
+            if self.house.hoard and self.credit + card.amount - debt_share > self.house.hoard:
                 return HOARD
             if not storage:
                 return STORAGE
@@ -272,6 +357,8 @@ class Model:
         self.bought += card.amount
         self.purchases += 1
         self.last = card.amount
+        self.debt += card.debt
+        self._recover(card.amount * self.house.debt_percent // 100)
         self.bind(card)
         self._follow_credit()
 
@@ -283,10 +370,28 @@ class Model:
             self.closed_s = ()
         self.claims &= ~(REMINDER | OVERLOAD)
         self.card_only = False
+        self.lock = 0
         self.button()
+        used_up = self.credit <= -self.house.overdraft
+        if used_up and not self.lent and self.credit > -self.house.overdraft - self.house.emergency:
+            self.lent = True
+            self._follow_credit()
 
     def number_writeback(self):
         self.writebacks += 1
 
-    def refuse(self):
+    def refuse(self, why):
         self.refused += 1
+        if why == AUTH:
+            self.failed_logins += 1
+            self.lock = min(self.lock + 1, MOST_LOGINS)
+            self.locked_at_s = self.uptime_s
+
+    def tampered(self, magnet):
+        if magnet:
+            self.magnets += 1
+        else:
+            self.covers += 1
+
+    def utility_card(self, serial):
+        self.serial = serial

@@ -5,6 +5,7 @@ The firmware and a plain model go through them together: model_sides.py.
 """
 
 import sys
+from itertools import pairwise
 
 import pytest
 from hypothesis import strategies as st
@@ -23,14 +24,30 @@ from .model_world import OTHER_NUMBER, TARIFFS, Card, World
 HOUSES = (
     House(initial=20_000_000, limit_w=2000, hold_s=2, wait_s=2),
     House(),
+    House(
+        initial=6_000_000,
+        emergency=2_000_000,
+        debt_day=300_000,
+        debt_percent=40,
+        offset_min=60,
+        night=("18:00", "08:00"),
+        weekend=True,
+        holidays=("*-09-01", "2026-08-04"),
+    ),
+    House(initial=9_000_000, overdraft=500_000, emergency=1_000_000, debt_percent=100, night=("11:00", "13:00")),
     House(initial=5_000_001, overdraft=1_000_000, offset_min=60, limit_w=2000, hold_s=1, wait_s=1),
     House(initial=12_345_678, alarm2=0, hoard=60_000_000, limit_w=2000, hold_s=1),
 )
 NOON = 840_000_000 // 86_400 * 86_400 + 43_200
+DAY = 86_400
 # Clock lost, just before the switches, in the night, a year ago.
 TIMES = (None, None, NOON - 19_802, NOON - 2, NOON + 3598, NOON + 43_198, NOON + 50_000, NOON - 40_000_000)
-LEDGER = 100  # bytes: a longer write is one of the ledger
-bytes_kept = st.sampled_from((0, 7, 8, 15, 16, 130, 259, 260)) | st.integers(0, 260)
+# Before friendly hours begin and end, a month's last second, other days. Never the same day of two months: see
+# test_daily.py, test_set_forward_to_the_same_day_of_another_month.
+TIMES += (None, None, NOON + 21_598, NOON + 3 * DAY - 18_002, NOON + 17 * DAY + 43_198, NOON - 10 * DAY)
+TIMES += (NOON + 50 * DAY,)
+LEDGER = 200  # bytes: a longer write is one of the ledger
+bytes_kept = st.sampled_from((0, 7, 8, 15, 16, 130, 184, 187, 188, 304, 307, 308)) | st.integers(0, 308)
 wheres = st.tuples(st.integers(0, 4), st.just(1), bytes_kept)  # in any write: how many go well, bytes kept of the next
 wheres |= st.tuples(st.integers(0, 2), st.just(LEDGER), bytes_kept)
 
@@ -43,14 +60,16 @@ clocks = st.just("runs") | st.sampled_from(TIMES)
 powers = st.sampled_from((0, 2_000_000, 2_000_001, 9_000_000, 9_000_000))
 amounts = st.sampled_from((1, 20_000_000, "enough")) | st.integers(1, 50_000_000)
 pulls = st.none() | st.none() | st.tuples(st.integers(0, 9), st.booleans())
+debts = st.sampled_from((0, 0, 1, 5_000_000)) | st.integers(0, 20_000_000)
 COMMANDS = ("remote_off", "remote_on", "button", "relay_follows", "relay_moves", "relay_stuck")
+COMMANDS += ("utility", "cover", "magnet")
 MEANWHILE = ("tick", "remote_off", "remote_on", "button", "silence", "dark")
 meanwhiles = st.none() | st.none() | st.tuples(st.integers(0, 9), st.sampled_from(MEANWHILE))
 
 
 class MeterMachine(Sides, RuleBasedStateMachine):
     @initialize(
-        house=st.sampled_from(HOUSES), tariff_n=st.sampled_from((0, 3, 1, 2, 0, 3)),
+        house=st.sampled_from(HOUSES + HOUSES[2:4]), tariff_n=st.sampled_from((0, 3, 1, 2, 0, 3)),
         blank=st.sampled_from((0, 0xFF)), seed=st.sampled_from((0, 0, 1020, 2**31)),
         trouble=troubles | st.builds(Cut, st.tuples(st.just(0), st.just(LEDGER), bytes_kept), st.none()),
     )  # fmt: skip
@@ -68,6 +87,7 @@ class MeterMachine(Sides, RuleBasedStateMachine):
         self.others = [Card(99, 1, "foreign", OTHER_NUMBER)]
         self.generation = 1
         self.sold = []
+        self.debts = []
         self.seen = 0  # events looked at
         self._boot()
         self._arm(trouble)
@@ -99,7 +119,7 @@ class MeterMachine(Sides, RuleBasedStateMachine):
         self._arm(trouble)
         for what in whats:
             act, step = self._command(what)
-            self._do(act, step, must_store=not what.startswith("relay"))
+            self._do(act, step, must_store=not what.startswith(("relay", "cover", "magnet")))
             if self.world.dark:
                 break
         self._over(trouble)
@@ -120,11 +140,11 @@ class MeterMachine(Sides, RuleBasedStateMachine):
             self.prices = Prices(TARIFFS[tariff_n], self.house.offset_min)
         self._recover(again, silences)
 
-    @rule(amount=amounts)
-    def at_the_shop(self, amount):
-        self.sell(amount)
+    @rule(amount=amounts, debt=debts)
+    def at_the_shop(self, amount, debt):
+        self.sell(amount, debt)
 
-    def sell(self, amount):
+    def sell(self, amount, debt):
         """At the shop: a second purchase only when the first has come back as booked."""
         if amount == "enough":
             amount = max(1, self.house.alarm2 - self.model.credit + 3_000_000)
@@ -132,11 +152,12 @@ class MeterMachine(Sides, RuleBasedStateMachine):
         booked = card.written["purchase_count"] if card.written else 0
         if card.count != booked:
             with pytest.raises(ValueError, match="has not been to the meter"):
-                cards.sell(card.chip, amount)
+                cards.sell(card.chip, amount, debt)
             return
-        card.count = cards.sell(card.chip, amount)
-        card.amount = amount
+        card.count = cards.sell(card.chip, amount, debt)
+        card.amount, card.debt = amount, debt
         self.sold.append(amount)
+        self.debts.append(debt)
         assert card.count == len(self.sold), "the shop's numbers and the meter's are out of step"
 
     @rule()
@@ -148,7 +169,10 @@ class MeterMachine(Sides, RuleBasedStateMachine):
         if kind in ("twin", "replacement"):
             self.generation += kind == "replacement"
             card = Card(len(self.others) + 2, self.generation)
-            card.put(self.card.count, self.card.amount)
+            card.put(self.card.count, self.card.amount, self.card.debt)
+        elif kind == "forged":
+            card = Card(len(self.others) + 2, self.generation, "forged")
+            card.put(self.card.count + 1, 50_000_000)
         else:
             card = self.card.image()
             if kind == "skipped":
@@ -165,13 +189,37 @@ class MeterMachine(Sides, RuleBasedStateMachine):
         self.card = self._other("replacement")
         self._visit(self.card, pull, meanwhile, trouble)
 
-    @rule(amount=amounts, pull=pulls, meanwhile=meanwhiles, trouble=troubles)
-    def buy(self, amount, pull, meanwhile, trouble):
-        self.sell(amount)
+    @rule(amount=amounts, debt=debts, pull=pulls, meanwhile=meanwhiles, trouble=troubles)
+    def buy(self, amount, debt, pull, meanwhile, trouble):
+        self.sell(amount, debt)
         self._visit(self.card, pull, meanwhile, trouble)
 
     @rule(
-        which=st.sampled_from(("twin", "skipped", "damaged")) | st.integers(0, 99),
+        again=st.integers(0, 1), past=st.sampled_from((0, 0, 1, 1_000_000)),
+        pull=pulls, meanwhile=meanwhiles, trouble=troubles,
+    )  # fmt: skip
+    def run_out(self, again, past, pull, meanwhile, trouble):
+        """All credit is used, and somebody puts the card in as it is; and what was lent is used up too."""
+        for _ in range(again):
+            self._tick(sample(self._counts(("to", "floor"))))
+            self._visit(self.card, None, None, None)
+        self._tick(sample(self._counts(("to", "floor")) + past))
+        self._visit(self.card, pull, meanwhile, trouble)
+
+    @rule(n=st.integers(2, 3), seconds=st.sampled_from((0, 1, 2, 2, 2)))
+    def try_keys(self, n, seconds):
+        """A card that cannot prove that it is the household's, again and again, and then the one that can."""
+        self.others.append(self._other("forged"))
+        for _ in range(n):
+            self._visit(self.others[-1], None, None, None)
+        for _ in range(seconds):
+            self._tick(None)
+        self._visit(self.card, None, None, None)
+        for _ in range(self.model.locked_s):
+            self._tick(None)
+
+    @rule(
+        which=st.sampled_from(("twin", "skipped", "damaged", "forged")) | st.integers(0, 99),
         pull=pulls, meanwhile=meanwhiles, trouble=troubles,
     )  # fmt: skip
     def insert_another(self, which, pull, meanwhile, trouble):
@@ -190,10 +238,13 @@ class MeterMachine(Sides, RuleBasedStateMachine):
         if model.kept() != self._observed():
             self._differs("now", [model])
         assert sum(s.rate_counts) == s.import_counts
-        assert s.credit_micro == self.house.initial + s.purchased_micro - sum(s.rate_cost_micro)
+        spent = sum(s.rate_cost_micro) + s.charges_micro + s.debt_paid_micro
+        assert s.credit_micro == self.house.initial + s.purchased_micro - spent
+        assert s.debt_micro + s.debt_paid_micro == sum(self.debts[: s.purchase_count]), "a debt lost or doubled"
         assert s.purchased_micro == sum(self.sold[: s.purchase_count]), "a purchase lost or doubled"
         assert s.purchase_count <= len(self.sold)
         assert books.wants_closed() == (model.claims == 0)
+        assert books.locked_s() == model.locked_s
         assert books.alarm == model.alarm
         assert books.faults & ~is_.FAULT_FRAM == is_.FAULT_RELAY * model.relay_fault
 
@@ -211,6 +262,14 @@ class MeterMachine(Sides, RuleBasedStateMachine):
         assert fields == self.durable[0].kept()
 
     @invariant()
+    def readings_are_in_order(self):
+        months = self.world.months()
+        for newer, older in pairwise(months):
+            assert newer[0] == older[0] + 1 and newer[1] >= older[1]
+        if months:
+            assert months[0][1] <= self.model.imported
+
+    @invariant()
     def log_is_in_order(self):
         world = self.world
         records = world.acked
@@ -226,6 +285,8 @@ class MeterMachine(Sides, RuleBasedStateMachine):
             return  # a rule has failed already
         self.world.fram.absent = False
         self._tick(None)
+        for _ in range(self.model.locked_s):
+            self._tick(None)
         self._visit(self.card, None, None, None)
         refusal = self.model.refusal(self.card, True)
         assert refusal in (0, is_.HOARD, is_.OLD)

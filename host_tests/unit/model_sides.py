@@ -8,6 +8,7 @@ must have had one of them whole.
 """
 
 from dataclasses import dataclass
+from math import floor
 from types import SimpleNamespace
 
 from meter.storage import ledger
@@ -15,6 +16,8 @@ from meter.storage import ledger
 from . import meter_model as is_
 from .meter_model import Model, Prices
 from .model_world import World
+
+MOST = 2**42  # counts in one go: 13,700,000 kWh
 
 
 @dataclass
@@ -52,14 +55,22 @@ class Sides:
             return energy
         how, name = energy
         house = self.house
-        limit = {"alarm1": house.alarm1, "alarm2": house.alarm2, "floor": -house.overdraft, "zero": 0}[name]
-        price = self.prices.prices[self.prices.rate(self.now)]
-        worth = self.model.worth
-        if price == 0 or self.model.credit <= limit:
+        model = self.model
+        limit = {"alarm1": house.alarm1, "alarm2": house.alarm2, "floor": model.off_at, "zero": 0}[name]
+        rate = self.prices.rate(self.now)
+        used = model.imported - model.month_began_with
+        must_be = model.credit + floor(model.worth) - limit  # of all energy, at least
+        enough = MOST + 1
+        if model.credit <= limit or model.worth + self.prices.worth(used, enough, rate) < must_be:
             return 0
-        must_be = house.initial + self.model.bought - limit  # of all energy, at least
-        counts = -((worth - must_be) * is_.COUNTS_PER_KWH // price)
-        return counts if how == "to" else counts - 1
+        too_few = 0
+        while enough - too_few > 1:
+            middle = (enough + too_few) // 2
+            if model.worth + self.prices.worth(used, middle, rate) < must_be:
+                too_few = middle
+            else:
+                enough = middle
+        return enough if how == "to" else too_few
 
     def _tick(self, what):
         if self.now is not None:
@@ -81,6 +92,12 @@ class Sides:
         if what == "relay_stuck":
             wanted = int(not self.model.claims)
             return lambda: books.relay_failed(wanted), lambda m: m.relay_fails(wanted)
+        if what == "utility":
+            serial = self.model.serial + 7
+            return lambda: books.utility_card(serial), lambda m: m.utility_card(serial)
+        if what in ("cover", "magnet"):
+            magnet = int(what == "magnet")
+            return lambda: books.tampered(magnet), lambda m: m.tampered(magnet)
         if what == "button":
             return books.button, Model.button
         return lambda: books.remote(what == "remote_on"), getattr(Model, what)
@@ -124,7 +141,7 @@ class Sides:
                 m = start.copy()
                 refusal = m.refusal(card, can_store)
                 if refusal:
-                    m.refuse()
+                    m.refuse(refusal)
                     ends.append((m, card.written))
                     states.append(m)
                     continue
@@ -197,11 +214,11 @@ class Sides:
             return
         assert (found == ledger.FRESH) == fresh
         for kept in self.durable:
-            self.model = kept.rebooted(self.prices)
+            self.model = kept.rebooted(self.prices, fresh)
             if self.model.kept() == self._observed():
                 self.durable = [kept]
                 return
-        self._differs("after the cut", [kept.rebooted(self.prices) for kept in self.durable])
+        self._differs("after the cut", [kept.rebooted(self.prices, fresh) for kept in self.durable])
 
     # -- comparing --------------------------------------------------------------------------------
 
@@ -271,6 +288,13 @@ class Sides:
         bought = [value for code, value in told if code == is_.LOG_PURCHASE]
         assert bought == [after.purchases] * (after.purchases - before.purchases)
         assert len([1 for code, _ in told if code == is_.LOG_REFUSED]) == after.refused - before.refused
+        lent = after.lent and not before.lent
+        assert len([1 for code, _ in told if code == is_.LOG_EMERGENCY]) == lent
+        owed = [value for code, value in told if code == is_.LOG_DEBT]
+        assert owed == bought * (after.debt + after.debt_paid > before.debt + before.debt_paid)
+        days = [value for code, value in told if code == is_.LOG_DAYS]
+        passed = (after.day - before.day).days if before.day else 0
+        assert days == ([0] if abs(passed) > is_.A_YEAR else [passed] * (passed > 1))
         bound = (after.uid, after.generation) != (before.uid, before.generation)
         assert len([1 for code, _ in told if code == is_.LOG_BOUND]) == bound
 

@@ -4,6 +4,7 @@
 import asyncio
 import struct
 import zlib
+from dataclasses import asdict
 from functools import cache
 
 from meter.core import codes, config, tariff
@@ -21,11 +22,13 @@ from host_tests.bench.chips import I2cNak
 from host_tests.bench.chips.desfire import DesfireCard
 from host_tests.bench.chips.mb85rc256v import Mb85rc256vChip
 from host_tests.bench.direct import DirectI2C
+from scripts.vend.keys import KeySet
 
-from .card_bench import Panel, Slot
+from .card_bench import KEYS, Panel, Slot
 
 NUMBER = "00012345"
 OTHER_NUMBER = "99999999"
+FORGED_KEYS = KeySet({1: tuple(b"PENNYWATT-FALSE%d" % n for n in range(6))})
 
 
 class FailingFram(Mb85rc256vChip):
@@ -55,8 +58,8 @@ class FailingFram(Mb85rc256vChip):
 
 
 @cache
-def settings(house_document: tuple):
-    return config.parse(dict(house_document))
+def settings(house):
+    return config.parse(house.document(NUMBER))
 
 
 TARIFFS = (
@@ -70,24 +73,28 @@ TARIFFS = (
         ],
         "days": {"every": [["00:00", "night"], ["06:30", "day"], ["13:00", "sun"], ["15:00", "day"]]},
         "fallback": "day",
+        "standing": "0.5",
+        "steps": [[10, "0.1"], [25, "0.030001"]],
     },
     {"name": "Dear", "currency": "EUR", "price": "999.999999"},
-    {"name": "Nothing", "currency": "EUR", "price": "0"},
+    {"name": "Nothing", "currency": "EUR", "price": "0", "standing": "0.000001"},
     {
         "name": "Crumbs",
         "currency": "EUR",
         "rates": [{"name": "one", "price": "0.000001"}, {"name": "third", "price": "0.333333"}],
         "days": {"every": [["00:00", "one"], ["12:00", "third"]]},
         "fallback": "third",
+        "standing": "0.100001",
+        "steps": [[3, "2.5"], [9, "-2.4"]],
     },
 )
 _parse_tariff = cache(lambda n: tariff.parse(TARIFFS[n]))
 
 
 @cache
-def _image(number, uid, generation):
+def _image(number, uid, generation, forged):
     card = DesfireCard(uid)
-    cards.personalise(card, number, generation)
+    cards.personalise(card, number, generation, keys=FORGED_KEYS if forged else cards.DEMO)
     return card.snapshot()
 
 
@@ -98,8 +105,8 @@ class Card:
         self.uid = bytes.fromhex("04A1B2C3D4") + struct.pack(">H", n)
         self.generation, self.flaw = generation, flaw
         self.chip = DesfireCard(self.uid)
-        self.chip.restore(_image(number, self.uid, generation))
-        self.count = self.amount = 0
+        self.chip.restore(_image(number, self.uid, generation, flaw == "forged"))
+        self.count = self.amount = self.debt = 0
         self.written = None  # what the meter wrote onto it, as a dict
 
     def image(self):
@@ -110,18 +117,22 @@ class Card:
         other.chip.restore(self.chip.applications)
         return other
 
-    def put(self, count: int, amount: int, damage: int = 0) -> None:
+    def put(self, count: int, amount: int, debt: int = 0, damage: int = 0) -> None:
         """Write a purchase as whoever has all keys could."""
-        self.count, self.amount = count, amount
-        record = bytearray(cards.purchase(count, amount))
+        self.count, self.amount, self.debt = count, amount, debt
+        record = bytearray(cards.purchase(count, amount, debt))
         record[9] ^= damage
         self._data(cards.PURCHASE)[:] = record
 
     def read_back(self):
-        back = cards._unpack_writeback(bytes(self._data(cards.WRITEBACK)))
-        if back:
-            back["faults"] &= ~codes.FAULT_FRAM  # how long that is reported is not the model's business
-        return back
+        back = cards.WriteBack.unpack(bytes(self._data(cards.WRITEBACK)))
+        if back is None:
+            return None
+        found = asdict(back)
+        del found["status"], found["months"]  # the readings' own: see readings_are_in_order
+        faults = back.faults & ~codes.FAULT_FRAM  # how long that is reported is not the model's business
+        named = {"claims": back.claims, "relay": back.relay, "emergency_credit": back.emergency_credit}
+        return found | named | {"faults": faults}
 
     def _data(self, number):
         return self.chip.applications[cards.AID].files[number].data
@@ -147,7 +158,7 @@ class World(Slot):
         self.fram.data[:] = bytes((blank,)) * len(self.fram.data)
         self.fram.on_cut = self._cut
         self._fram_i2c = DirectI2C(self.vt, [self.fram], 400_000)
-        self._cfg = settings(tuple(house.document(NUMBER).items()))
+        self._cfg = settings(house)
         self.tariff_n = tariff_n
         self.acked = []  # every record the log has taken: number, code, value, utc_s
         self.commits = []  # of every commit: was it acknowledged?
@@ -189,7 +200,7 @@ class World(Slot):
         self.log = EventLog(fram)
         store = Ledger(fram)
         self._listen(self.log, store)
-        self.books = books = Books(MeterState(), store, self.log, self._cfg, _parse_tariff(self.tariff_n))
+        self.books = books = Books(MeterState(), store, self.log, fram, self._cfg, _parse_tariff(self.tariff_n))
         while True:
             try:
                 found = books.open()
@@ -202,7 +213,7 @@ class World(Slot):
         if books.faults & codes.FAULT_FRAM:
             books.log(codes.LOG_FAULT, codes.FAULT_FRAM)
         books.fault(codes.FAULT_FRAM, False)
-        self.desk = CardDesk(self.reader, books, self.panel, cards.DEMO_METER_ROLE_KEY)
+        self.desk = CardDesk(self.reader, books, self.panel, KEYS)
         return found
 
     def _listen(self, log, store):
@@ -270,10 +281,22 @@ class World(Slot):
         """Of the sound copies of the ledger, read by FORMAT.md."""
         found = []
         for at in (0, 0x200):
-            record = bytes(self.fram.data[at : at + 260])
-            if record[:3] == b"PL\1" and zlib.crc32(record[:256]) == struct.unpack_from("<I", record, 256)[0]:
+            record = bytes(self.fram.data[at : at + 308])
+            if record[:3] == b"PL\2" and zlib.crc32(record[:304]) == struct.unpack_from("<I", record, 304)[0]:
                 found.append(struct.unpack_from("<I", record, 4)[0])
         return found
+
+    def months(self):
+        """Of the newest sound readings, read by FORMAT.md: [(month, counts)], newest first."""
+        newest, found = 0, []
+        for at in (0xC00, 0xE00):
+            record = bytes(self.fram.data[at : at + 188])
+            sequence = struct.unpack_from("<I", record, 4)[0]
+            sound = record[:3] == b"PM\1" and zlib.crc32(record[:184]) == struct.unpack_from("<I", record, 184)[0]
+            if sound and sequence > newest:
+                newest = sequence
+                found = [struct.unpack_from("<HIH", record, 8 + 8 * n) for n in range(12)]
+        return [(month, low | high << 32) for month, low, high in found if month]
 
     def event(self, number: int):
         """Record `number` of the event log, read by FORMAT.md: (number, code, value, utc_s or None)."""

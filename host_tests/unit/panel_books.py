@@ -37,6 +37,7 @@ class PanelBooks:
         self.time = (2026, 10, 18, 6, 14, 30, 5)
         self.sample = Sample()
         self.alarm = 0
+        self.daily_micro = 0
         self.faults = 0
         self.ready = True
         self.ticked = ticked

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The records on a card: firmware and card shop agree on every byte, and damage is refused."""
 
+import struct
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,9 +13,12 @@ from meter.core.state import MeterState
 from meter.services import cardfile
 
 from host_tests.bench import cards
+from scripts.vend.formats import Month
+from scripts.vend.keys import METER
 
 NUMBERS = st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-", min_size=1, max_size=12)
 U32 = st.integers(0, 2**32 - 1)
+U48 = st.integers(0, 2**48 - 1)
 U64 = st.integers(0, 2**63 - 1)
 
 UNPACK = {
@@ -35,7 +41,7 @@ def malformed(unpack, record):
 
 def test_application_keys_and_files_are_the_same_on_both_sides():
     assert cardfile.AID == cards.AID
-    assert cardfile.KEY_METER == cards.METER
+    assert cardfile.KEY_METER == METER
     sizes = (cardfile.LABEL_N, cardfile.IDENTITY_N, cardfile.PURCHASE_N, cardfile.WRITEBACK_N)
     assert sizes == cards.SIZES
     files = (cardfile.F_LABEL, cardfile.F_IDENTITY, cardfile.F_PURCHASE, cardfile.F_WRITEBACK)
@@ -58,18 +64,22 @@ def test_a_generation_the_ledger_cannot_keep_is_malformed(generation):
     assert malformed(cardfile.unpack_identity, cards.identity("1", generation, 1, "EUR"))
 
 
-@given(st.integers(1, 2**32 - 1), st.integers(1, 10**15))
-def test_a_purchase_comes_back_as_sold(count, amount_micro):
-    assert cardfile.unpack_purchase(cards.purchase(count, amount_micro)) == (count, amount_micro)
+@given(st.integers(1, 2**32 - 1), st.integers(1, 10**15), st.integers(0, 10**15))
+def test_a_purchase_comes_back_as_sold(count, amount_micro, debt_micro):
+    record = cards.purchase(count, amount_micro, debt_micro, 820_000_000)
+    assert cardfile.unpack_purchase(record) == (count, amount_micro, debt_micro)
 
 
 def test_a_card_never_sold_on_has_purchase_zero():
-    assert cardfile.unpack_purchase(cards.purchase(0, 0)) == (0, 0)
+    assert cardfile.unpack_purchase(cards.purchase(0, 0)) == (0, 0, 0)
 
 
-@pytest.mark.parametrize(("count", "amount_micro"), [(0, 1), (1, 0), (1, 10**15 + 1), (1, 2**64 - 1)])
-def test_an_impossible_purchase_is_malformed(count, amount_micro):
-    assert malformed(cardfile.unpack_purchase, cards.purchase(count, amount_micro))
+@pytest.mark.parametrize(
+    ("count", "amount_micro", "debt_micro"),
+    [(0, 1, 0), (1, 0, 0), (1, 10**15 + 1, 0), (1, 2**64 - 1, 0), (1, 1, 10**15 + 1), (1, 1, 2**64 - 1)],
+)
+def test_an_impossible_purchase_is_malformed(count, amount_micro, debt_micro):
+    assert malformed(cardfile.unpack_purchase, cards.purchase(count, amount_micro, debt_micro))
 
 
 @pytest.mark.parametrize("file_no", UNPACK)
@@ -88,7 +98,7 @@ def test_a_record_of_another_length_version_or_file_is_refused(file_no):
     assert malformed(unpack, record + b"\0")
     assert malformed(unpack, b"")
     assert malformed(unpack, bytes(len(record)))
-    assert malformed(unpack, cards.seal(file_no, b"\2" + record[1:-4]))
+    assert malformed(unpack, cards.seal(file_no, bytes((record[0] ^ 3,)) + record[1:-4]))
     assert malformed(unpack, cards.seal(file_no ^ 1, record[:-4]))
 
 
@@ -99,23 +109,30 @@ def test_a_meter_number_that_is_no_plain_text_is_refused(text):
 
 @given(st.data())
 def test_a_write_back_brings_every_figure_home(data):
-    counters = ("import_counts", "overdraft_counts", "overdraft_micro", "purchased_micro")
+    counters = (
+        "import_counts", "export_counts", "overdraft_counts", "overdraft_micro", "purchased_micro", "debt_micro",
+        "charges_micro",
+    )  # fmt: skip
     home = {name: data.draw(U64) for name in counters}
     home["rate_counts"] = data.draw(st.lists(U64, min_size=8, max_size=8))
     home["credit_micro"] = data.draw(st.integers(-(2**63), 2**63 - 1))
     home["purchase_count"] = data.draw(U32)
     home["refused_cards"] = data.draw(st.integers(0, 100_000))
-    home["claims"] = data.draw(st.integers(0, 63))
-    home["relay_closed"] = data.draw(st.integers(0, 2))
+    for name in ("failed_logins", "cover_opens", "magnet_times"):
+        home[name] = data.draw(st.integers(0, 65535))
     s = MeterState()
     vars(s).update(home)
+    s.claims, s.relay_closed, s.latches = (data.draw(st.integers(0, n)) for n in (63, 2, 15))
     number, utc_s, faults = data.draw(U32), data.draw(U32), data.draw(st.integers(0, 511))
-    record = cardfile.pack_writeback(s, number, utc_s, cardfile.status_word(s, faults))
+    months = data.draw(st.lists(st.builds(Month, st.integers(2001, 2100), st.integers(1, 12), U48), max_size=12))
+    key_version = data.draw(st.integers(1, 255))
+    packed = b"".join(struct.pack("<Q", month.pack()) for month in months).ljust(96, b"\0")
+    books = SimpleNamespace(s=s, utc_s=utc_s or None, faults=faults)
+    record = cardfile.pack_writeback(books, number, key_version, packed)
     assert len(record) == cardfile.WRITEBACK_N
-    home |= {
-        "number": number,
-        "utc_s": utc_s,
-        "faults": faults,
-        "refused_cards": min(home["refused_cards"], 65535),
-    }
-    assert cards._unpack_writeback(record) == home
+    home["refused_cards"] = min(home["refused_cards"], 65535)
+    home["rate_counts"] = tuple(home["rate_counts"])
+    home["cover_openings"], home["magnet_events"] = home.pop("cover_opens"), home.pop("magnet_times")
+    status = s.claims | s.relay_closed << 8 | s.latches >> 3 << 10 | faults << 16
+    at_home = cards.WriteBack(number, key_version, utc_s, status=status, months=tuple(months), **home)
+    assert record == at_home.pack() and cards.WriteBack.unpack(record) == at_home

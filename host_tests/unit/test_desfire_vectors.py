@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from meter.drivers import desfire as driver
+from meter.drivers import desfire_ev2 as ev2
 
 from host_tests.bench.cards import Terminal
 from host_tests.bench.chips import desfire as model
 from host_tests.bench.chips import desfire_crypto as crypto
+from scripts.vend.desfire import Session
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "desfire.json").read_text())
 CMAC = VECTORS["cmac"]
@@ -63,22 +65,22 @@ def test_the_driver_derives_the_subkeys_of_rfc_4493():
 
 def test_the_driver_diversifies_as_an10922_does():
     v = VECTORS["diversification"]
-    key = driver.diversified(hexed(v["key"]), hexed(v["uid"]), hexed(v["aid"]), hexed(v["system"]))
+    key = driver.derived(hexed(v["key"]), hexed(v["uid"] + v["aid"] + v["system"]))
     assert key == hexed(v["diversified"])
 
 
 @pytest.mark.parametrize("case", [c for c in LOGINS if "proof" in c], ids=named)
 def test_the_driver_logs_in_as_the_published_exchange(case):
     card = driver.Desfire(Script(*login_turns(case)))
-    asyncio.run(card.login(case["key_no"], hexed(case["key"]), hexed(case["rnd_a"])))
-    assert card._cmac._key == hexed(case["session"])
+    asyncio.run(card.login_ev1(case["key_no"], hexed(case["key"]), hexed(case["rnd_a"])))
+    assert card._session._cmac._key == hexed(case["session"])
 
 
 def test_the_driver_sends_the_published_token_to_a_real_card():
     case = LOGINS[2]
     script = Script(login_turns({**case, "proof": ""})[0], (b"\xaf" + hexed(case["token"]), b""))
     with pytest.raises(driver.CardError):
-        asyncio.run(driver.Desfire(script).login(0, hexed(case["key"]), hexed(case["rnd_a"])))
+        asyncio.run(driver.Desfire(script).login_ev1(0, hexed(case["key"]), hexed(case["rnd_a"])))
     assert not script.turns
 
 
@@ -87,7 +89,7 @@ def test_the_driver_carries_the_mac_chain_through_the_published_session():
     card = driver.Desfire(Script(*login_turns(LOGINS[1]), *turns))
 
     async def session():
-        await card.login(1, hexed(LOGINS[1]["key"]), hexed(LOGINS[1]["rnd_a"]))
+        await card.login_ev1(1, hexed(LOGINS[1]["key"]), hexed(LOGINS[1]["rnd_a"]))
         for c in SESSION["commands"]:
             assert await card._ask(hexed(c["command"]), len(c["data"]) // 2) == hexed(c["data"])
 
@@ -114,8 +116,30 @@ def test_the_driver_reads_as_the_published_session_does():
 @pytest.mark.parametrize("case", VECTORS["first_macs"], ids=named)
 def test_the_driver_accepts_the_first_mac_observed_on_a_card(case):
     card = driver.Desfire(Script((hexed(case["command"]), b"\x00" + hexed(case["data"] + case["mac"]))))
-    card._cmac = driver.Cmac(hexed(case["session"]))
+    card._session = driver.Session(hexed(case["session"]))
     assert asyncio.run(card._ask(hexed(case["command"]), len(case["data"]) // 2)) == hexed(case["data"])
+
+
+EV2 = VECTORS["ev2"]
+
+
+@pytest.mark.parametrize("case", EV2["logins"], ids=named)
+def test_the_driver_logs_in_to_the_second_generation_as_the_published_exchange(case):
+    script = Script((b"\xaf" + hexed(case["token"]), b"\x00" + hexed(case["proof"])))
+    answer = b"\xaf" + hexed(case["challenge"])
+    session = asyncio.run(ev2.login(script, answer, hexed(case["key"]), hexed(case["rnd_a"])))
+    assert session._ti == hexed(case["ti"])
+    assert session._cmac._key == hexed(case["mac_key"])
+
+
+@pytest.mark.parametrize("case", [c for c in EV2["commands"] if c["mode"] == 1], ids=named)
+def test_the_driver_seals_and_opens_as_the_published_commands(case):
+    session = ev2.Session(bytes(16), bytes(16), bytes(16), hexed(case["ti"]))
+    session._cmac, session._count = driver.Cmac(hexed(case["mac_key"])), case["counter"]
+    assert session.seal(hexed(case["head"] + case["data"]), True) == hexed(case["head"] + case["wire"])
+    answer = hexed(case["answer_wire"])
+    assert session.open(answer[:-8], answer[-8:])
+    assert not session.open(answer[:-8], answer[-8:])
 
 
 # -- model ----------------------------------------------------------------------------------------
@@ -177,8 +201,8 @@ def test_model_and_terminal_change_keys_as_published(case):
     card = card_with(case["key_no"], old, crypto.ZERO)
     terminal = Terminal(card)
     terminal.select(b"\x01\x02\x03")
-    card._key_no = terminal.key_no = 0
-    card._session = terminal.session = hexed(case["session"])
+    card._key_no, card._session = 0, hexed(case["session"])
+    session = terminal.session = Session(card._session)
     heard = []
     transceive = card.transceive
     card.transceive = lambda command: heard.append(command) or transceive(command)
@@ -186,6 +210,6 @@ def test_model_and_terminal_change_keys_as_published(case):
     assert heard == [bytes((0xC4, case["key_no"])) + hexed(case["cipher"])]
     assert card.applications[b"\x01\x02\x03"].keys[case["key_no"]] == new
     if "mac" in case:
-        assert terminal.iv[:8] == hexed(case["mac"])
+        assert session.iv[:8] == hexed(case["mac"])
     else:
         assert card._session is None

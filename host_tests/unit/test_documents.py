@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 from meter import made
-from meter.core import codes, config, tariff
+from meter.core import civil, codes, config, tariff
 from meter.core.errors import ConfigError, StorageError
 from meter.services import change
 from meter.storage import documents
@@ -135,9 +135,32 @@ def root(tmp_path):
 
 
 def test_documents_as_provisioned_are_no_fault(root):
-    cfg, rates, key, faults = made.read(str(root))
+    cfg, rates, later, found, faults = made.read(str(root))
     assert (cfg.meter_number, rates.name, faults) == (settings()["meter_number"], tariff_doc()["name"], 0)
-    assert key.hex() == keys()["card_role_key"]
+    assert found == (1, bytes.fromhex(keys()["card_key"]), bytes.fromhex(keys()["utility_key"]), None, None)
+    assert later is None
+
+
+def test_the_keys_before_are_read_with_those_in_force(root):
+    before = {"card_key": "11" * 16, "utility_key": "22" * 16}
+    (root / "keys.json").write_bytes(json.dumps({**keys(), "version": 2, "previous": before}).encode())
+    found = made.read(str(root))[3]
+    assert (found[0], found[3], found[4]) == (2, b"\x11" * 16, b"\x22" * 16)
+
+
+@pytest.mark.parametrize(
+    "damage", [b"{", b'{"version": 1}', b'{"version": 1, "card_key": "00", "utility_key": "00"}', b'{"previous": 1}']
+)
+def test_keys_that_are_not_fit_are_none_and_reported(root, damage):
+    (root / "keys.json").write_bytes(damage)
+    assert made.read(str(root))[3:] == (None, codes.FAULT_KEYS)
+
+
+def test_keys_that_are_not_fit_give_way_to_those_before(root):
+    (root / "keys.old").write_bytes(json.dumps(keys("OTHER")).encode())
+    (root / "keys.json").write_bytes(b"?")
+    found, faults = made.read(str(root))[3:]
+    assert found[1].hex() == keys("OTHER")["card_key"] and faults == codes.FAULT_KEYS
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"meter_number": 5}', None])
@@ -147,7 +170,7 @@ def test_settings_that_are_not_fit_give_way_to_those_before_and_are_reported(roo
         (root / "settings.json").unlink()
     else:
         (root / "settings.json").write_bytes(damage)
-    cfg, _, _, faults = made.read(str(root))
+    cfg, _, _, _, faults = made.read(str(root))
     assert cfg.alarm1_micro == 7_000_000 and faults == codes.FAULT_SETTINGS
     assert "settings: the one before is in force" in capsys.readouterr().out
     assert content(root, "settings.json") == damage
@@ -156,14 +179,14 @@ def test_settings_that_are_not_fit_give_way_to_those_before_and_are_reported(roo
 def test_a_tariff_that_is_not_fit_gives_way_to_the_one_before(root):
     (root / "tariff.old").write_bytes(json.dumps({"name": "Before", "currency": "EUR", "price": "0.1"}).encode())
     (root / "tariff.json").write_bytes(json.dumps({"name": "x", "currency": "USD", "price": "0.1"}).encode())
-    _, rates, _, faults = made.read(str(root))
+    _, rates, _, _, faults = made.read(str(root))
     assert rates.name == "Before" and faults == codes.FAULT_TARIFF
 
 
 def test_without_any_fit_document_the_harmless_ones_serve(root):
     for name in ("settings.json", "tariff.json"):
         (root / name).write_bytes(b"?")
-    cfg, rates, _, faults = made.read(str(root))
+    cfg, rates, _, _, faults = made.read(str(root))
     assert (cfg.meter_number, rates.prices_micro) == ("", (0,))
     assert faults == codes.FAULT_SETTINGS | codes.FAULT_TARIFF
 
@@ -177,6 +200,8 @@ class Books:
     def __init__(self):
         self.cfg = config.parse(settings())
         self.tariff = tariff.parse(tariff_doc())
+        self.later = None
+        self.now_minute = 0
         self.logged = []
         self.faults = 0
         self.puts = 0
@@ -187,8 +212,11 @@ class Books:
     def fault(self, bit, on):
         pass
 
-    def put_in_force(self, cfg, rates):
-        self.cfg, self.tariff = cfg, rates
+    def is_past(self, minute):
+        return self.now_minute >= minute
+
+    def put_in_force(self, cfg, rates, later):
+        self.cfg, self.tariff, self.later = cfg, rates, later
         self.puts += 1
 
 
@@ -207,6 +235,52 @@ def test_a_change_is_stored_logged_and_in_force(root):
     assert books.logged == [taken, (codes.LOG_SETTINGS_CHANGED, codes.BY_NETWORK)]
     assert content(root, "settings.old") == before
     assert made.read(str(root))[0].alarm1_micro == 33_000_000
+
+
+NEXT = {"name": "Next", "currency": "EUR", "price": "0.4", "from": "2027-01-01 00:00"}
+NEW_YEAR = civil.days(2027, 1, 1) * 1440
+
+
+def test_a_tariff_with_a_time_waits_for_it_and_is_there_after_a_start(root):
+    books = Books()
+    before = content(root, "tariff.json")
+    books.now_minute = NEW_YEAR - 1
+    assert put(root, "tariff.json", NEXT, books) == change.LATER_ON
+    assert (books.tariff.name, books.later.name) == (tariff_doc()["name"], "Next")
+    assert content(root, "tariff.json") == before
+    assert made.read(str(root))[2].from_minute == NEW_YEAR
+
+
+def test_a_tariff_whose_time_has_come_is_in_force_at_once(root):
+    books = Books()
+    books.now_minute = NEW_YEAR
+    assert put(root, "tariff.json", NEXT, books) == change.NOW
+    assert books.tariff.name == "Next" and made.read(str(root))[2] is None
+
+
+def test_a_tariff_that_waits_already_is_not_written_again(root):
+    books = Books()
+    put(root, "tariff.json", NEXT, books)
+    assert put(root, "tariff.json", NEXT, books) == change.ALREADY
+
+
+def test_another_tariff_may_come_while_one_waits_and_leaves_it_waiting(root):
+    books = Books()
+    put(root, "tariff.json", NEXT, books)
+    put(root, "tariff.json", {"name": "Now", "currency": "EUR", "price": "1"}, books)
+    assert (books.tariff.name, books.later.name) == ("Now", "Next")
+    _, rates, later, _, _ = made.read(str(root))
+    assert (rates.name, later.name) == ("Now", "Next")
+
+
+def test_after_one_that_waited_has_come_in_force_another_takes_over_from_it(root):
+    books = Books()
+    put(root, "tariff.json", NEXT, books)
+    books.tariff, books.later, books.now_minute = books.later, None, NEW_YEAR
+    put(root, "tariff.json", {"name": "Newest", "currency": "EUR", "price": "1"}, books)
+    _, rates, later, _, _ = made.read(str(root))
+    assert (rates.name, later) == ("Newest", None)
+    assert json.loads(content(root, "tariff.old"))["name"] == "Next"
 
 
 def test_what_is_in_force_already_is_not_written_again(root):

@@ -5,15 +5,20 @@ import re
 import struct
 from binascii import crc32
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from meter.core.state import FIELDS, MeterState
-from meter.storage import crashes, events, flash_ledger, ledger, profile, ring
+from meter.services import cardfile
+from meter.storage import crashes, events, flash_ledger, ledger, profile, readings, ring
 
 from .flash_cuts import CutFlash
 
 TEXT = Path(ledger.__file__).with_name("FORMAT.md").read_text()
 KINDS = {"u8": "B", "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q"}
+
+
+CARD_FILES = {"card purchase": 2, "card write-back": 3, "utility head": 1, "utility answer": 3}
 
 
 def take(tokens):
@@ -73,8 +78,9 @@ def test_example_is_what_its_table_says(name):
 def test_check_sum_of_an_example_is_over_what_its_table_says(name):
     data, _, table = EXAMPLES[name]
     _, kind, words = table[-1]
-    last = int(re.search(r"of bytes 0–(\d+)", words)[1])
-    want = crc32(data[: last + 1]) & (0xFFFF if kind == "u16" else 0xFFFFFFFF)
+    last = int(re.search(r"bytes 0–(\d+)", words)[1])
+    before = bytes((CARD_FILES[name],)) if "file number" in words else b""
+    want = crc32(before + data[: last + 1]) & (0xFFFF if kind == "u16" else 0xFFFFFFFF)
     assert int(by_table(data, table)[words]) == want
 
 
@@ -82,7 +88,7 @@ def test_every_hex_dump_of_the_document_is_such_an_example():
     left = re.sub(r"^```example .*?^```$", "", TEXT, flags=re.M | re.S)
     assert not re.search(r"(?:\b[0-9a-f]{2} ){6}", left) and "```" not in left
     assert set(EXAMPLES) == {
-        "ledger", "event", "crash", "ring head", "profile row", "flash ledger", "flash event",
+        "ledger", "event", "crash", "ring head", "profile row", "flash ledger", "flash event", "readings", *CARD_FILES,
     }  # fmt: skip
 
 
@@ -130,6 +136,27 @@ def test_firmware_reads_the_crash_report():
     assert text.count(b"\n") == 2
 
 
+def test_firmware_reads_the_readings():
+    data, fields, _ = EXAMPLES["readings"]
+    fram = SimpleNamespace(read_into=lambda at, buf: buf.__setitem__(slice(None), data if at else bytes(len(buf))))
+    found = readings.Readings(fram)
+    assert found.months().hex() == fields["months"]
+    assert found.daily_micro() == 813_312 - 700_000
+
+
+def test_firmware_reads_the_purchase_of_a_card():
+    data, fields, _ = EXAMPLES["card purchase"]
+    assert cardfile.unpack_purchase(data) == numbers(fields, "count", "amount_micro", "debt_micro")
+
+
+def test_firmware_writes_the_write_back_of_a_card():
+    data, fields, _ = EXAMPLES["card write-back"]
+    s = MeterState()
+    ledger.unpack_from(EXAMPLES["ledger"][0], s)
+    books = SimpleNamespace(s=s, utc_s=int(fields["utc_s"]), faults=int(fields["status"]) >> 16)
+    assert cardfile.pack_writeback(books, 4, 1, bytes.fromhex(fields["months"])) == data
+
+
 def test_firmware_reads_the_head_of_a_ring():
     data, fields, _ = EXAMPLES["ring head"]
     dev = CutFlash(128)
@@ -172,4 +199,5 @@ def test_the_table_of_rings_is_what_the_code_uses():
         (profile.FIRST, profile.FIRST + profile.BLOCKS - 1, profile.KIND, profile.SIZE),
         (f.LEDGER_FIRST, f.LEDGER_FIRST + f.LEDGER_BLOCKS - 1, f.LEDGER_KIND, f.LEDGER_SIZE),
         (f.EVENTS_FIRST, f.EVENTS_FIRST + f.EVENTS_BLOCKS - 1, f.EVENTS_KIND, f.EVENTS_SIZE),
+        (f.READINGS_FIRST, f.READINGS_FIRST + f.READINGS_BLOCKS - 1, f.READINGS_KIND, f.READINGS_SIZE),
     ]

@@ -57,14 +57,14 @@ def test_a_first_record_of_a_newer_version_is_not_taken_for_a_cut_one(chip):
     at = ledger.SLOT_B
     for spare in range(4096):
         record = bytearray(chip.data[at : at + ledger.SIZE])
-        record[2] = 2
+        record[2] = 3
         ledger.struct.pack_into("<I", record, 8, spare)
         ledger.struct.pack_into("<I", record, ledger._BODY, ledger.crc32(record[: ledger._BODY]))
         if record[-1] == blank:
             break
     assert record[-1] == blank
     chip.data[at : at + ledger.SIZE] = record
-    with pytest.raises(StorageError, match="version 2"):
+    with pytest.raises(StorageError, match="version 3"):
         commit(chip)
 
 

@@ -14,8 +14,9 @@ import meter
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
-from meter.core import account, codes, overload, supply
+from meter.core import account, civil, codes, overload, supply
 from meter.core.errors import CardError, MeterError, StorageError
+from meter.services import books
 from meter.services.books import Books
 from meter.storage import events, ledger
 
@@ -29,6 +30,7 @@ LIVES = int(os.environ.get("PENNYWATT_LIVES", A_SEARCH))
 def modules_stay(monkeypatch):
     """Loading the card's code anew for each visit would take most of the time; other tests do it."""
     monkeypatch.setattr(meter, "unload", lambda *names: None)
+    monkeypatch.setattr(books, "unload", lambda *names: None)
 
 
 def seeded(n):
@@ -79,7 +81,7 @@ def takes_a_torn_copy(patch):
     genuine = ledger.unpack_from
 
     def unpack_from(buf, s):
-        if buf[:3] == b"PL\1":
+        if buf[:3] == b"PL\2":
             ledger.struct.pack_into("<I", buf, ledger._BODY, ledger.crc32(buf[: ledger._BODY]))
         return genuine(buf, s)
 
@@ -109,9 +111,9 @@ def takes_any_purchase_ahead(patch):
 def keeps_a_purchase_it_has_refused(patch):
     genuine = Books.purchase
 
-    def purchase(self, count, amount_micro, uid, generation):
+    def purchase(self, count, amount_micro, debt_micro, uid, generation):
         try:
-            genuine(self, count, amount_micro, uid, generation)
+            genuine(self, count, amount_micro, debt_micro, uid, generation)
         except CardError as e:
             if e.code == codes.CARD_STORAGE:
                 account.purchase(self.s, amount_micro)
@@ -206,6 +208,177 @@ def stops_at_a_first_commit_that_was_cut(patch):
     patch.setattr(ledger, "_is_cut", lambda buf, blank: False)
 
 
+def module_of_the_day():
+    """As it is now: the firmware drops it after each use."""
+    return importlib.import_module("meter.services.daily")
+
+
+def other_day(patch, work):
+    """work(genuine, books, local) instead of the day's work."""
+    daily = module_of_the_day()
+    genuine = daily.work
+    patch.setattr(daily, "work", lambda books, local: work(genuine, books, local))
+
+
+def charges_a_day_twice_after_a_cut(patch):
+    def work(genuine, books, local):
+        before = books.s.day
+        genuine(books, local)
+        today = books.s.day
+        if today != before:
+            books.s.day = before
+            books._commit()  # the charge first, then the day
+            books.s.day = today
+
+    other_day(patch, work)
+
+
+def charges_a_day_again_when_the_clock_was_set_back(patch):
+    def work(genuine, books, local):
+        genuine(books, local)
+        books.s.day = min(books.s.day, civil.days(*local[:3]))
+
+    other_day(patch, work)
+
+
+def charges_one_day_for_several(patch):
+    genuine = account.charge_days
+    patch.setattr(account, "charge_days", lambda s, days, *rest: genuine(s, min(days, 1), *rest))
+
+
+def charges_what_a_wrong_clock_says(patch):
+    patch.setattr(module_of_the_day(), "_YEAR", 99_999)
+
+
+def begins_a_month_with_each_day(patch):
+    def work(genuine, books, local):
+        before = books.s.day
+        genuine(books, local)
+        if books.s.day != before:
+            books.s.month_counts = books.s.import_counts
+
+    other_day(patch, work)
+
+
+def recovers_debt_before_it_counts_the_purchase(patch):
+    genuine = Books.purchase
+
+    def purchase(self, count, amount_micro, debt_micro, uid, generation):
+        s, cfg = self.s, self.cfg
+        if not account.hoards(s.credit_micro, amount_micro, cfg.hoard_micro):
+            s.debt_micro += debt_micro
+            paid_micro = account.share(s.debt_micro, amount_micro, cfg.debt_percent)
+            s.credit_micro -= paid_micro
+            s.debt_micro -= paid_micro
+            s.debt_paid_micro += paid_micro
+            self._commit()
+            debt_micro = 0
+        percent, cfg.debt_percent = cfg.debt_percent, 0
+        try:
+            genuine(self, count, amount_micro, debt_micro, uid, generation)
+        finally:
+            cfg.debt_percent = percent
+
+    patch.setattr(Books, "purchase", purchase)
+
+
+def recovers_more_than_is_owed(patch):
+    genuine = account.charge_days
+
+    def charge_days(s, days, standing_micro, debt_micro):
+        genuine(s, days, standing_micro, 0)
+        s.credit_micro -= days * debt_micro
+        s.debt_paid_micro += days * debt_micro
+        s.debt_micro = max(0, s.debt_micro - days * debt_micro)
+
+    patch.setattr(account, "charge_days", charge_days)
+
+
+def lends_again_before_it_is_repaid(patch):
+    genuine = Books.purchase
+
+    def purchase(self, *rest):
+        genuine(self, *rest)
+        self.s.latches &= ~codes.LATCH_EMERGENCY
+
+    patch.setattr(Books, "purchase", purchase)
+
+
+def lends_twice(patch):
+    """The second time as much again: the floor sinks with each card."""
+    genuine = Books._lend
+
+    def lend(self):
+        genuine(self)
+        s = self.s
+        if s.claims & codes.CLAIM_NO_CREDIT and s.latches & codes.LATCH_EMERGENCY:
+            s.claims &= ~codes.CLAIM_NO_CREDIT
+
+    patch.setattr(Books, "_lend", lend)
+
+
+def forgets_over_a_cut_that_it_has_lent(patch):
+    genuine = ledger.unpack_from
+
+    def unpack_from(buf, s):
+        sequence = genuine(buf, s)
+        s.latches &= ~codes.LATCH_EMERGENCY
+        return sequence
+
+    patch.setattr(ledger, "unpack_from", unpack_from)
+
+
+def switches_off_in_friendly_hours(patch):
+    patch.setattr(books, "is_friendly", lambda rule, local: False)
+
+
+def closes_when_friendly_hours_begin(patch):
+    genuine = supply.after_credit
+
+    def after_credit(s, alarm2_micro, off_micro, friendly=False):
+        changed = genuine(s, alarm2_micro, off_micro, friendly)
+        return changed ^ supply.step(s, codes.EV_CREDIT_OK) if friendly else changed
+
+    patch.setattr(supply, "after_credit", after_credit)
+
+
+def prices_a_tick_by_its_first_count(patch):
+    genuine = account.book
+
+    def book(s, counts, rate, price_micro, steps=()):
+        return genuine(s, counts, rate, account.price(s, price_micro, steps))
+
+    patch.setattr(account, "book", book)
+
+
+def counts_steps_from_the_first_month_on(patch):
+    genuine = account.book
+
+    def book(s, *rest):
+        kept, s.month_counts = s.month_counts, 0
+        try:
+            return genuine(s, *rest)
+        finally:
+            s.month_counts = kept
+
+    patch.setattr(account, "book", book)
+
+
+def locks_nobody_out(patch):
+    patch.setattr(Books, "locked_s", lambda self: 0)
+
+
+def locks_out_for_good(patch):
+    genuine = Books.user_card
+
+    def user_card(self):
+        lock = self.s.lock
+        genuine(self)
+        self.s.lock = lock
+
+    patch.setattr(Books, "user_card", user_card)
+
+
 BROKEN = (
     overwrites_the_newer_copy,
     loads_the_first_sound_copy,
@@ -226,6 +399,22 @@ BROKEN = (
     closes_by_remote_command_alone,
     does_not_forget_the_remote_leave,
     closes_after_overload_for_ever,
+    charges_a_day_twice_after_a_cut,
+    charges_a_day_again_when_the_clock_was_set_back,
+    charges_one_day_for_several,
+    charges_what_a_wrong_clock_says,
+    begins_a_month_with_each_day,
+    recovers_debt_before_it_counts_the_purchase,
+    recovers_more_than_is_owed,
+    lends_again_before_it_is_repaid,
+    lends_twice,
+    forgets_over_a_cut_that_it_has_lent,
+    switches_off_in_friendly_hours,
+    closes_when_friendly_hours_begin,
+    prices_a_tick_by_its_first_count,
+    counts_steps_from_the_first_month_on,
+    locks_nobody_out,
+    locks_out_for_good,
 )
 
 

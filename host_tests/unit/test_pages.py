@@ -122,6 +122,8 @@ def test_card_errors_all_read_differently():
         (codes.CARD_AUTH, "key"),
         (codes.CARD_UNKNOWN, "Not a card"),
         (codes.CARD_READER, "cannot be read"),
+        (codes.CARD_LOCKED, "not genuine"),
+        (codes.CARD_OUTDATED, "older"),
     ],
 )
 def test_a_card_error_says_what_it_is(code, said):
@@ -141,6 +143,7 @@ def test_the_pages_come_in_this_order():
         pages.energy(books, 0),
         pages.energy(books, 1),
         pages.purchases(books),
+        pages.outlook(books),
         pages.power(books),
         pages.clock(books),
         pages.status(books),
@@ -184,6 +187,36 @@ def test_balance_page_warns_and_says_what_to_do(alarm, said):
     books.alarm = alarm
     rows = pages.balance(books)
     assert said in rows[0] and rows[0].endswith(WARN) and rows[2].startswith("Top up ")
+
+
+def test_balance_page_says_that_the_credit_is_lent():
+    books = PanelBooks()
+    books.alarm, books.s.latches = 2, codes.LATCH_EMERGENCY
+    assert pages.balance(books)[0].startswith(BOLT + " Emergency credit")
+
+
+def test_outlook_says_how_long_credit_lasts_at_the_mean_of_the_last_days():
+    books = PanelBooks()
+    books.s.credit_micro, books.daily_micro = 30_000_000, 2_500_000
+    books.s.import_counts, books.s.month_counts = 50 * 320_000, 8 * 320_000
+    books.s.debt_micro = 7_000_000
+    assert pages.outlook(books) == (
+        "Lasts        12 days",
+        "A day EUR       2.50",
+        "This month 42.00 kWh",
+        "Debt            7.00",
+    )
+
+
+def test_credit_that_is_used_up_lasts_no_day():
+    books = PanelBooks()
+    books.s.credit_micro, books.daily_micro = -1, 2_500_000
+    assert pages.outlook(books)[0].endswith(" 0 days")
+
+
+def test_outlook_promises_nothing_before_the_first_day_is_over():
+    rows = pages.outlook(PanelBooks())
+    assert rows[0] == "Lasts  not known yet" and rows[3].strip() == "No debt"
 
 
 def test_balance_page_shows_the_contact_not_the_wish():

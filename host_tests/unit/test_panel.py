@@ -102,12 +102,12 @@ def test_pages_turn_every_six_seconds_and_begin_anew():
 
     async def script():
         await asyncio.sleep_ms(500)
-        for _ in range(8):
+        for _ in range(9):
             seen.append(bench.page())
             await seconds(6)
 
     bench.run(script)
-    assert seen == [0, 1, 2, 3, 4, 5, 0, 1]
+    assert seen == [0, 1, 2, 3, 4, 5, 6, 0, 1]
 
 
 def test_figures_follow_the_tick():
@@ -566,7 +566,22 @@ def test_nothing_is_shown_as_a_figure_before_the_first_tick():
         assert bench.shows(pages.starting(bench.books))
         bench.books.faults = codes.FAULT_CLOCK
         await seconds(1)
-        assert "Set clock" in bench.chip.rows()[2]
+        assert "Clock fault" in bench.chip.rows()[1]
+
+    bench.run(script)
+
+
+def test_a_new_fault_is_shown_at_once_and_the_pages_go_on_from_there():
+    bench = Bench()
+
+    async def script():
+        await seconds(8)
+        assert bench.page() == 1
+        bench.books.faults = codes.FAULT_CARD_READER
+        await seconds(1)
+        assert bench.shows(pages.fault_page(bench.books, 0))
+        await seconds(6)
+        assert bench.page() == 2
 
     bench.run(script)
 

@@ -52,13 +52,13 @@ def test_start_takes_a_hung_chip_through_the_reset_pin(slot):
 def test_a_desfire_card_is_found_with_uid_and_sak(freq):
     slot = Slot(freq)
     started(slot)
-    assert wait_with(slot, DesfireCard(UID)) == (UID, 0x20)
+    assert wait_with(slot, DesfireCard(UID)) == (UID, 0x20, 1)
     assert slot.chip.tbuf_violations == 0
 
 
 def test_a_classic_card_is_found_as_what_it_is(slot):
     started(slot)
-    assert wait_with(slot, ClassicCard(b"\x01\x02\x03\x04")) == (b"\x01\x02\x03\x04", 0x08)
+    assert wait_with(slot, ClassicCard(b"\x01\x02\x03\x04")) == (b"\x01\x02\x03\x04", 0x08, 1)
 
 
 def test_nothing_moves_on_the_bus_while_no_card_is_there(slot):
@@ -74,7 +74,7 @@ def test_after_the_wait_is_aborted_the_chip_takes_commands_and_finds_cards(slot)
     reader = started(slot)
     assert slot.run(reader.wait_card(1_000)) is None
     slot.run(reader.check())
-    assert wait_with(slot, DesfireCard(UID)) == (UID, 0x20)
+    assert wait_with(slot, DesfireCard(UID)) == (UID, 0x20, 1)
 
 
 def test_a_card_that_comes_just_as_the_wait_ends_is_found_in_the_next(slot):
@@ -82,7 +82,7 @@ def test_a_card_that_comes_just_as_the_wait_ends_is_found_in_the_next(slot):
     card = DesfireCard(UID)
     slot.vt.at(slot.vt.now_us + 1_030_000, lambda now_us: slot.chip.insert(card, now_us))
     found = slot.run(reader.wait_card(1_000)) or slot.run(reader.wait_card(1_000))
-    assert found == (UID, 0x20)
+    assert found == (UID, 0x20, 1)
 
 
 def test_an_exchange_carries_bytes_to_the_card_and_back(slot):
@@ -113,7 +113,7 @@ def test_look_sees_a_card_come_and_go_and_comes_to_the_same_end_each_time(slot):
     reader = started(slot)
     wait_with(slot, DesfireCard(UID))
     slot.run(reader.field_off())
-    assert [slot.run(reader.look()) for _ in range(3)] == [(UID, 0x20)] * 3
+    assert [slot.run(reader.look()) for _ in range(3)] == [(UID, 0x20, 1)] * 3
     slot.remove()
     assert slot.run(reader.look()) is None
 
@@ -148,17 +148,22 @@ def test_an_answer_without_data_where_there_should_be_some_is_a_chip_error(slot)
 
 
 def test_a_card_that_fails_to_start_is_looked_for_again(slot):
-    reader = started(slot)
+    started(slot)
     found = slot.chip._found
 
     def weak(ready_us):
         slot.chip._found = found
-        slot.chip._used = slot.chip.card
+        slot.chip._used = [slot.chip.card]
         slot.chip._reply(0x4A, b"\x00", ready_us)
 
     slot.chip._found = weak
-    assert wait_with(slot, DesfireCard(UID)) is None
-    assert slot.run(reader.wait_card(1_000)) == (UID, 0x20)
+    assert wait_with(slot, DesfireCard(UID)) == (UID, 0x20, 1)
+
+
+def test_two_cards_are_told_from_one(slot):
+    started(slot)
+    slot.chip.insert_second(DesfireCard(bytes.fromhex("04112233445577")), slot.vt.now_us)
+    assert wait_with(slot, DesfireCard(UID))[2] == 2
 
 
 def test_a_dead_irq_line_ends_in_a_bus_error(slot):

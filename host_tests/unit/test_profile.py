@@ -38,10 +38,11 @@ class Household:
         one = tariff.parse({"name": "t", "currency": "EUR", "price": "0.25"})
         ledger = types.SimpleNamespace(load=lambda s: 1, commit=lambda s: None)
         self.said = []
+        fram = types.SimpleNamespace(read_into=lambda at, buf: None, write=lambda at, buf: None)
         events = types.SimpleNamespace(
             open=lambda n: n, next_number=1, append=lambda code, value, utc_s: self.said.append((code, value))
         )
-        self.books = Books(MeterState(), ledger, events, cfg, one)
+        self.books = Books(MeterState(), ledger, events, fram, cfg, one)
         self.books.s.utc_s = utc_s
         self.books.s.import_counts = import_counts
         self.books.ready = True

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from meter.core import tariff
 
-from host_tests.bench.cards import Deck
+from host_tests.bench.deck import Deck
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

@@ -205,3 +205,154 @@ def test_copy_from_makes_an_equal_state_that_shares_nothing():
 def test_copy_from_knows_every_field():
     fields = {name for name in MeterState().__dict__}
     assert fields == set(FIELDS) | {"rate_counts", "rate_cost_micro", "card_uid"}
+
+
+# -- steps --------------------------------------------------------------------------------------------
+
+STEPS = (100 * KWH, 50_000, 300 * KWH, 100_000)  # beyond 100 kWh 0.05 more, beyond 300 kWh 0.10 on top
+
+
+def used(kwh, counts=0):
+    """A month in which so much has been used, after a month before it."""
+    s = funded(0)
+    s.month_counts = 7_777
+    s.import_counts = 7_777 + kwh * KWH + counts
+    return s
+
+
+def test_each_step_adds_to_the_price():
+    for kwh, price in ((0, 200_000), (99, 200_000), (100, 250_000), (299, 250_000), (300, 350_000), (9_999, 350_000)):
+        assert account.book(used(kwh), KWH, 0, 200_000, STEPS) == price, kwh
+        assert account.price(used(kwh), 200_000, STEPS) == price, kwh
+
+
+def test_the_count_that_reaches_a_step_has_the_price_before_it():
+    s = used(99, KWH - 1)
+    account.book(s, 1, 0, 200_000, STEPS)
+    assert s.cost_acc == 200_000
+    assert account.price(s, 200_000, STEPS) == 250_000
+    account.book(s, 1, 0, 200_000, STEPS)
+    assert s.cost_acc == 200_000 + 250_000 - KWH
+
+
+def test_a_tick_over_two_steps_is_priced_by_its_parts():
+    assert account.book(used(90), 220 * KWH, 0, 200_000, STEPS) == 10 * 200_000 + 200 * 250_000 + 10 * 350_000
+
+
+def test_a_new_month_begins_below_all_steps():
+    s = used(500)
+    assert account.price(s, 200_000, STEPS) == 350_000
+    s.month_counts = s.import_counts
+    assert account.price(s, 200_000, STEPS) == 200_000
+    assert account.book(s, KWH, 0, 200_000, STEPS) == 200_000
+
+
+def test_a_step_may_make_it_cheaper():
+    cheaper = (100 * KWH, -150_000)
+    assert account.book(used(99), 2 * KWH, 0, 200_000, cheaper) == 200_000 + 50_000
+    assert account.book(used(100), KWH, 0, 200_000, (100 * KWH, -200_000)) == 0
+
+
+def test_steps_go_on_top_of_every_rate():
+    s = used(100)
+    assert account.book(s, KWH, 2, 0, STEPS) == 50_000 == s.rate_cost_micro[2]
+    assert account.book(s, KWH, 5, 400_000, STEPS) == 450_000 == s.rate_cost_micro[5]
+
+
+def test_reverse_energy_reaches_no_step():
+    s = used(99)
+    account.book_unpriced(s, 500 * KWH, 500 * KWH, 0)
+    assert account.price(s, 200_000, STEPS) == 200_000
+
+
+# -- charges and debt -----------------------------------------------------------------------------------
+
+
+def indebted(credit_micro, debt_micro):
+    s = funded(credit_micro)
+    s.debt_micro = debt_micro
+    return s
+
+
+def money(s):
+    return s.credit_micro, s.debt_micro, s.debt_paid_micro, s.charges_micro
+
+
+def test_days_are_charged():
+    s = funded(1_000)
+    account.charge_days(s, 1, 300, 0)
+    account.charge_days(s, 3, 300, 0)
+    assert money(s) == (-200, 0, 0, 1_200)
+
+
+def test_no_day_costs_nothing():
+    s = indebted(1_000, 500)
+    account.charge_days(s, 0, 300, 50)
+    assert money(s) == (1_000, 500, 0, 0)
+
+
+def test_charges_are_neither_energy_nor_overdraft():
+    s = funded(-5)
+    account.charge_days(s, 2, 300, 0)
+    assert s.overdraft_micro == s.overdraft_counts == s.import_counts == sum(s.rate_cost_micro) == 0
+
+
+def test_debt_is_recovered_by_day_until_none_is_left():
+    s = indebted(1_000, 250)
+    account.charge_days(s, 1, 0, 100)
+    assert money(s) == (900, 150, 100, 0)
+    account.charge_days(s, 5, 0, 100)
+    assert money(s) == (750, 0, 250, 0)
+    account.charge_days(s, 1, 0, 100)
+    assert money(s) == (750, 0, 250, 0)
+
+
+def test_debt_is_recovered_below_zero_too():
+    s = indebted(-10, 250)
+    account.charge_days(s, 1, 20, 100)
+    assert money(s) == (-130, 150, 100, 20)
+
+
+def test_debt_comes_with_a_purchase_and_changes_no_credit_by_itself():
+    s = funded(50)
+    account.purchase(s, 1_000, 700)
+    assert money(s) == (1_050, 700, 0, 0)
+    assert s.purchased_micro == s.last_purchase_micro == 1_000
+
+
+def test_a_purchase_pays_its_share_of_the_debt_its_own_included():
+    s = indebted(50, 300)
+    account.purchase(s, 1_000, 700, 25)
+    assert money(s) == (800, 750, 250, 0)
+    account.purchase(s, 1_000, 0, 100)
+    assert money(s) == (1_050, 0, 1_000, 0)
+
+
+def test_the_share_is_rounded_down():
+    s = indebted(0, 300)
+    account.purchase(s, 199, 0, 1)
+    assert money(s) == (198, 299, 1, 0)
+    account.purchase(s, 99, 0, 1)
+    assert money(s) == (297, 299, 1, 0)
+
+
+def test_recovery_takes_no_more_than_is_owed():
+    assert account.share(30, 1_000, 10) == 30
+    assert account.share(300, 1_000, 10) == 100
+    assert account.share(0, 1_000, 10) == 0
+
+
+def test_refused_charges_and_debts_change_nothing():
+    s = indebted(1_000, 500)
+    before = snapshot(s)
+    for call, args in (
+        (account.charge_days, (-1, 300, 0)),
+        (account.charge_days, (1, -300, 0)),
+        (account.charge_days, (1, 300, -1)),
+        (account.purchase, (100, -1)),
+        (account.purchase, (100, 0, -1)),
+        (account.purchase, (100, 0, 101)),
+        (account.purchase, (0, 100, 50)),
+    ):
+        assert refuses(call, s, *args), args
+        assert snapshot(s) == before, args

@@ -3,7 +3,7 @@
 
 from binascii import unhexlify
 
-from meter.core.codes import CARD_MALFORMED
+from meter.core.codes import CARD_MALFORMED, LATCH_EMERGENCY
 from meter.core.errors import CardError
 from meter.core.state import MeterState
 from meter.services import cardfile
@@ -11,12 +11,23 @@ from meter.services.carddesk_states import step
 
 LABEL = unhexlify("0150572d303030303432000000b5a516d2")
 IDENTITY = unhexlify("0101030050572d30303030343200000045555200f5a74e88")
-PURCHASE = unhexlify("0100000007000000002d31010000000080bc0f9b")
-WRITEBACK = unhexlify(
-    "0100ffff00286bee68946732141a99be1c00000000e876481700000001e876481700000002e876481700000003e8764817000000"
-    "04e876481700000005e876481700000006e876481700000007e8764817000000000efad5feffffff00c409000000000020a10700"
-    "0000000007000000003b5808000000000901080031bd7c2c"
+PURCHASE = unhexlify("0200000007000000002d310100000000c0c62d000000000040ad5d325697fbdb")
+MONTHS = unhexlify(
+    "400100282e8cd1003f01ff272e8cd1003e01fe272e8cd1003d01fd272e8cd1003c01fc272e8cd1003b01fb272e8cd1003a01fa27"
+    "2e8cd1003901f9272e8cd1003801f8272e8cd1003701f7272e8cd1003601f6272e8cd1003501f5272e8cd100"
 )
+WRITEBACK = unhexlify(
+    "0209ffff0b000c000d00000000286bee68946732141a99be1c0000004d0000000000000000e876481700000001e8764817000000"
+    "02e876481700000003e876481700000004e876481700000005e876481700000006e876481700000007e8764817000000000efad5"
+    "feffffff00c409000000000020a1070000000000c0e1e40000000000a02526000000000007000000003b58080000000009050800"
+    "400100282e8cd1003f01ff272e8cd1003e01fe272e8cd1003d01fd272e8cd1003c01fc272e8cd1003b01fb272e8cd1003a01fa27"
+    "2e8cd1003901f9272e8cd1003801f8272e8cd1003701f7272e8cd1003601f6272e8cd1003501f5272e8cd100148ce214"
+)
+
+
+class Books:
+    def __init__(self, s, utc_s, faults):
+        self.s, self.utc_s, self.faults = s, utc_s, faults
 
 
 def malformed(unpack, record):
@@ -30,7 +41,7 @@ def malformed(unpack, record):
 def test_records_are_read():
     assert cardfile.unpack_label(LABEL) == "PW-000042"
     assert cardfile.unpack_identity(IDENTITY) == (1, 3, "PW-000042", "EUR")
-    assert cardfile.unpack_purchase(PURCHASE) == (7, 20_000_000)
+    assert cardfile.unpack_purchase(PURCHASE) == (7, 20_000_000, 3_000_000)
 
 
 def test_damaged_records_are_refused():
@@ -59,8 +70,12 @@ def test_a_write_back_is_packed_to_the_last_bit():
     s.purchased_micro = 140_000_000
     s.claims = 9
     s.relay_closed = 1
-    status = cardfile.status_word(s, 8)
-    assert cardfile.pack_writeback(s, 4_000_000_000, 845_649_000, status) == WRITEBACK
+    s.latches = LATCH_EMERGENCY
+    s.failed_logins, s.cover_opens, s.magnet_times = 11, 12, 13
+    s.export_counts = 77
+    s.debt_micro, s.charges_micro = 15_000_000, 2_500_000
+    books = Books(s, 845_649_000, 8)
+    assert cardfile.pack_writeback(books, 4_000_000_000, 9, MONTHS) == WRITEBACK
 
 
 def test_the_table_steps_and_refuses():

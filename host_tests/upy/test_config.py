@@ -37,13 +37,16 @@ def test_meter_number_alone_gives_the_defaults():
     assert (s.alarm1_micro, s.alarm2_micro, s.overdraft_micro, s.hoard_micro) == (10_000_000, 5_000_000, 0, 0)
     assert (s.overload_w, s.overload_hold_s, s.overload_wait_s, s.relay_pulse_ms) == (0, 30, 0, 60)
     assert (s.utc_offset_min, s.pulse_constant, s.initial_credit_micro) == (0, 3200, 0)
+    assert (s.emergency_micro, s.debt_day_micro, s.debt_percent, s.friendly) == (0, 0, 0, None)
 
 
 def test_every_setting_can_be_set():
     s = settings(
         phases=3, currency="KES", decimals=0, utc_offset_min=180, dst="eu", alarm1="100", alarm2="50.5",
         overdraft="20.25", hoard="50000", initial_credit="0.000001", overload_w=11_000, overload_hold_s=60,
-        overload_wait_s=180, relay_pulse_ms=100, pulse_constant=3200, provisioned=True,
+        overload_wait_s=180, relay_pulse_ms=100, pulse_constant=3200, provisioned=True, emergency="15",
+        debt_per_day="0.75", debt_percent=40,
+        friendly={"from": "18:00", "until": "08:30", "weekend": True, "holidays": ["2026-12-24", "*-01-01"]},
     )  # fmt: skip
     assert (s.phases, s.currency, s.decimals, s.utc_offset_min) == (3, "KES", 0, 180)
     assert s.dst == civil.DST_EU
@@ -51,6 +54,8 @@ def test_every_setting_can_be_set():
     assert (s.overdraft_micro, s.hoard_micro, s.initial_credit_micro) == (20_250_000, 50_000_000_000, 1)
     assert (s.overload_w, s.overload_hold_s, s.overload_wait_s) == (11_000, 60, 180)
     assert s.relay_pulse_ms == 100 and s.provisioned is True
+    assert (s.emergency_micro, s.debt_day_micro, s.debt_percent) == (15_000_000, 750_000, 40)
+    assert s.friendly == (1080, 510, True, bytes((26, 12, 24, civil.EVERY_YEAR, 1, 1)))
 
 
 def test_daylight_saving_rule_in_words():
@@ -95,6 +100,14 @@ def test_refusals_name_the_place_and_the_remedy():
         ({"alarm1": "4", "alarm2": "5"}, "alarm2: is above alarm1, which must come first"),
         ({"hoard": "10"}, "hoard: would leave no room for credit above alarm1"),
         ({"pulse_constant": 1600}, "pulse_constant: must be 3200"),
+        ({"emergency": 5}, 'emergency: must be an amount in quotes, such as "0.25"'),
+        ({"emergency": "-1"}, 'emergency: "-1" is below 0'),
+        ({"emergency": "1000001"}, 'emergency: "1000001" is above 1000000'),
+        ({"emergency": "50.01", "hoard": "50"}, "emergency: is above the hoarding cap"),
+        ({"debt_per_day": "-0.01"}, 'debt_per_day: "-0.01" is below 0'),
+        ({"debt_per_day": 1}, 'debt_per_day: must be an amount in quotes, such as "0.25"'),
+        ({"debt_percent": "40"}, "debt_percent: must be a whole number"),
+        ({"debt_day": "1"}, 'debt_day: is not known here; did you mean "debt_per_day"?'),
         ({"dst": "us"}, "dst: must be a JSON object"),
         ({"dst": {"start": [3, 5, "sunday", "02:00"]}}, 'dst.start: must read [month, week, "sun", "02:00"]'),
     ):
@@ -118,6 +131,7 @@ def test_ranges_include_their_ends():
     for key, low, high in (
         ("utc_offset_min", -720, 840), ("decimals", 0, 4), ("overload_w", 0, 1_000_000), ("phases", 1, 3),
         ("overload_hold_s", 1, 3600), ("overload_wait_s", 0, 3600), ("relay_pulse_ms", 10, 500),
+        ("debt_percent", 0, 100),
     ):  # fmt: skip
         for value in (low, high):
             assert getattr(settings(**{key: value}), key) == value
@@ -130,6 +144,7 @@ def test_limits_may_meet():
     assert settings(overdraft="3", alarm2="-3").alarm2_micro == -3_000_000
     assert settings(hoard="11", initial_credit="11").initial_credit_micro == 11_000_000
     assert refusal_of(hoard="11", initial_credit="11.01").startswith("initial_credit: ")
+    assert settings(hoard="50", emergency="50").emergency_micro == 50_000_000
 
 
 def test_nearest_name_is_suggested_only_when_it_is_near():
@@ -172,6 +187,45 @@ def test_bad_daylight_saving_rules():
         doc = dict(good)
         doc.update(change)
         assert refusal_of(dst=doc).startswith(place + ": "), (change, refusal_of(dst=doc))
+
+
+def test_friendly_hours_in_parts():
+    for doc, rule in (
+        (None, None),
+        ({}, (0, 0, False, b"")),
+        ({"weekend": True}, (0, 0, True, b"")),
+        ({"from": "00:00", "until": "00:00", "holidays": []}, (0, 0, False, b"")),
+        ({"from": "22:00", "until": "06:00", "weekend": False}, (1320, 360, False, b"")),
+        ({"holidays": ["*-02-29", "2000-01-01"]}, (0, 0, False, bytes((civil.EVERY_YEAR, 2, 29, 0, 1, 1)))),
+    ):
+        assert settings(friendly=doc).friendly == rule, doc
+
+
+def test_bad_friendly_hours():
+    date = 'must be a date such as "2026-12-25" or "*-12-25"'
+    for doc, words in (
+        ("18:00", "friendly: must be a JSON object"),
+        ([], "friendly: must be a JSON object"),
+        (False, "friendly: must be a JSON object"),
+        ({"from": "18:00"}, "friendly: needs both from and until, or neither"),
+        ({"until": "08:00", "weekend": True}, "friendly: needs both from and until, or neither"),
+        ({"from": "18", "until": "08:00"}, 'friendly.from: must be a time from "00:00" to "23:59"'),
+        ({"from": "18:00", "until": "24:00"}, 'friendly.until: must be a time from "00:00" to "23:59"'),
+        ({"from": None, "until": None}, 'friendly.from: must be a time from "00:00" to "23:59"'),
+        ({"weekend": 1}, "friendly.weekend: must be true or false"),
+        ({"weekend": None}, "friendly.weekend: must be true or false"),
+        ({"weekends": True}, 'friendly.weekends: is not known here; did you mean "weekend"?'),
+        ({"holidays": "2026-12-25"}, "friendly.holidays: must be a list of at most 32 days"),
+        ({"holidays": ["*-01-01"] * 33}, "friendly.holidays: must be a list of at most 32 days"),
+        ({"holidays": ["*-01-01", "12-25"]}, "friendly.holidays[1]: " + date),
+        ({"holidays": [20261225]}, "friendly.holidays[0]: " + date),
+        ({"holidays": ["1999-12-25"]}, "friendly.holidays[0]: " + date),
+        ({"holidays": ["2026-02-29"]}, "friendly.holidays[0]: 02-29 is not a day of the calendar"),
+        ({"holidays": ["*-02-30"]}, "friendly.holidays[0]: 02-30 is not a day of the calendar"),
+        ({"holidays": ["*-2-3"]}, "friendly.holidays[0]: is not a date"),
+    ):
+        assert refusal_of(friendly=doc) == words, (refusal_of(friendly=doc), words)
+    assert len(settings(friendly={"holidays": ["*-01-01"] * 32}).friendly[3]) == 96
 
 
 def test_what_is_no_document():

@@ -6,10 +6,12 @@ from meter.core import supply
 from meter.core.state import MeterState
 
 CLAIM_NAMES = ("remote", "no credit", "reminder", "overload", "tamper", "fault")
-LATCH_NAMES = ("reminder served", "remote ready", "card only")
+LATCH_NAMES = ("reminder served", "remote ready", "card only", "emergency")
 EVENTS = {
     "credit out": c.EV_CREDIT_OUT,
     "credit ok": c.EV_CREDIT_OK,
+    "emergency": c.EV_EMERGENCY,
+    "repaid": c.EV_REPAID,
     "alarm 2": c.EV_ALARM2,
     "above alarm 2": c.EV_ABOVE_ALARM2,
     "overload": c.EV_OVERLOAD,
@@ -27,7 +29,7 @@ EVENTS = {
 # Who may end which claim, and who may start it. Nobody else.
 MAY_CLEAR = {
     "remote": ("user card", "button"),
-    "no credit": ("credit ok",),
+    "no credit": ("credit ok", "emergency"),
     "reminder": ("user card",),
     "overload": ("user card", "overload wait"),
     "tamper": ("utility card", "remote on"),
@@ -60,7 +62,7 @@ def mask(chosen, table):
 
 def all_states():
     for claims in range(64):
-        for latches in range(8):
+        for latches in range(16):
             yield claims, latches
 
 
@@ -72,6 +74,12 @@ def expected(off, kept, event):
         off.add("no credit")
     elif event == "credit ok":
         off.discard("no credit")
+    elif event == "emergency":
+        if "emergency" not in kept:
+            off.discard("no credit")
+            kept.add("emergency")
+    elif event == "repaid":
+        kept.discard("emergency")
     elif event == "alarm 2":
         if not off and "reminder served" not in kept:
             off.add("reminder")
@@ -121,7 +129,9 @@ def test_claim_and_latch_bits_are_in_the_order_named_here():
     assert [1 << i for i in range(6)] == [
         c.CLAIM_REMOTE, c.CLAIM_NO_CREDIT, c.CLAIM_REMINDER, c.CLAIM_OVERLOAD, c.CLAIM_TAMPER, c.CLAIM_FAULT,
     ]  # fmt: skip
-    assert [1 << i for i in range(3)] == [c.LATCH_REMINDER_SERVED, c.LATCH_REMOTE_READY, c.LATCH_CARD_ONLY]
+    assert [1 << i for i in range(4)] == [
+        c.LATCH_REMINDER_SERVED, c.LATCH_REMOTE_READY, c.LATCH_CARD_ONLY, c.LATCH_EMERGENCY,
+    ]  # fmt: skip
     assert supply.CLAIMS == 63
 
 
@@ -163,13 +173,13 @@ def test_an_event_told_twice_is_an_event_told_once():
 
 
 def test_no_number_but_an_event_is_taken():
-    for number in (0, -1, 16, 255, 3.5):
-        s = state(63, 7)
+    for number in (0, -1, 18, 255, 3.5):
+        s = state(63, 15)
         try:
             supply.step(s, number)
             raise AssertionError("took %s" % number)
         except ValueError:
-            assert s.claims == 63 and s.latches == 7
+            assert s.claims == 63 and s.latches == 15
 
 
 def test_what_a_meter_can_reach_makes_sense():
@@ -205,35 +215,50 @@ def test_reason_is_the_first_that_others_must_put_right():
 ALARM2 = 5_000_000
 
 
-def test_credit_events_from_every_state_and_level():
+def levels():
     for floor in (0, -2_000_000):
-        for credit in (floor - 1, floor, floor + 1, ALARM2 - 1, ALARM2, ALARM2 + 1):
+        for credit in (floor - 1, floor, floor + 1, 1, ALARM2, ALARM2 + 1):
             for claims, latches in all_states():
                 s = state(claims, latches)
                 s.credit_micro = credit
-                changed = supply.after_credit(s, ALARM2, floor)
-                where = (floor, credit, claims, latches)
-                assert bool(s.claims & c.CLAIM_NO_CREDIT) == (credit <= floor), where
-                assert bool(s.latches & c.LATCH_REMINDER_SERVED) == (credit <= ALARM2), where
-                others = claims & ~c.CLAIM_NO_CREDIT
-                owed = floor < credit <= ALARM2 and not others and not latches & c.LATCH_REMINDER_SERVED
-                assert s.claims & ~c.CLAIM_NO_CREDIT == (c.CLAIM_REMINDER if owed else others), where
-                assert s.latches & ~c.LATCH_REMINDER_SERVED == latches & ~c.LATCH_REMINDER_SERVED, where
-                assert changed == (s.claims ^ claims) | (s.latches ^ latches) << 6, where
-                assert supply.after_credit(s, ALARM2, floor) == 0, where
+                yield s, floor, (floor, credit, claims, latches)
+
+
+def test_credit_events_from_every_state_and_level():
+    for s, floor, where in levels():
+        _, credit, claims, latches = where
+        changed = supply.after_credit(s, ALARM2, floor)
+        assert bool(s.claims & c.CLAIM_NO_CREDIT) == (credit <= floor), where
+        assert bool(s.latches & c.LATCH_REMINDER_SERVED) == (credit <= ALARM2), where
+        others = claims & ~c.CLAIM_NO_CREDIT
+        owed = floor < credit <= ALARM2 and not others and not latches & c.LATCH_REMINDER_SERVED
+        assert s.claims & ~c.CLAIM_NO_CREDIT == (c.CLAIM_REMINDER if owed else others), where
+        assert bool(s.latches & c.LATCH_EMERGENCY) == (bool(latches & c.LATCH_EMERGENCY) and credit <= 0), where
+        assert (s.latches ^ latches) & ~c.LATCH_REMINDER_SERVED & ~c.LATCH_EMERGENCY == 0, where
+        assert changed == (s.claims ^ claims) | (s.latches ^ latches) << 6, where
+        assert supply.after_credit(s, ALARM2, floor) == 0, where
+
+
+def test_emergency_credit_lowers_the_floor_while_it_is_in_use():
+    for latches in range(16):
+        lent = 5 if latches & c.LATCH_EMERGENCY else 0
+        assert supply.floor_micro(state(0, latches), 3, 5) == -3 - lent
+        assert supply.floor_micro(state(0, latches), 0, 0) == 0
 
 
 class Household:
-    """A meter with alarm 2 at 5 and no overdraft, told as a story."""
+    """A meter with alarm 2 at 5, told as a story."""
 
-    def __init__(self, credit, floor=0):
+    def __init__(self, credit, floor=0, emergency=0):
         self.s = MeterState()
         self.floor = floor
+        self.emergency = emergency
         self.credit(credit)
 
     def credit(self, units):
         self.s.credit_micro = units * 1_000_000
-        supply.after_credit(self.s, ALARM2, self.floor * 1_000_000)
+        off_micro = supply.floor_micro(self.s, -self.floor * 1_000_000, self.emergency * 1_000_000)
+        supply.after_credit(self.s, ALARM2, off_micro)
         return self.on()
 
     def tell(self, event):
@@ -362,3 +387,24 @@ def test_story_overload_locked_to_the_card():
     assert h.tell("user card")
     h.tell("overload")
     assert h.tell("overload wait")
+
+
+def test_story_emergency_credit_is_lent_once_until_it_is_repaid():
+    h = Household(20, emergency=2)
+    assert not h.credit(0)
+    assert h.tell("emergency")
+    assert h.credit(0) and h.credit(-1)
+    assert not h.credit(-2)
+    assert not h.tell("emergency")
+    assert h.credit(-1)  # a small purchase: what is left of it may be used
+    assert not h.credit(-2) and not h.tell("emergency")
+    assert h.credit(1)  # repaid
+    assert not h.credit(0) and h.tell("emergency")
+
+
+def test_story_emergency_credit_taken_in_friendly_hours_lasts_into_the_day():
+    h = Household(20, emergency=2)
+    h.s.credit_micro = 0  # used up, and nobody is switched off
+    h.tell("emergency")
+    assert not h.credit(0) and h.why() == c.CLAIM_REMINDER  # owed since the evening
+    assert h.tell("user card") and h.credit(-1) and not h.credit(-2)

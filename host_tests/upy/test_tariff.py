@@ -3,7 +3,7 @@
 
 import json
 
-from meter.core import tariff
+from meter.core import civil, tariff
 from meter.core.errors import ConfigError
 
 HOME = """{
@@ -326,6 +326,98 @@ def test_bad_special_days_are_refused():
     assert tariff.parse(home(special_days=[])).rate_at(2026, 12, 25, 4, 0) == NIGHT
 
 
+def flat(**more):
+    doc = {"name": "Flat", "currency": "EUR", "price": "0.30"}
+    doc.update(more)
+    return doc
+
+
+MORE = {"standing": "0.25", "steps": [[100, "0.05"], [300, "0.100001"]], "from": "2027-01-01 00:00"}
+KWH = 320_000
+
+
+def test_standing_steps_and_from_go_with_any_tariff():
+    for doc in (home(), flat()):
+        plain = tariff.parse(doc)
+        assert (plain.standing_micro, plain.steps, plain.from_minute) == (0, (), 0)
+        doc.update(MORE)
+        t = tariff.parse(doc)
+        assert t.standing_micro == 250_000
+        assert t.steps == (100 * KWH, 50_000, 300 * KWH, 100_001)
+        assert t.from_minute == civil.utc(2027, 1, 1) // 60
+        assert t.prices_micro == plain.prices_micro
+
+
+def test_from_is_a_minute_of_local_time():
+    for text, minute in (
+        ("2000-01-01 00:00", 0),
+        ("2000-01-01 00:01", 1),
+        ("2028-02-29 23:59", civil.utc(2028, 2, 29, 23, 59) // 60),
+        ("2099-12-31 06:30", civil.utc(2099, 12, 31, 6, 30) // 60),
+    ):
+        assert tariff.parse(flat(**{"from": text})).from_minute == minute, text
+
+
+def test_bad_times_to_begin_are_refused():
+    when = 'from: must be a time such as "2027-01-01 00:00"'
+    for text, words in (
+        ("2027-01-01", when), ("2027-01-01T00:00", when), ("2027-01-01 00:00:00", when), ("", when), (None, when),
+        (20270101, when), ("1999-12-31 00:00", when), ("2127-1-1 000:00", when), ("20x7-01-01 00:00", when),
+        ("2027/01/01 00:00", when), (["2027-01-01 00:00"], when), ("2027-01-01-00:00", when),
+        ("2027-02-29 00:00", "from: 02-29 is not a day of the calendar"),
+        ("2027-13-01 00:00", "from: 13-01 is not a day of the calendar"),
+        ("2027-00-01 00:00", "from: 00-01 is not a day of the calendar"),
+        ("2027-01/01 00:00", "from: is not a date"),
+        ("2027-01-01 24:00", 'from: must be a time from "00:00" to "23:59"'),
+        ("2027-01-01 00-00", 'from: must be a time from "00:00" to "23:59"'),
+    ):  # fmt: skip
+        assert refusal(flat(**{"from": text})) == words, (text, refusal(flat(**{"from": text})), words)
+
+
+def test_bad_standing_charges_are_refused():
+    for value, words in (
+        ("-0.01", 'standing: "-0.01" is below 0'),
+        ("1000.000001", 'standing: "1000.000001" is above 1000'),
+        ("0.1234567", 'standing: "0.1234567" has more than 6 decimals'),
+        (0.25, 'standing: must be an amount in quotes, such as "0.25"'),
+        (None, 'standing: must be an amount in quotes, such as "0.25"'),
+    ):
+        assert refusal(flat(standing=value)) == words, (refusal(flat(standing=value)), words)
+    assert tariff.parse(flat(standing="1000")).standing_micro == 1_000_000_000
+
+
+def test_bad_steps_are_refused():
+    reads = 'steps[0]: must read [100, "0.05"]'
+    for steps, words in (
+        ([], "steps: has 0 entries; must be 1 to 6"),
+        ([[i + 1, "0.01"] for i in range(7)], "steps: has 7 entries; must be 1 to 6"),
+        ({}, "steps: must be a JSON list"),
+        (None, "steps: is missing"),
+        ([100, "0.05"], reads),
+        ([[100]], reads),
+        ([[100, "0.05", 1]], reads),
+        ([["100", "0.05"]], "steps[0]: must be a whole number"),
+        ([[100.5, "0.05"]], "steps[0]: must be a whole number"),
+        ([[0, "0.05"]], "steps[0]: 0 is not between 1 and 1000000"),
+        ([[1_000_001, "0.05"]], "steps[0]: 1000001 is not between 1 and 1000000"),
+        ([[100, "0.05"], [100, "0.05"]], "steps[1]: 100 does not come after 100; steps must rise"),
+        ([[100, "0.05"], [99, "0.05"]], "steps[1]: 99 does not come after 100; steps must rise"),
+        ([[100, 0.05]], 'steps[0]: must be an amount in quotes, such as "0.25"'),
+        ([[100, "1000.000001"]], 'steps[0]: "1000.000001" is above 1000'),
+        ([[100, "-1000.000001"]], 'steps[0]: "-1000.000001" is below -1000'),
+        ([[100, "-0.300001"]], "steps[0]: makes the cheapest rate cost less than nothing"),
+        ([[1, "0.1"], [2, "-0.2"], [3, "-0.21"]], "steps[2]: makes the cheapest rate cost less than nothing"),
+    ):
+        assert refusal(flat(steps=steps)) == words, (refusal(flat(steps=steps)), words)
+    assert refusal(home(steps=[[1, "-0.000001"]])) == "steps[0]: makes the cheapest rate cost less than nothing"
+
+
+def test_steps_may_make_energy_free():
+    assert tariff.parse(flat(steps=[[1, "-0.3"]])).steps == (KWH, -300_000)
+    assert tariff.parse(flat(steps=[[1, "-0.2"], [1_000_000, "-0.1"]])).steps[2] == 1_000_000 * KWH
+    assert len(tariff.parse(flat(steps=[[i + 1, "0"] for i in range(6)])).steps) == 12
+
+
 def test_missing_keys_are_named():
     for key in ("rates", "days", "weeks", "seasons"):
         assert refusal(without(key)) == key + ": is missing"
@@ -345,7 +437,7 @@ def test_what_is_no_document():
 
 
 def test_every_value_of_another_type_is_refused_and_never_crashes():
-    for key in ("name", "currency", "rates", "days", "weeks", "seasons", "fallback"):
+    for key in ("name", "currency", "rates", "days", "weeks", "seasons", "fallback", "standing", "steps", "from"):
         for value in (None, True, 0, -1, 3.5, "", "?", [], {}, [None], {"x": None}, [[]], [{}], [[[], []]]):
             if (key, value) != ("name", "?"):
                 assert refusal(home(**{key: value})), (key, value)

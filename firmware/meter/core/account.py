@@ -3,9 +3,11 @@
 
 Cost of n counts at price p (millionths per kWh): the remainder goes on to the next tick,
     cost, acc = divmod(acc + n * p, COUNTS_PER_KWH)
-so over any time and any rate switches the sum of costs is the exact sum, floored once.
-Invariants: import_counts = sum of rate_counts; credit = all credit given - sum of rate_cost_micro;
-a refused call changes nothing. Purchase rule: one count per purchase, the meter's and the card's in step.
+so over any time and any rate switches the sum of costs is the exact sum, floored once. Steps add to the price
+what the month's consumption has come to, count by count.
+Invariants: import_counts = sum of rate_counts; credit = all credit given - sum of rate_cost_micro -
+charges_micro - debt_paid_micro; a refused call changes nothing. Purchase rule: one count per purchase, the
+meter's and the card's in step.
 """
 
 from micropython import const
@@ -23,15 +25,25 @@ REPLAYED = CARD_REPLAYED
 SKIPPED = CARD_SKIPPED
 
 
-def book(s, counts: int, rate: int, price_micro: int) -> int:
+def book(s, counts: int, rate: int, price_micro: int, steps: tuple = ()) -> int:
     """Book imported energy of one tick at one rate; gives its cost in millionths.
+
+    steps: (counts, millionths per kWh, ...), rising: what is used in a month beyond so many counts costs so
+    much more, on top of the steps before. A tick that crosses one is priced by its parts.
 
     The tick is booked whole by the credit it began with: with none left, its energy and cost are also
     overdraft. ValueError for negative counts or price, or a rate that does not exist.
     """
     if counts < 0 or price_micro < 0 or not 0 <= rate < RATES:
         raise ValueError(f"cannot book {counts} counts, rate {rate}, price {price_micro}")
-    cost, s.cost_acc = divmod(s.cost_acc + counts * price_micro, COUNTS_PER_KWH)
+    worth = counts * price_micro
+    used = s.import_counts - s.month_counts + counts
+    for i in range(0, len(steps), 2):
+        beyond = used - steps[i]
+        if beyond <= 0:
+            break
+        worth += min(beyond, counts) * steps[i + 1]
+    cost, s.cost_acc = divmod(s.cost_acc + worth, COUNTS_PER_KWH)
     if s.credit_micro <= 0:
         s.overdraft_counts += counts
         s.overdraft_micro += cost
@@ -40,6 +52,15 @@ def book(s, counts: int, rate: int, price_micro: int) -> int:
     s.rate_cost_micro[rate] += cost
     s.credit_micro -= cost
     return cost
+
+
+def price(s, price_micro: int, steps: tuple) -> int:
+    """What the next count costs, in millionths per kWh."""
+    used = s.import_counts - s.month_counts
+    for i in range(0, len(steps), 2):
+        if used >= steps[i]:
+            price_micro += steps[i + 1]
+    return price_micro
 
 
 def book_unpriced(s, export_counts: int, q_import_counts: int, q_export_counts: int) -> None:
@@ -70,14 +91,41 @@ def hoards(credit_micro: int, amount_micro: int, hoard_micro: int) -> bool:
     return hoard_micro > 0 and credit_micro + amount_micro > hoard_micro
 
 
-def purchase(s, amount_micro: int) -> None:
-    """Add a purchase whose count judge() accepted. ValueError for an amount that is not positive."""
-    if amount_micro <= 0 or s.purchase_count >= _U32_MAX:
+def purchase(s, amount_micro: int, debt_micro: int = 0, percent: int = 0) -> None:
+    """Add a purchase whose count judge() accepted: debt_micro to the debt, the amount to the credit, less so
+    many percent of it to recover debt. ValueError for an amount that is not positive."""
+    if amount_micro <= 0 or debt_micro < 0 or not 0 <= percent <= 100 or s.purchase_count >= _U32_MAX:
         raise ValueError(f"cannot apply a purchase of {amount_micro}")
-    s.credit_micro += amount_micro
+    debt_micro += s.debt_micro
+    paid_micro = share(debt_micro, amount_micro, percent)
+    s.credit_micro += amount_micro - paid_micro
     s.purchased_micro += amount_micro
     s.purchase_count += 1
     s.last_purchase_micro = amount_micro
+    s.debt_micro = debt_micro - paid_micro
+    s.debt_paid_micro += paid_micro
+
+
+def share(debt_micro: int, amount_micro: int, percent: int) -> int:
+    """What of a purchase goes to the debt."""
+    return min(debt_micro, amount_micro * percent // 100)
+
+
+def charge_days(s, days: int, standing_micro: int, debt_micro: int) -> None:
+    """What so many days cost without any energy: the standing charge, and debt recovered per day."""
+    if days < 0 or standing_micro < 0 or debt_micro < 0:
+        raise ValueError("days are charged once")
+    # All is worked out before anything changes: half of it must not be left should the heap run out.
+    charged_micro = days * standing_micro
+    paid_micro = min(days * debt_micro, s.debt_micro)
+    credit_micro = s.credit_micro - charged_micro - paid_micro
+    charged_micro += s.charges_micro
+    debt_micro = s.debt_micro - paid_micro
+    paid_micro += s.debt_paid_micro
+    s.credit_micro = credit_micro
+    s.charges_micro = charged_micro
+    s.debt_micro = debt_micro
+    s.debt_paid_micro = paid_micro
 
 
 def alarm_level(credit_micro: int, alarm1_micro: int, alarm2_micro: int, floor_micro: int) -> int:

@@ -7,6 +7,7 @@ read.
 
 from micropython import const
 
+from meter.core import civil
 from meter.core.errors import ConfigError
 
 MICRO = const(1_000_000)
@@ -115,3 +116,24 @@ def _nearest(key, known):
             most = i + j
             best = other
     return best and best.decode()
+
+
+def month_day(text, path: str, year: int) -> tuple:
+    """(month, day) of "MM-DD" in a year; ConfigError naming path otherwise."""
+    if type(text) is not str or len(text) != 5 or text[2] != "-" or not digits(text[:2] + text[3:]):
+        raise ConfigError(path, "is not a date")
+    month = int(text[:2])
+    day = int(text[3:])
+    if not 1 <= month <= 12 or not 1 <= day <= civil.month_days(year, month):
+        raise ConfigError(path, f"{text} is not a day of the calendar")
+    return month, day
+
+
+def day_of(text, path: str) -> tuple:
+    """(year - 2000, month, day) of "2026-12-25"; (EVERY_YEAR, month, day) of "*-12-25"; ConfigError otherwise."""
+    if type(text) is str and text[:2] == "*-":
+        return (civil.EVERY_YEAR,) + month_day(text[2:], path, 2000)
+    if type(text) is str and text[:2] == "20" and digits(text[:4]) and text[4:5] == "-":
+        year = int(text[:4])
+        return (year - 2000,) + month_day(text[5:], path, year)
+    raise ConfigError(path, 'must be a date such as "2026-12-25" or "*-12-25"')

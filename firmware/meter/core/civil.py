@@ -15,6 +15,8 @@ UNIX_2000 = const(946_684_800)
 _DAY_S = const(86_400)
 _MONTH_DAYS = b"\x1f\x1c\x1f\x1e\x1f\x1e\x1f\x1f\x1e\x1f\x1e\x1f"
 
+EVERY_YEAR = const(255)  # in a table of days, where others have year - 2000
+
 BASIS_UTC = const(0)
 BASIS_STANDARD = const(1)  # local standard time, both switches
 BASIS_WALL = const(2)  # what the clock on the wall shows just before the switch

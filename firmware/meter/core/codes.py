@@ -15,6 +15,7 @@ CLAIM_FAULT = const(32)
 LATCH_REMINDER_SERVED = const(1)
 LATCH_REMOTE_READY = const(2)
 LATCH_CARD_ONLY = const(4)
+LATCH_EMERGENCY = const(8)  # emergency credit has been taken, and not been repaid yet
 
 # Faults, shown on the display. Bit mask, not stored.
 FAULT_METER_IC = const(1)
@@ -46,6 +47,8 @@ EV_TAMPER = const(12)
 EV_FAULT = const(13)
 EV_FAULT_GONE = const(14)
 EV_OVERLOAD_LOCK = const(15)
+EV_EMERGENCY = const(16)
+EV_REPAID = const(17)
 
 # Event log. The comment says what the value of the record means; without one it is 0.
 LOG_POWER_UP = const(1)
@@ -59,6 +62,12 @@ LOG_RELAY_FAULT = const(18)
 LOG_PURCHASE = const(32)  # purchase count
 LOG_CARD_REFUSED = const(33)  # CARD_* code
 LOG_CARD_BOUND = const(34)
+LOG_EMERGENCY = const(35)  # emergency credit taken
+LOG_DEBT = const(36)  # purchase count that brought it
+LOG_DAYS = const(37)  # days charged at once, when more than one
+LOG_KEYS_CHANGED = const(38)  # version
+LOG_RELAY_TEST = const(39)  # 1 it opened, 2 it closed, 3 both
+LOG_INSPECTED = const(40)  # claims before
 LOG_FAULT = const(48)  # fault bit
 LOG_FAULT_CLEARED = const(49)  # fault bit
 LOG_TARIFF_CHANGED = const(64)  # BY_*
@@ -79,6 +88,7 @@ LOG_FLASH_BLOCK = const(114)  # how many blocks of raw flash did not take a reco
 # Who changed a document.
 BY_CARD = const(1)
 BY_NETWORK = const(2)
+BY_TIME = const(3)  # a tariff that was waiting for its day
 
 # Why a card is refused.
 CARD_UNKNOWN = const(1)  # not a card of this scheme
@@ -92,3 +102,6 @@ CARD_OLD_GENERATION = const(8)  # replaced by a newer card
 CARD_HOARD = const(9)  # credit would pass the hoarding cap
 CARD_READER = const(10)
 CARD_STORAGE = const(11)
+CARD_LOCKED = const(12)  # too many cards that could not prove what they are
+CARD_OUTDATED = const(13)  # a utility card older than the last one that changed something
+CARD_TWO = const(14)  # more than one card at once

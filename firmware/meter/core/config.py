@@ -21,6 +21,10 @@ class Settings:
         self.overdraft_micro = 0
         self.hoard_micro = 0  # 0 = no cap
         self.initial_credit_micro = 0
+        self.emergency_micro = 0  # 0 = none
+        self.debt_day_micro = 0  # recovered each day
+        self.debt_percent = 0  # recovered from each purchase
+        self.friendly: tuple | None = None  # of friendly.py
         self.overload_w = 0  # 0 = off
         self.overload_hold_s = 30
         self.overload_wait_s = 0  # 0 = no automatic close

@@ -22,6 +22,8 @@ FIELDS = (
     "cost_acc", "credit_micro", "purchased_micro", "purchase_count", "last_purchase_micro",
     "overdraft_counts", "overdraft_micro", "claims", "latches", "relay_closed",
     "card_generation", "refused_cards", "writeback_seq", "event_seq", "boots",
+    "debt_micro", "debt_paid_micro", "charges_micro", "month_counts", "month", "day", "utility_serial",
+    "cover_opens", "magnet_times", "failed_logins", "lock",
 )  # fmt: skip
 
 
@@ -53,6 +55,17 @@ class MeterState:
         self.writeback_seq = 0
         self.event_seq = 0
         self.boots = 0
+        self.debt_micro = 0  # what is still to be recovered
+        self.debt_paid_micro = 0
+        self.charges_micro = 0  # standing charges, all
+        self.month_counts = 0  # import_counts when this month began
+        self.month = 0  # (year - 2000) * 12 + month - 1 of local time; 0: not known yet
+        self.day = 0  # days since 2000-01-01 of local time that were charged last; 0: none
+        self.utility_serial = 0  # of the newest utility card that changed something
+        self.cover_opens = 0
+        self.magnet_times = 0
+        self.failed_logins = 0
+        self.lock = 0  # failed logins in a row
 
     def copy_from(self, other) -> None:
         """Become equal to another state, keeping this object and its lists.

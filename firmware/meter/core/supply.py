@@ -9,6 +9,7 @@ it, and the household then closes on the spot, by card or button.
 
 The reminder (alarm 2) trips once per purchase: LATCH_REMINDER_SERVED says none is owed. It is set when the
 reminder trips or when alarm 2 is passed while the supply is off already, and cleared by credit above alarm 2.
+Emergency credit is taken at the meter when credit is used up, by a card: a second limit, once until repaid.
 """
 
 from array import array
@@ -22,6 +23,7 @@ _LATCH_SHIFT = const(6)
 _SERVED = c.LATCH_REMINDER_SERVED << _LATCH_SHIFT
 _READY = c.LATCH_REMOTE_READY << _LATCH_SHIFT
 _CARD_ONLY = c.LATCH_CARD_ONLY << _LATCH_SHIFT
+_EMERGENCY = c.LATCH_EMERGENCY << _LATCH_SHIFT
 CLAIMS = const(63)
 
 # What a user card clears whenever it is shown, and what the local action ends after a remote one.
@@ -33,6 +35,9 @@ _RULES = array("H", (
     # event             only if all of  and none of       then clear           and set
     c.EV_CREDIT_OUT,    0,              0,                0,                   c.CLAIM_NO_CREDIT,
     c.EV_CREDIT_OK,     0,              0,                c.CLAIM_NO_CREDIT,   0,
+    c.EV_EMERGENCY,     0,              _EMERGENCY,       c.CLAIM_NO_CREDIT,   _EMERGENCY,
+    c.EV_EMERGENCY,     0,              0,                0,                   0,
+    c.EV_REPAID,        0,              0,                _EMERGENCY,          0,
     c.EV_ALARM2,        0,              CLAIMS | _SERVED, 0,                   c.CLAIM_REMINDER | _SERVED,
     c.EV_ALARM2,        0,              0,                0,                   _SERVED,
     c.EV_ABOVE_ALARM2,  0,              0,                _SERVED,             0,
@@ -76,26 +81,34 @@ def step(s, event: int) -> int:
     raise ValueError(f"no supply event {event}")
 
 
-def after_credit(s, alarm2_micro: int, floor_micro: int) -> int:
+def after_credit(s, alarm2_micro: int, off_micro: int, friendly: bool = False) -> int:
     """Derive the credit events from the credit as it is now; call after every tick and purchase. Gives what
-    changed, as step().
+    changed, as step(). off_micro: where supply goes off, see floor_micro(). friendly: hours in which credit alone
+    switches nobody off; what was owed then comes with their end.
 
     No credit comes before the reminder: credit that falls past both in one tick, or to alarm 2 while the
     supply is off, leaves no reminder owed.
     """
     credit_micro = s.credit_micro
     changed = 0
-    if credit_micro <= floor_micro:
-        if not s.claims & c.CLAIM_NO_CREDIT:
-            changed = step(s, c.EV_CREDIT_OUT)
+    if credit_micro > 0 and s.latches & c.LATCH_EMERGENCY:
+        changed = step(s, c.EV_REPAID)
+    if credit_micro <= off_micro:
+        if not s.claims & c.CLAIM_NO_CREDIT and not friendly:
+            changed ^= step(s, c.EV_CREDIT_OUT)
     elif s.claims & c.CLAIM_NO_CREDIT:
-        changed = step(s, c.EV_CREDIT_OK)
+        changed ^= step(s, c.EV_CREDIT_OK)
     if credit_micro <= alarm2_micro:
-        if not s.latches & c.LATCH_REMINDER_SERVED:
+        if not s.latches & c.LATCH_REMINDER_SERVED and not friendly:
             changed ^= step(s, c.EV_ALARM2)
     elif s.latches & c.LATCH_REMINDER_SERVED:
         changed ^= step(s, c.EV_ABOVE_ALARM2)
     return changed
+
+
+def floor_micro(s, overdraft_micro: int, emergency_micro: int) -> int:
+    """The credit at which supply goes off: lower by the emergency credit once that has been taken."""
+    return -overdraft_micro - (emergency_micro if s.latches & c.LATCH_EMERGENCY else 0)
 
 
 def closed(s) -> bool:

@@ -8,8 +8,8 @@ then the last switch of that day at or before now. The tables are bytes: a whole
 from micropython import const
 
 from meter import unload
+from meter.core.civil import EVERY_YEAR
 
-EVERY_YEAR = const(255)
 _END_OF_DAY = const(1440)
 
 
@@ -26,6 +26,9 @@ class Tariff:
         self.weeks = bytes(7)  # seven profiles per week
         self.seasons = b"\1\1\0"  # month, day, week
         self.special = b""  # year - 2000, month, day, profile
+        self.standing_micro = 0  # a day
+        self.steps: tuple = ()  # see account.book()
+        self.from_minute = 0  # of local time since 2000-01-01; until then the tariff before goes on
 
     def rate_until(self, year: int, month: int, day: int, weekday: int, minute_of_day: int) -> tuple:
         """(rate, minute of this day until which it holds) at a local time; 1440 is the end of the day.

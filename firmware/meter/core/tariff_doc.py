@@ -8,7 +8,8 @@
      "weeks": {"all": ["weekday", "weekday", "weekday", "weekday", "weekday", "weekday", "sunday"]},
      "seasons": [["04-01", "all"]],
      "special_days": [["2026-12-25", "sunday"], ["*-01-01", "sunday"]],
-     "fallback": "day"}
+     "fallback": "day",
+     "standing": "0.25", "steps": [[100, "0.05"], [300, "0.10"]], "from": "2027-01-01 00:00"}
 
 price    per kWh, a decimal string of at most 6 decimals, 0 to 1000; up to 8 rates.
 days     switch times in local time, the first 00:00, rising; a rate holds until the next time or midnight.
@@ -18,16 +19,21 @@ seasons  first day (MM-DD) of each, rising; before the first one of a year the l
          out when there is one week.
 special_days  go before the week; a date with its year goes before the same date of every year ("*").
 fallback the rate while the clock is not set. May be left out when there is one rate.
-One price at all times: {"name": "Flat", "currency": "EUR", "price": "0.30"}.
+standing what each day costs, whatever is used; charged when the day begins. 0 when left out.
+steps    [kWh, price]: beyond so many kWh in a month of local time, each kWh costs so much more, on top of the steps
+         before. A negative price makes it cheaper, but never less than nothing. Up to 6.
+from     the local time from which this tariff holds; the one before goes on until then. At once when left out.
+One price at all times: {"name": "Flat", "currency": "EUR", "price": "0.30"}; the last three may go with it.
 """
 
 from micropython import const
 
 from meter.core import civil
-from meter.core.checks import currency, digits, keys, micro, minute_of_day, name
+from meter.core.checks import currency, day_of, digits, integer, keys, micro, minute_of_day, month_day, name
+from meter.core.energy import COUNTS_PER_KWH
 from meter.core.errors import ConfigError
 from meter.core.state import RATES
-from meter.core.tariff import EVERY_YEAR, Tariff
+from meter.core.tariff import Tariff
 
 _MAX_PRICE_MICRO = const(1_000_000_000)
 _MAX_DAYS = const(24)
@@ -36,17 +42,31 @@ _MAX_ALL_SWITCHES = const(100)  # as JSON they take 100 bytes of heap each while
 _MAX_WEEKS = const(12)
 _MAX_SEASONS = const(12)
 _MAX_SPECIAL_DAYS = const(64)
-_KEYS = ("name", "currency", "price", "rates", "days", "weeks", "seasons", "special_days", "fallback")
+_MAX_STEPS = const(6)
+_MAX_STEP_KWH = const(1_000_000)
+_ALWAYS = ("name", "currency", "standing", "steps", "from")
+_KEYS = ("price", "rates", "days", "weeks", "seasons", "special_days", "fallback")
 
 
 def read(doc) -> Tariff:
     """Tariff from a document; ConfigError naming the first thing wrong."""
-    keys(doc, "", _KEYS)
+    keys(doc, "", _ALWAYS + _KEYS)
+    tariff = _rates(doc)
+    if "standing" in doc:
+        tariff.standing_micro = _price(doc["standing"], "standing")
+    if "steps" in doc:
+        tariff.steps = _steps(_some(doc, "steps", list, _MAX_STEPS), min(tariff.prices_micro))
+    if "from" in doc:
+        tariff.from_minute = _minute(doc["from"], "from")
+    return tariff
+
+
+def _rates(doc):
     title = name(doc.get("name"), "name", 20)
     code = currency(doc.get("currency"), "currency")
     if "price" in doc:
         for key in doc:
-            if key not in ("name", "currency", "price"):
+            if key != "price" and key not in _ALWAYS:
                 raise ConfigError(key, 'does not go with a single "price"')
         return Tariff(title, code, ("flat",), (_price(doc["price"], "price"),))
 
@@ -81,6 +101,38 @@ def read(doc) -> Tariff:
     if doc.get("special_days", []) != []:
         tariff.special = _special(_some(doc, "special_days", list, _MAX_SPECIAL_DAYS), day_names)
     return tariff
+
+
+def _steps(entries, least_micro):
+    out = []
+    before = 0
+    for i, entry in enumerate(entries):
+        path = f"steps[{i}]"
+        kwh, more = _pair(entry, path, '[100, "0.05"]')
+        if integer(kwh, path, 1, _MAX_STEP_KWH) <= before:
+            raise ConfigError(path, f"{kwh} does not come after {before}; steps must rise")
+        before = kwh
+        more_micro = micro(more, path, -_MAX_PRICE_MICRO, _MAX_PRICE_MICRO)
+        least_micro += more_micro
+        if least_micro < 0:
+            raise ConfigError(path, "makes the cheapest rate cost less than nothing")
+        out.extend((kwh * COUNTS_PER_KWH, more_micro))
+    return tuple(out)
+
+
+def _minute(text, path):
+    """Minutes of local time since 2000 of "2027-01-01 00:00"."""
+    if (
+        type(text) is not str
+        or len(text) != 16
+        or text[:2] != "20"
+        or not digits(text[:4])
+        or text[4] + text[10] != "- "
+    ):
+        raise ConfigError(path, 'must be a time such as "2027-01-01 00:00"')
+    year = int(text[:4])
+    month, day = month_day(text[5:10], path, year)
+    return civil.days(year, month, day) * 1440 + minute_of_day(text[11:], path)
 
 
 def _price(value, path):
@@ -139,16 +191,6 @@ def _week(entries, path, day_names):
     return bytes([_index(key, day_names, "day", f"{path}[{i}]") for i, key in enumerate(entries)])
 
 
-def _month_day(text, path, year):
-    if type(text) is not str or len(text) != 5 or text[2] != "-" or not digits(text[:2] + text[3:]):
-        raise ConfigError(path, "is not a date")
-    month = int(text[:2])
-    day = int(text[3:])
-    if not 1 <= month <= 12 or not 1 <= day <= civil.month_days(year, month):
-        raise ConfigError(path, f"{text} is not a day of the calendar")
-    return month, day
-
-
 def _seasons(entries, week_names):
     out = bytearray()
     before = (0, 0)
@@ -156,7 +198,7 @@ def _seasons(entries, week_names):
         path = f"seasons[{i}]"
         text, week = _pair(entry, path, '["04-01", "week"]')
         # 2001: a season cannot start on a day that three years in four do not have.
-        first = _month_day(text, path, 2001)
+        first = month_day(text, path, 2001)
         if first <= before:
             raise ConfigError(path, f"{text} does not come after {entries[i - 1][0]}; dates must rise")
         before = first
@@ -171,16 +213,8 @@ def _special(entries, day_names):
     for i, entry in enumerate(entries):
         path = f"special_days[{i}]"
         text, profile = _pair(entry, path, '["2026-12-25", "day"] or ["*-12-25", "day"]')
-        if type(text) is str and text[:2] == "*-":
-            year = EVERY_YEAR
-            month, day = _month_day(text[2:], path, 2000)
-            table = every
-        elif type(text) is str and text[:2] == "20" and digits(text[:4]) and text[4:5] == "-":
-            year = int(text[2:4])
-            month, day = _month_day(text[5:], path, 2000 + year)
-            table = exact
-        else:
-            raise ConfigError(path, 'must be a date such as "2026-12-25" or "*-12-25"')
+        year, month, day = day_of(text, path)
+        table = every if year == civil.EVERY_YEAR else exact
         for j in range(0, len(table), 4):
             if table[j] == year and table[j + 1] == month and table[j + 2] == day:
                 raise ConfigError(path, f"{text} is there twice")

@@ -33,6 +33,7 @@ _FIRMWARE = b"\x02"
 _SAM_NORMAL = b"\x14\x01\x14\x01"  # no SAM, 1 s (virtual card mode only), IRQ pin driven
 _FIELD_OFF = b"\x32\x01\x00"
 _LIST_106A = b"\x4a\x01\x00"
+_LIST_TWO = b"\x4a\x02\x00"
 _IC = const(0x32)
 _TARGET_MAX = const(41)  # NbTg Tg ATQA2 SAK n UID10 ATS<=20, and room
 
@@ -102,11 +103,15 @@ class Pn532:
         await self._command(_FIELD_OFF, 0)
 
     async def wait_card(self, limit_ms: int):
-        """Let the chip look for a card by itself, asleep on its IRQ. (uid, sak), or None when time is up."""
+        """Let the chip look for a card by itself, asleep on its IRQ. (uid, sak, 2 if there are two cards, else 1),
+        or None when time is up."""
         await self._set_patience(_ENDLESS)
         await self._begin(_LIST_106A)
         if await self._ready(limit_ms):
-            found = _target(await self._answer(_LIST_106A, _TARGET_MAX))
+            await self._answer(_LIST_106A, _TARGET_MAX)
+            # Once more, and for two: of several, the chip gives the one it happens to agree with first.
+            await self.field_off()
+            found = await self._list(_LIST_TWO)
             if found:
                 return found
         else:
@@ -115,11 +120,14 @@ class Pn532:
         return None
 
     async def look(self):
-        """Is a card there now? (uid, sak) or None. The card must be fresh: field_off() before the first."""
-        await self._set_patience(_BRIEF)
-        found = _target(await self._command(_LIST_106A, _TARGET_MAX))
+        """Is a card there now? As wait_card(). The card must be fresh: field_off() before the first."""
+        found = await self._list(_LIST_106A)
         await self.field_off()
         return found
+
+    async def _list(self, command):
+        await self._set_patience(_BRIEF)
+        return _target(await self._command(command, _TARGET_MAX))
 
     async def exchange(self, apdu, answer_n: int) -> bytes:
         """Send apdu to the card that wait_card() found; gives its answer, of answer_n bytes as a rule.
@@ -220,10 +228,10 @@ class Pn532:
 
 
 def _target(answer):
-    """(uid, sak) out of InListPassiveTarget's answer, None when it lists no card."""
-    if len(answer) < 6 or answer[0] != 1:
+    """(uid, sak, number of cards) out of InListPassiveTarget's answer, None when it lists no card."""
+    if len(answer) < 6 or not 1 <= answer[0] <= 2:
         return None
     n = answer[5]
     if len(answer) < 6 + n:
         raise ChipError(0, "bad answer")
-    return bytes(answer[6 : 6 + n]), answer[4]
+    return bytes(answer[6 : 6 + n]), answer[4], answer[0]

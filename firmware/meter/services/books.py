@@ -10,11 +10,15 @@ import asyncio
 
 from micropython import const
 
+from meter import unload
 from meter.core import account, civil, codes, overload, supply
 from meter.core.errors import BusError, CardError
+from meter.core.friendly import is_friendly
 from meter.core.state import RELAY_UNKNOWN
 from meter.storage.ledger import FRESH
 
+_LOCK_FREE = const(2)  # failed logins in a row that cost nothing
+_LOCK_MAX = const(12)
 _FRAM_GOOD = const(10)  # commits in a row: a FRAM that comes and goes must not fill its own log
 
 
@@ -25,16 +29,24 @@ def room() -> None:
 
 
 class Books:
-    def __init__(self, state, ledger, events, cfg, tariff):
+    def __init__(self, state, ledger, events, fram, cfg, tariff, later=None):
+        """fram: for what is neither ledger nor log. later: a tariff whose time has not come yet, or None."""
         self.s = state
         self.cfg = cfg
         self.tariff = tariff
+        self.later = later
+        self.fram = fram
         self._ledger = ledger
         self._events = events
         self._overload = overload.Overload()
         self._zone = civil.Zone(cfg.utc_offset_min, cfg.dst)
         self._uptime_s = 0
+        self._locked_at_s = 0
         self._minute = -1  # the minute rate and price were looked up for
+        self._date = ()  # of the day whose work is done
+        self._friendly = False
+        self._testing = False
+        self.daily_micro = 0  # what a day costs, in the mean of the last seven; 0: not known
         self.faults = 0
         self.utc_s = None
         self.sample = None
@@ -58,9 +70,13 @@ class Books:
             s.credit_micro = self.cfg.initial_credit_micro
         self._events.open(s.event_seq)
         s.boots += 1
+        self._take_later(s.utc_s, log=False)  # its time came before this start
         self._off_since = s.utc_s
         self.ready = True
-        self._assess(log=False)
+        if found == FRESH:
+            self._assess(log=False)  # a meter without credit must not begin by switching on
+        else:
+            self._set_alarm(log=False)  # claims are as they were left; what is owed now, the first tick knows
         return found
 
     # -- the tick ---------------------------------------------------------------------------------
@@ -79,7 +95,7 @@ class Books:
         self._look_up_rate(utc_s)
         if sample is not None:
             counts = sample.import_counts
-            account.book(s, counts, self.rate, self.price_micro)
+            account.book(s, counts, self.rate, self.tariff.prices_micro[self.rate], self.tariff.steps)
             account.book_unpriced(s, sample.export_counts, sample.q_import_counts, sample.q_export_counts)
             if s.relay_closed == 0:
                 s.open_counts += counts
@@ -92,10 +108,11 @@ class Books:
         self.ticked.set()
         self.counted.set()
 
-    def put_in_force(self, cfg, tariff) -> None:
+    def put_in_force(self, cfg, tariff, later) -> None:
         """Other settings or another tariff, checked, from now on (services/change.py)."""
         self.cfg = cfg
         self.tariff = tariff
+        self.later = later
         self._zone = civil.Zone(cfg.utc_offset_min, cfg.dst)
         self._minute = -1
         self._look_up_rate(self.utc_s)
@@ -112,16 +129,50 @@ class Books:
         if local is None:
             self.rate = self.tariff.fallback
         else:
+            self._friendly = is_friendly(self.cfg.friendly, local)
+            self._take_later(self.utc_s)
+            if local[:3] != self._date:
+                self._new_day(local)
             self.rate = self.tariff.rate_at(local[0], local[1], local[2], local[3], local[4] * 60 + local[5])
-        self.price_micro = self.tariff.prices_micro[self.rate]
+        self.price_micro = account.price(self.s, self.tariff.prices_micro[self.rate], self.tariff.steps)
+
+    def _new_day(self, local):
+        try:
+            from . import daily
+
+            daily.work(self, local)
+            self._date = local[:3]
+        except MemoryError:
+            pass  # tried again in a minute; the tick must be booked
+        finally:
+            unload("services.daily", "storage.readings")
+
+    def _take_later(self, utc_s, log=True):
+        """The tariff that waits for its time: has it come?"""
+        if self.later and self.is_past(self.later.from_minute, utc_s):
+            self.tariff = self.later
+            self.later = None
+            if log:
+                self.log(codes.LOG_TARIFF_CHANGED, codes.BY_TIME)
+
+    def is_past(self, minute: int, utc_s=None) -> bool:
+        """Is it so many minutes since 2000 by local time, or later? utc_s: another time than now."""
+        utc_s = utc_s or self.utc_s
+        return utc_s is not None and (utc_s + self._zone.offset_s(utc_s)) // 60 >= minute
 
     def _assess(self, log=True):
         """Let credit move claims and the alarm level."""
         s, cfg = self.s, self.cfg
         before = s.claims
-        supply.after_credit(s, cfg.alarm2_micro, -cfg.overdraft_micro)
+        off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
+        supply.after_credit(s, cfg.alarm2_micro, off_micro, self._friendly)
         self._note(before)
-        alarm = account.alarm_level(s.credit_micro, cfg.alarm1_micro, cfg.alarm2_micro, -cfg.overdraft_micro)
+        self._set_alarm(log)
+
+    def _set_alarm(self, log):
+        s, cfg = self.s, self.cfg
+        off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
+        alarm = account.alarm_level(s.credit_micro, cfg.alarm1_micro, cfg.alarm2_micro, off_micro)
         if alarm != self.alarm:
             if log and alarm > self.alarm and alarm < 3:
                 self.log(codes.LOG_ALARM1 if alarm == 1 else codes.LOG_ALARM2)
@@ -148,7 +199,7 @@ class Books:
         try:
             self._ledger.commit(self.s)
         except BusError:
-            self._fram_lost()
+            self.fram_lost()
             return False
         self._fram_good += 1
         if self.faults & codes.FAULT_FRAM and self._fram_good >= _FRAM_GOOD:
@@ -160,7 +211,7 @@ class Books:
                 self.fault(codes.FAULT_FRAM, False)
         return True
 
-    def _fram_lost(self):
+    def fram_lost(self) -> None:
         self._fram_good = 0
         if not self.faults & codes.FAULT_FRAM:
             self.faults |= codes.FAULT_FRAM
@@ -179,7 +230,7 @@ class Books:
         return self.tariff.rate_names[self.rate]
 
     def wants_closed(self) -> int:
-        return 1 if supply.closed(self.s) else 0
+        return 1 if supply.closed(self.s) and not self._testing else 0
 
     # -- log and faults ---------------------------------------------------------------------------
 
@@ -192,7 +243,7 @@ class Books:
         try:
             self._events.append(code, value, self.utc_s)
         except BusError:
-            self._fram_lost()
+            self.fram_lost()
             return 0
         return number
 
@@ -230,46 +281,98 @@ class Books:
 
     # -- card, button, supplier -------------------------------------------------------------------
 
-    def purchase(self, count: int, amount_micro: int, uid: bytes, generation: int) -> None:
+    def purchase(self, count: int, amount_micro: int, debt_micro: int, uid: bytes, generation: int) -> None:
         """Apply purchase number `count` and commit it in one record. Raises CardError; then nothing has changed."""
         s = self.s
-        if account.hoards(s.credit_micro, amount_micro, self.cfg.hoard_micro):
+        kept_micro = amount_micro - account.share(s.debt_micro + debt_micro, amount_micro, self.cfg.debt_percent)
+        if account.hoards(s.credit_micro, kept_micro, self.cfg.hoard_micro):
             raise CardError(codes.CARD_HOARD, "credit would exceed the limit")
         room()
         before = type(s)()
         before.copy_from(s)
-        account.purchase(s, amount_micro)
+        cfg = self.cfg
+        account.purchase(s, amount_micro, debt_micro, cfg.debt_percent)
         s.card_uid = uid
         s.card_generation = generation
-        supply.after_credit(s, self.cfg.alarm2_micro, -self.cfg.overdraft_micro)
+        off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
+        supply.after_credit(s, cfg.alarm2_micro, off_micro, self._friendly)
         if not self._commit():
             s.copy_from(before)
             raise CardError(codes.CARD_STORAGE, "the purchase cannot be stored")
         self.log(codes.LOG_PURCHASE, count)
+        if debt_micro:
+            self.log(codes.LOG_DEBT, count)
         self._note(before.claims)
         self._assess()
 
     def user_card(self) -> None:
-        """A valid user card of this meter was shown: what waits for a card is over."""
+        """A valid user card of this meter was shown: what waits for a card is over. Not committed: next_writeback()
+        follows, and a record takes 28 ms of the bus."""
+        self.s.lock = 0
         self._step(codes.EV_USER_CARD)
-        self._commit()
+        self._lend()
+
+    def _lend(self):
+        """Credit is used up and a card is in: emergency credit, if there is any left."""
+        s, cfg = self.s, self.cfg
+        left_micro = s.credit_micro + cfg.overdraft_micro
+        if -cfg.emergency_micro < left_micro <= 0 and not s.latches & codes.LATCH_EMERGENCY:
+            self._step(codes.EV_EMERGENCY)
+            self.log(codes.LOG_EMERGENCY)
+            self._assess()
 
     def bind_card(self, uid: bytes, generation: int) -> None:
-        """The first user card, or one that replaces a lost card."""
+        """The first user card, or one that replaces a lost card. Not committed: see user_card()."""
         self.s.card_uid = uid
         self.s.card_generation = generation
-        self._commit()
         self.log(codes.LOG_CARD_BOUND, generation)
 
     def refuse_card(self, code: int) -> None:
-        self.s.refused_cards += 1
+        s = self.s
+        s.refused_cards += 1
+        if code == codes.CARD_AUTH:
+            s.failed_logins = min(s.failed_logins + 1, 0xFFFF)
+            s.lock = min(s.lock + 1, _LOCK_MAX)
+            self._locked_at_s = self._uptime_s
         self.log(codes.LOG_CARD_REFUSED, code)
         self._commit()
+
+    def locked_s(self) -> int:
+        """How long no card is read yet, because so many in a row could not prove what they are: from the third on
+        2, 4, 8 ... 1024 s. Power off and on begins it anew."""
+        lock = self.s.lock
+        if lock <= _LOCK_FREE:
+            return 0
+        return max(0, (1 << (lock - _LOCK_FREE)) - self._uptime_s + self._locked_at_s)
 
     def next_writeback(self) -> int:
         """The number of the next write-back; 0 when it cannot be stored: a number must not be used twice."""
         self.s.writeback_seq += 1
         return self.s.writeback_seq if self._commit() else 0
+
+    def tampered(self, magnet: int) -> None:
+        """The cover was opened (0), or a magnet has come near (1)."""
+        s = self.s
+        if magnet:
+            s.magnet_times = min(s.magnet_times + 1, 0xFFFF)
+        else:
+            s.cover_opens = min(s.cover_opens + 1, 0xFFFF)
+
+    def utility_card(self, serial: int) -> None:
+        """A utility card has changed something: no older one may change it back."""
+        self.s.utility_serial = serial
+        self._commit()
+
+    def inspected(self) -> None:
+        """The supplier's inspector was here: what tampering has blocked is released."""
+        self.log(codes.LOG_INSPECTED, self.s.claims)
+        self._step(codes.EV_UTILITY_CARD)
+        self._commit()
+
+    def test_relay(self, off: bool) -> None:
+        """Supply goes off although nothing asks for it, or comes back; never remembered over a start."""
+        self._testing = off
+        self.changed.set()
 
     def button(self) -> None:
         self._step(codes.EV_BUTTON)

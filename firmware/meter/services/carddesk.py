@@ -20,26 +20,27 @@ _BACKOFF_MAX_S = const(30)
 
 
 class CardDesk:
-    def __init__(self, reader, books, panel, role_key):
-        """role_key: the 16 bytes this meter's card keys are derived from, or None when it has none."""
-        if not self._fits(role_key, books.cfg.provisioned):
-            role_key = None
+    root = ""  # where the documents are
+
+    def __init__(self, reader, books, panel, keys):
+        """keys: of made.read(), or None when this meter has none. All attributes without _ are for the visit."""
+        if keys and books.cfg.provisioned and not self._fit(keys, books.cfg.meter_number):
+            keys = None
+        if not keys:
             books.fault(codes.FAULT_KEYS, True)
-        self._reader = reader
-        self._books = books
-        self._panel = panel
-        self._role_key = role_key
+        self.reader = reader
+        self.books = books
+        self.panel = panel
+        self.keys = keys
         self._backoff_s = 0
         self._visit = None
         self.state = at.RESET
 
-    def _fits(self, role_key, provisioned):
-        if not provisioned:
-            return role_key is not None and len(role_key) == 16
-        from .cardvisit import key_fits
+    def _fit(self, keys, meter_number):
+        from .cardvisit import keys_fit
 
         try:
-            return key_fits(role_key)
+            return keys_fit(keys, meter_number)
         finally:
             self._leave()
 
@@ -47,7 +48,7 @@ class CardDesk:
         """The task. Card and reader errors are events; anything else is a bug and goes to the supervisor."""
         self.state = at.RESET
         self._leave()
-        self._beat = beat
+        self.beat = beat
         while True:
             beat()
             try:
@@ -69,33 +70,32 @@ class CardDesk:
 
     async def _reset(self):
         await asyncio.sleep_ms(self._backoff_s * 1000)
-        await self._reader.start()
-        self._books.fault(codes.FAULT_CARD_READER, False)
+        await self.reader.start()
+        self.books.fault(codes.FAULT_CARD_READER, False)
         return at.READER_OK
 
     def _reader_failed(self):
         # The back-off ends only when the reader has proved itself: a quiet half minute, or a card.
         self._backoff_s = min(self._backoff_s * 2, _BACKOFF_MAX_S) or 1
-        self._books.fault(codes.FAULT_CARD_READER, True)
+        self.books.fault(codes.FAULT_CARD_READER, True)
         if self._visit is not None:
             self._visit.reader_failed(self.state)
         return at.READER_LOST
 
     async def _wait(self):
         while True:
-            self._beat()
-            found = await self._reader.wait_card(_HEALTH_MS)
+            self.beat()
+            found = await self.reader.wait_card(_HEALTH_MS)
             self._backoff_s = 0
             if found:
                 from .cardvisit import Visit
 
-                self._visit = Visit(
-                    self._reader, self._books, self._panel, self._role_key, found[0], found[1], self._beat
-                )
+                self._visit = Visit(self, *found)
                 return at.CARD_IN
-            await self._reader.check()
+            await self.reader.check()
 
     def _leave(self):
         """The visit is over: its code goes."""
         self._visit = None
-        meter.unload("services.cardvisit", "services.cardfile", "services.cardpages", "drivers.desfire")
+        meter.unload("services.cardvisit", "services.cardfile", "drivers.desfire")
+        meter.unload("services.cardpages")  # its words are wanted when most of the work is done

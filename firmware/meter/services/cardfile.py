@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is on a card: application, keys, files, and the bytes of each record.
 
-One DESFire application, five AES keys (0 master, 1 meter, 2 vending, 3 reader, 4 change), four files. Every
-record begins with its format version and ends with a CRC-32 over the file's number and all bytes before, so
-a record in the wrong file is no record.
+One DESFire application, five AES keys (0 master, 1 meter, 2 vending, 3 reader, 4 change), four files. The meter's
+key is derived from one that only this meter has: what gets out of a meter opens no other meter's cards, and writes
+no purchase. Every record begins with its format version and ends with a CRC-32 over the file's number and all
+bytes before, so a record in the wrong file is no record.
 
 | file | kind | read | write | holds |
 |---|---|---|---|---|
 | 0 label | standard, plain | free | vending | meter number, untrusted: whose card, if no key opens it |
 | 1 identity | backup, MACed | meter | vending | card kind, generation, meter number, currency |
-| 2 purchase | backup, MACed | meter | vending | number and amount of the last purchase sold |
+| 2 purchase | backup, MACed | meter | vending | number and amount of the last purchase sold, debt with it |
 | 3 write-back | backup, MACed | vending | meter | what the meter has to say |
 
-Multi-byte numbers are little-endian. Money: millionths; energy: counts of 3125 uWh; time: seconds since 2000.
+Byte by byte: storage/FORMAT.md. Multi-byte numbers are little-endian. Money: millionths; energy: counts of 3125 uWh;
+time: seconds since 2000.
 """
 
 import struct
@@ -20,8 +22,9 @@ from binascii import crc32
 
 from micropython import const
 
+from meter import unload
 from meter.core import codes
-from meter.core.errors import CardError
+from meter.core.errors import BusError, CardError
 
 AID = b"\x01WP"
 KEY_METER = const(1)
@@ -37,24 +40,26 @@ _AMOUNT_MAX = const(1_000_000_000_000_000)  # a thousand million units: beyond i
 
 _LABEL = "<B12s"
 _IDENTITY = "<BBH12s3sB"
-_PURCHASE = "<B3sIQ"
-_WRITEBACK = "<BBHIIQ8QqQQIQI"
+_PURCHASE = "<BBHIQQI"
+_WRITEBACK = "<BBHHHHHIIQQ8QqQQQQIQI96s"
+_VERSION_2 = const(2)  # of the last two
 LABEL_N = const(17)
 IDENTITY_N = const(24)
-PURCHASE_N = const(20)
-WRITEBACK_N = const(128)
+PURCHASE_N = const(32)
+WRITEBACK_N = const(256)
+_MONTHS_N = const(96)
 
 
 def _sealed(file_no, body) -> bytes:
     return body + struct.pack("<I", crc32(body, crc32(bytes((file_no,)))))
 
 
-def _opened(file_no, n, layout, record):
+def _opened(file_no, n, layout, record, version=_VERSION):
     """The fields after the version byte, once length, CRC and version are right."""
     if len(record) != n or _sealed(file_no, record[:-4]) != record:
         raise CardError(codes.CARD_MALFORMED, "checksum")
     fields = struct.unpack(layout, record[:-4])
-    if fields[0] != _VERSION:
+    if fields[0] != version:
         raise CardError(codes.CARD_MALFORMED, "version")
     return fields[1:]
 
@@ -82,34 +87,40 @@ def unpack_identity(record: bytes):
 
 
 def unpack_purchase(record: bytes):
-    """(number, amount_micro) of the last purchase sold; (0, 0) before any. CardError CARD_MALFORMED."""
-    spare, count, amount_micro = _opened(F_PURCHASE, PURCHASE_N, _PURCHASE, record)
-    if spare != b"\0\0\0" or amount_micro > _AMOUNT_MAX or (count == 0) != (amount_micro == 0):
+    """(number, amount_micro, debt_micro) of the last purchase sold; zeros before any. CardError CARD_MALFORMED."""
+    fields = _opened(F_PURCHASE, PURCHASE_N, _PURCHASE, record, _VERSION_2)
+    spare, spare_2, count, amount_micro, debt_micro, _ = fields
+    if spare or spare_2 or max(amount_micro, debt_micro) > _AMOUNT_MAX or (count == 0) != (amount_micro == 0):
         raise CardError(codes.CARD_MALFORMED, "purchase")
-    return count, amount_micro
+    return count, amount_micro, debt_micro if count else 0
 
 
-def pack_writeback(s, number: int, utc_s: int, status: int) -> bytes:
-    """The write-back of state s. utc_s 0: the clock is not valid. status: see status_word()."""
+def pack_writeback(books, number: int, key_version: int, months: bytes) -> bytes:
+    """What the books say now. number: of this write-back; months: of Readings."""
+    s = books.s
     body = struct.pack(
-        _WRITEBACK,
-        _VERSION,
-        0,
-        min(s.refused_cards, 0xFFFF),
-        number,
-        utc_s,
-        s.import_counts,
-        *s.rate_counts,
-        s.credit_micro,
-        s.overdraft_counts,
-        s.overdraft_micro,
-        s.purchase_count,
-        s.purchased_micro,
-        status,
-    )
+        _WRITEBACK, _VERSION_2, key_version, min(s.refused_cards, 0xFFFF), s.failed_logins, s.cover_opens,
+        s.magnet_times, 0, number, books.utc_s or 0, s.import_counts, s.export_counts, *s.rate_counts,
+        s.credit_micro, s.overdraft_counts, s.overdraft_micro, s.debt_micro, s.charges_micro,
+        s.purchase_count, s.purchased_micro, status_word(s, books.faults), months,
+    )  # fmt: skip
     return _sealed(F_WRITEBACK, body)
 
 
 def status_word(s, faults: int) -> int:
-    """Bits 0-7 claims on the supply, 8-9 relay (0 open, 1 closed, 2 not known), 16-31 faults."""
-    return (s.claims & 0xFF) | (s.relay_closed & 3) << 8 | (faults & 0xFFFF) << 16
+    """Bits 0-7 claims on the supply, 8-9 relay (0 open, 1 closed, 2 not known), 10 emergency credit is in use,
+    16-31 faults."""
+    lent = 1 << 10 if s.latches & codes.LATCH_EMERGENCY else 0
+    return (s.claims & 0xFF) | (s.relay_closed & 3) << 8 | lent | (faults & 0xFFFF) << 16
+
+
+def months(books) -> bytes:
+    """The readings of the last twelve months; none when they cannot be read."""
+    from meter.storage.readings import Readings
+
+    try:
+        return Readings(books.fram).months()
+    except BusError:
+        return bytes(_MONTHS_N)
+    finally:
+        unload("storage.readings")

@@ -28,6 +28,9 @@ _CARDS = (
     "The meter would holdtoo much credit.    Use some, try again "
     "The card cannot be  read.               Insert it once more "
     "Memory fault. Creditstays on the card.  Call your supplier  "
+    "Too many cards that were not genuine.   Wait, then try again"
+    "This card is older  than one used here. Ask for a new one   "
+    "Two cards at once:  none was read.      Insert one card only"
 )
 
 

@@ -19,7 +19,7 @@ from meter.core.state import NO_CARD
 from meter.drivers import desfire
 
 from . import carddesk_states as at
-from . import cardfile, cardpages
+from . import cardfile
 
 _PRESENCE_MS = const(500)
 _RESULT_MS = const(3000)
@@ -29,30 +29,31 @@ _REMIND_MS = const(3000)
 # Everything is said for _PRESENCE_MS longer than it is shown: no page of the rotation slips in between.
 _SAK_ISO_DEP = const(0x20)
 
-# desfire.key_check() of the key all virtual meters share.
-DEMO_KEY_CHECK = b"\xd7\x4f\x9b\xc3\x14\x20\x07\x5e"
+# The masters of all virtual meters, which anybody can read here.
+DEMO_METER_MASTER = b"PENNYWATT-DEMO-1"
+DEMO_UTILITY_MASTER = b"PENNYWATT-DEMO-5"
 
 
-def key_fits(role_key) -> bool:
-    """May a provisioned meter read cards with this key? It must have one of its own."""
-    if role_key is None or len(role_key) != 16:
-        return False
-    return not desfire.same(desfire.key_check(role_key), DEMO_KEY_CHECK)
+def keys_fit(keys, meter_number: str) -> bool:
+    """May a provisioned meter read cards with these keys? They must not be those of a virtual meter."""
+    demo = desfire.derived(DEMO_METER_MASTER, b"CARD" + meter_number.encode())
+    demo_utility = desfire.derived(DEMO_UTILITY_MASTER, b"UTIL")
+    return not (desfire.same(keys[1], demo) or desfire.same(keys[2], demo_utility))
 
 
 class Visit:
-    def __init__(self, reader, books, panel, role_key, uid, sak, beat):
-        """role_key: see CardDesk. uid, sak: what the reader found. beat: of the task, for long waits."""
-        self._reader = reader
-        self._books = books
-        self._panel = panel
-        self._role_key = role_key
+    def __init__(self, desk, uid, sak, cards):
+        """desk: the CardDesk. uid, sak, cards: what its reader found."""
+        self._desk = desk
+        self._reader = desk.reader
+        self._books = desk.books
+        self._panel = desk.panel
         self._uid = uid
         self._sak = sak
-        self._beat = beat
+        self._alone = cards == 1
         self._generation = 0
-        self._card = desfire.Desfire(reader.exchange)
-        self._count = self._amount_micro = self._added_micro = 0
+        self._card = desfire.Desfire(desk.reader.exchange)
+        self._count = self._amount_micro = self._debt_micro = self._added_micro = 0
         self._lines = None
 
     async def do(self, state: int) -> int:
@@ -61,11 +62,15 @@ class Visit:
 
     async def _identify(self):
         """Login and identity: is this a user card of this meter, and the right one?"""
+        if not self._alone:
+            raise CardError(codes.CARD_TWO, "two")
         if len(self._uid) != len(NO_CARD) or not self._sak & _SAK_ISO_DEP:
             raise CardError(codes.CARD_UNKNOWN, "kind")
-        if self._role_key is None:
+        if self._desk.keys is None:
             raise CardError(0, "key")
         books = self._books
+        if books.locked_s():
+            raise CardError(codes.CARD_LOCKED, "lock")
         number = books.cfg.meter_number
         card = self._card
         try:
@@ -73,10 +78,9 @@ class Visit:
         except CardError as e:
             if e.code != codes.CARD_UNKNOWN:
                 raise
-            return await self._preset(card)
-        key = desfire.diversified(self._role_key, self._uid, cardfile.AID, number.encode())
+            return await self._utility(card)
         try:
-            await card.login(cardfile.KEY_METER, key)
+            await self._login(card)
         except CardError as e:
             if e.code == codes.CARD_AUTH:
                 await self._whose(card, number)
@@ -96,16 +100,27 @@ class Visit:
         self._generation = generation
         return at.GENUINE
 
-    async def _preset(self, card):
+    async def _login(self, card):
+        """With the key in force, or the one before it: a card is given the new one at its next purchase."""
+        _, key, _, before, _ = self._desk.keys
+        data = self._uid + cardfile.AID
+        try:
+            await card.login(cardfile.KEY_METER, desfire.derived(key, data))
+        except CardError as e:
+            if e.code != codes.CARD_AUTH or not before:
+                raise
+            await card.select(cardfile.AID)
+            await card.login(cardfile.KEY_METER, desfire.derived(before, data))
+
+    async def _utility(self, card):
         """No user card. The supplier's?"""
-        from . import preset
+        from . import utility
 
         try:
-            self._lines = await preset.serve(
-                card, self._uid, self._role_key, self._books, lambda rows: self._panel.say(rows, _REFUSAL_MS)
-            )
+            one = utility.Utility(card, self._uid, self._desk)
+            self._lines = await one.serve()
         finally:
-            unload("services.preset", "services.change", "storage.documents", "core.config")
+            unload("services.utility")
         return at.SERVED
 
     async def _whose(self, card, number):
@@ -122,7 +137,7 @@ class Visit:
 
     async def _read(self):
         record = await self._card.read(cardfile.F_PURCHASE, 0, cardfile.PURCHASE_N)
-        self._count, amount_micro = cardfile.unpack_purchase(record)
+        self._count, amount_micro, self._debt_micro = cardfile.unpack_purchase(record)
         verdict = account.judge(self._books.s.purchase_count, self._count)
         if verdict == account.ACCEPT:
             self._amount_micro = amount_micro
@@ -131,12 +146,13 @@ class Visit:
         return at.JUDGED
 
     async def _account(self):
-        """The one place where a card changes anything. No await in here: the verdict stays true."""
+        """The one place where a card changes anything. No await from here to next_writeback(): the verdict stays
+        true, and what is not committed here is there."""
         books = self._books
         s = books.s
         new_card = s.card_uid != self._uid or s.card_generation != self._generation
         if self._amount_micro:
-            books.purchase(self._count, self._amount_micro, self._uid, self._generation)
+            books.purchase(self._count, self._amount_micro, self._debt_micro, self._uid, self._generation)
             self._added_micro = self._amount_micro
         if new_card:
             books.bind_card(self._uid, self._generation)
@@ -148,8 +164,7 @@ class Visit:
         number = books.next_writeback()
         if not number:
             raise CardError(codes.CARD_STORAGE, "ledger")
-        status = cardfile.status_word(books.s, books.faults)
-        record = cardfile.pack_writeback(books.s, number, books.utc_s or 0, status)
+        record = cardfile.pack_writeback(books, number, self._desk.keys[0], cardfile.months(books))
         for offset in range(0, len(record), desfire.WRITE_MAX):
             await self._card.write(cardfile.F_WRITEBACK, offset, record[offset : offset + desfire.WRITE_MAX])
         await self._card.commit()
@@ -157,6 +172,8 @@ class Visit:
 
     def card_failed(self, state: int, e) -> int:
         """The card would not do what the state needs; gives the event."""
+        from . import cardpages
+
         code = e.code
         if state == at.WRITE_BACK:
             self._lines = cardpages.unfinished(self._books, self._added_micro)
@@ -173,6 +190,8 @@ class Visit:
 
     def reader_failed(self, state: int) -> None:
         """The reader broke down in the middle of this."""
+        from . import cardpages
+
         if state == at.WRITE_BACK:
             self._panel.say(cardpages.unfinished(self._books, self._added_micro), _REFUSAL_MS)
         elif state < at.WRITE_BACK:
@@ -183,10 +202,14 @@ class Visit:
     # -- what is said -----------------------------------------------------------------------------
 
     async def _result(self):
+        from . import cardpages
+
         self._panel.say(cardpages.result(self._books, self._added_micro), _RESULT_MS + _PRESENCE_MS)
         return await self._stay(_RESULT_MS)
 
     async def _figures(self):
+        from . import cardpages
+
         for n in range(cardpages.FIGURES):
             self._panel.say(cardpages.figure(self._books, n), _FIGURE_MS + _PRESENCE_MS)
             if await self._stay(_FIGURE_MS) == at.GONE:
@@ -200,8 +223,10 @@ class Visit:
         return await self._stay(_REFUSAL_MS)
 
     async def _remove(self):
+        from . import cardpages
+
         while True:
-            self._beat()  # a card may be left in for days
+            self._desk.beat()  # a card may be left in for days
             self._panel.say(cardpages.remove(self._books), _REMIND_MS + _PRESENCE_MS)
             if await self._stay(_REMIND_MS) == at.GONE:
                 self._panel.unsay()
@@ -222,7 +247,7 @@ class Visit:
 
     async def _same_card(self):
         found = await self._reader.look()
-        return found is not None and found[0] == self._uid
+        return found is not None and (found[0] == self._uid or not self._alone)
 
     # What is done in each state, by its number.
     _DO = (_identify, _read, _account, _write_back, _result, _figures, _refusal, _refusal, _remove)

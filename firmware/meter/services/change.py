@@ -17,14 +17,21 @@ from meter.storage import documents
 
 SETTINGS = "settings.json"
 TARIFF = "tariff.json"
+LATER = "later.json"
 MAX = const(3072)  # bytes
+
+# What change() gives.
+ALREADY = const(0)
+NOW = const(1)
+WITH_START = const(2)  # parts were started with what has changed
+LATER_ON = const(3)  # a tariff that waits for its time
 _IS_SETTINGS = const(16)
 
 
 def change(books, name: str, crc: int, by: int, root: str = "") -> int:
     """Put the document that documents.stage() took in force; crc: the CRC-32 of its bytes; by: BY_*.
 
-    Gives 0: it was already, 1: done, 2: with the next start.
+    Gives ALREADY, NOW, WITH_START or LATER_ON.
     Raises ConfigError for a document that is refused, StorageError for one that cannot be stored.
     """
     settings = name == SETTINGS
@@ -32,10 +39,14 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
     staged = documents.check_sum(root, new)
     if staged[1] != crc:
         raise StorageError(0, "the file system does not take " + name)
-    if documents.check_sum(root, name) == staged:
+    kept = [documents.check_sum(root, name)]
+    if not settings:
+        kept.append(documents.check_sum(root, LATER))
+    if staged[0] and staged in kept:
         documents.discard(root, name)
-        return 0
+        return ALREADY
     before = books.cfg
+    later = books.later
     try:
         if staged[0] > MAX:
             raise ConfigError(name, "is longer than %d bytes" % MAX)
@@ -54,8 +65,15 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
         raise
     gc.collect()
     books.log(codes.LOG_DOCUMENT_TAKEN, by | (_IS_SETTINGS if settings else 0))
+    if not settings and later is None and documents.check_sum(root, LATER)[0]:
+        # The one that had been waiting is in force: it takes its place, so that the new one can take it over.
+        documents.replace(root, name, _sound(root, name), LATER)
+    if not settings and tariff.from_minute and not books.is_past(tariff.from_minute):
+        documents.put_aside(root, name, LATER)
+        books.put_in_force(cfg, books.tariff, tariff)
+        return LATER_ON
     documents.replace(root, name, _sound(root, name))
-    books.put_in_force(cfg, tariff)
+    books.put_in_force(cfg, tariff, later)
     books.log(codes.LOG_SETTINGS_CHANGED if settings else codes.LOG_TARIFF_CHANGED, by)
     books.fault(codes.FAULT_SETTINGS if settings else codes.FAULT_TARIFF, False)
     # What parts were started with.
@@ -65,7 +83,7 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
         and cfg.provisioned == before.provisioned
         and cfg.meter_number == before.meter_number
     )
-    return 1 if same else 2
+    return NOW if same else WITH_START
 
 
 def _sound(root, name):

@@ -22,7 +22,7 @@ _SAFE_MODE = const(10)
 
 def count(books) -> int:
     """How many pages there are to turn now; faults and rates add theirs."""
-    return 5 + _energy_pages(books) + len(bits(books.faults))
+    return 6 + _energy_pages(books) + len(bits(books.faults))
 
 
 def page(books, n: int) -> tuple:
@@ -35,7 +35,7 @@ def page(books, n: int) -> tuple:
     n -= 1 + faults
     if n < _energy_pages(books):
         return energy(books, n)
-    return (purchases, power, clock, status)[min(n - _energy_pages(books), 3)](books)
+    return (purchases, outlook, power, clock, status)[min(n - _energy_pages(books), 4)](books)
 
 
 def starting(books) -> tuple:
@@ -60,6 +60,8 @@ def balance(books) -> tuple:
     else:
         now = "Top up" if alarm else books.rate_name
     title = ("Credit", "Low credit", "Very low credit", "Credit used up")[alarm]
+    if s.latches & codes.LATCH_EMERGENCY and alarm < 3:
+        title = "Emergency credit"
     return _rows(
         ("\x00 " if s.relay_closed == 1 else "\x01 ") + title + "\n" + books.cfg.currency + "\n" + now,
         corner,
@@ -118,6 +120,22 @@ def purchases(books) -> tuple:
         _money(books, s.purchased_micro),
         _money(books, s.last_purchase_micro),
         _kwh(s.overdraft_counts),
+    )
+
+
+def outlook(books) -> tuple:
+    """How long credit lasts as things go, and what this month and the debt have come to."""
+    s = books.s
+    daily_micro = books.daily_micro
+    days = "not known yet"
+    if daily_micro > 0:
+        days = "%d days" % (max(s.credit_micro, 0) // daily_micro)
+    return _rows(
+        "Lasts\nA day %s\nThis month\n%s" % (books.cfg.currency, "Debt" if s.debt_micro else "No debt"),
+        days,
+        _money(books, daily_micro) if daily_micro else "-",
+        _kwh(s.import_counts - s.month_counts),
+        _money(books, s.debt_micro) if s.debt_micro else "",
     )
 
 

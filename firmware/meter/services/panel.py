@@ -8,7 +8,7 @@ What is shown, first match wins:
     key within the last 20 s         the page the key chose
     a claim holds the supply off     the reason and the remedy; LED fast
     alarm 1 or worse                 the balance; LED slow, buzzer once when it begins
-    otherwise                        the pages in turn, 6 s each
+    otherwise                        the pages in turn, 6 s each; from the faults on when there is a new one
 The display cannot be read back, so it is started anew after the relay has switched (the dip can cost it its
 4-bit sync) and every ten minutes.
 """
@@ -51,7 +51,7 @@ class Panel:
         self._drawn = 0
         self._start_at = None  # when the display is to be started anew; None: now
         self._relay = None
-        self._claims = 0
+        self._claims = self._faults = 0
         self._alarm = None
         self._phase = self._lit = 0
         self._front()
@@ -139,8 +139,11 @@ class Panel:
         if claims != self._claims or (over if self._key else claims or books.alarm):
             self._claims = claims
             self._front()
+        elif books.faults & ~self._faults:
+            self._turn(1, _PAGE_MS)  # the first of the faults
         elif over:
             self._turn(self._page + 1, _PAGE_MS)
+        self._faults = books.faults
         if self._page >= pages.count(books):
             self._page = 0
         if claims and not self._key:

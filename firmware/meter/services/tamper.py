@@ -34,3 +34,5 @@ class Tamper:
         elif now != self._was[n]:
             self._was[n] = now
             self._books.log(on if now else off)
+            if now:
+                self._books.tampered(n)

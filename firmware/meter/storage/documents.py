@@ -2,6 +2,7 @@
 """Settings, tariff and keys: JSON documents in the file system, read whole or not at all.
 
     settings.json   in force
+    later.json      a tariff whose time has not come, or has since it was stored
     settings.old    the one before it, in force again when the first is damaged
     settings.bad    one that was found damaged when it was replaced
     settings.new    being written, and settings.tmp: of no meaning after a cut
@@ -64,10 +65,11 @@ def check_sum(root: str, name: str) -> tuple:
     return n, crc
 
 
-def replace(root: str, name: str, sound: bool) -> None:
+def replace(root: str, name: str, sound: bool, source: str = "") -> None:
     """Put what has been staged in place of a document: a cut at any point leaves the old one or the new one.
 
-    sound: is the old one fit to fall back on? Raises StorageError; then the document is what it was.
+    sound: is the old one fit to fall back on? source: another file than the staged one. Raises StorageError; then
+    the document is what it was.
     """
     path = root + "/" + name
     copy = root + "/" + kept(name, "tmp")
@@ -75,9 +77,17 @@ def replace(root: str, name: str, sound: bool) -> None:
         # There is no link() in LittleFS: a copy, so that there is a document under its name at any moment.
         if _copy(path, copy):
             os.rename(copy, root + "/" + kept(name, "old" if sound else "bad"))
-        os.rename(root + "/" + kept(name, "new"), path)
+        os.rename(root + "/" + (source or kept(name, "new")), path)
     except OSError:
         raise StorageError(0, "the file system does not take " + name)
+
+
+def put_aside(root: str, name: str, target: str) -> None:
+    """What has been staged becomes another file, whole or not at all. Raises StorageError."""
+    try:
+        os.rename(root + "/" + kept(name, "new"), root + "/" + target)
+    except OSError:
+        raise StorageError(0, "the file system does not take " + target)
 
 
 def discard(root: str, name: str) -> None:

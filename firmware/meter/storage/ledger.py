@@ -17,15 +17,15 @@ from meter.core.state import FIELDS, RATES
 SLOT_A = const(0x0000)
 SLOT_B = const(0x0200)
 _MAGIC = const(0x4C50)  # "PL"
-_VERSION = const(1)
+_VERSION = const(2)
 
 _HEAD = "<HBBI"  # magic, version, 0, sequence
 # Behind the head: the single fields of MeterState in the order of state.FIELDS, the card, the two lists.
 # Order and codes are the format: see FORMAT.md before touching them.
-_SCALARS = "IQQQQQIqQIQQQBBBBIIII"
-_FORMAT = _HEAD + _SCALARS + "8s8Q8q"
-_BODY = const(256)  # struct.calcsize(_FORMAT), checked by a test
-SIZE = const(260)  # with the CRC-32 behind it
+_SCALARS = "IQQQQQIqQIQQQBBBBIIIIQQQQHHIHHHB"
+_FORMAT = _HEAD + _SCALARS + "x8s8Q8q"
+_BODY = const(304)  # struct.calcsize(_FORMAT), checked by a test
+SIZE = const(308)  # with the CRC-32 behind it
 
 FRESH = const(0)  # no record anywhere: a new meter
 LOADED = const(1)

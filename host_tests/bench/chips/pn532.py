@@ -9,6 +9,10 @@ Modelled strictly where sources leave a choice:
 - every read begins with the status byte; a frame is given once, whole or not, and again after a host NACK;
 - the answer is there only once the ACK has been read; a host ACK aborts;
 - a card once listed is not found again until the field has been off.
+Two cards may be in the field. Anticollision takes the one with a 1 where their UIDs first differ (bit order of the
+air; ISO 14443-3 leaves it to the reader, the chip's own choice is not published). InListPassiveTarget for two gives
+one when there is one. Cards of the same UID cannot be told apart: both answer, and differing answers are noise.
+Not modelled: InAutoPoll, InSelect and InDeselect, InCommunicateThru, other modulations than 106 kbit/s type A.
 Timing of the RF side is an estimate: 106 kbit/s with 9 bits a byte, plus fixed handling times.
 """
 
@@ -60,7 +64,8 @@ class Pn532Chip:
         self.wedged = False
         self.nak_rate = 0.0
         self.garbage = 0.0
-        self.card = None
+        self.card = None  # in the slot
+        self.second = None  # another one in the field
         self.powered = False
         self.zero_counters()
         self._rst = 1
@@ -80,6 +85,7 @@ class Pn532Chip:
         self._queue = []  # [ready_us, frame] still to be read
         self._last = None
         self._looking = None  # token of an endless InListPassiveTarget
+        self._wanted = 1  # targets the last InListPassiveTarget asked for
         self._tries = 0xFF
         self._field_off()
 
@@ -106,29 +112,51 @@ class Pn532Chip:
         self._show_irq(now_us)
 
     def insert(self, card, now_us: int) -> None:
-        """Put a card into the slot. It must not be in one already."""
+        """Put a card into the slot. ValueError when there is one in it."""
         if self.card is not None:
             raise ValueError("there is a card in the slot")
         self.card = card
+        self._arrived(card, now_us, lambda: self.remove(now_us))
+
+    def insert_second(self, card, now_us: int) -> None:
+        """Hold another card into the field as well. ValueError when there is one already."""
+        if self.second is not None or card is self.card:
+            raise ValueError("there is a second card in the field")
+        self.second = card
+        self._arrived(card, now_us, lambda: self.remove_second(now_us))
+
+    def _arrived(self, card, now_us, pulled):
         card.field_off()
-        card.on_pulled = lambda: self.remove(now_us)
+        card.on_pulled = pulled
         if self._looking is not None:
-            self._detect(now_us)
+            self._detect(card, now_us)
 
     def remove(self, now_us: int) -> None:
         card, self.card = self.card, None
-        self._listed = self._used = None
-        if card is not None:
-            card.on_pulled = None
-            card.field_off()
+        self._left(card)
+
+    def remove_second(self, now_us: int) -> None:
+        card, self.second = self.second, None
+        self._left(card)
+
+    def _left(self, card):
+        if card is None:
+            return
+        self._used = [c for c in self._used if c is not card]
+        for cards in self._targets.values():
+            cards[:] = [c for c in cards if c is not card]
+        card.on_pulled = None
+        card.field_off()
+
+    def _present(self):
+        return [card for card in (self.card, self.second) if card is not None]
 
     def _field_off(self):
         self._field = False
-        self._target = False  # the chip has a target 1 in its table
-        self._listed = None  # the card that is target 1 and still there
-        self._used = None  # the card that has been listed since the field came on
-        if self.card is not None:
-            self.card.field_off()
+        self._targets = {}  # number: the cards, still there, that answer as this target
+        self._used = []  # the cards that have been listed since the field came on
+        for card in self._present():
+            card.field_off()
 
     # -- I2C --------------------------------------------------------------------------------------
 
@@ -241,29 +269,37 @@ class Pn532Chip:
             self._reply(code, b"", done_us)
         elif code == 0x40 and len(data) >= 2:
             self._exchange(data, done_us)
-        elif code == 0x4A and data == b"\x01\x00":
-            self._list(done_us)
+        elif code == 0x4A and data in (b"\x01\x00", b"\x02\x00"):
+            self._list(data[0], done_us)
         elif code == 0x52 and len(data) == 1:
-            self._target, self._listed = False, None
+            for target in list(self._targets):
+                if data[0] in (0, target):
+                    del self._targets[target]
             self._reply(code, b"\x00", done_us)
         else:
             self._queue.append([done_us, _SYNTAX_ERROR])
 
-    def _list(self, now_us):
+    def _list(self, wanted, now_us):
         self._field = True
-        self._target, self._listed = False, None
-        if self.card is not None and self.card is not self._used:
-            self._found(now_us + _DETECT_US)
+        self._targets = {}
+        self._wanted = wanted
+        if self._fresh():
+            self._found(now_us + _DETECT_US * min(wanted, len(self._fresh())))
         elif self._tries == 0xFF:
             self._looking = object()
         else:
             self._reply(0x4A, b"\x00", now_us + _TRY_US * (self._tries + 1))
 
-    def _detect(self, now_us):
-        token, card = self._looking, self.card
+    def _fresh(self):
+        """The cards which still answer to a request, in the order in which anticollision finds them."""
+        fresh = [card for card in self._present() if not any(card is used for used in self._used)]
+        return sorted(fresh, key=lambda card: _air_bits(card.uid), reverse=True)
+
+    def _detect(self, card, now_us):
+        token = self._looking
 
         def settle(now_us):
-            if self._looking is token and self.card is card and self._field:
+            if self._looking is token and any(card is c for c in self._fresh()) and self._field:
                 self._looking = None
                 self._found(now_us)
                 self._schedule_irq(now_us)
@@ -271,27 +307,39 @@ class Pn532Chip:
         self._at(now_us + _DETECT_US, settle)
 
     def _found(self, ready_us):
-        card = self._used = self._listed = self.card
-        self._target = True
-        card.field_on()
-        head = b"\x01\x01" + card.atqa + bytes((card.sak, len(card.uid)))
-        self._reply(0x4A, head + card.uid + card.ats, ready_us)
+        answer = b""
+        while len(self._targets) < self._wanted and self._fresh():
+            card = self._fresh()[0]
+            cards = [c for c in self._fresh() if c.uid == card.uid]
+            number = len(self._targets) + 1
+            self._targets[number] = cards
+            self._used += cards
+            for c in cards:
+                c.field_on()
+            answer += bytes((number,)) + card.atqa + bytes((card.sak, len(card.uid))) + card.uid + card.ats
+        self._reply(0x4A, bytes((len(self._targets),)) + answer, ready_us)
 
     def _exchange(self, data, now_us):
-        card = self._listed
-        if data[0] != 1 or not self._target:
+        cards = self._targets.get(data[0])
+        if cards is None:
             self._reply(0x40, b"\x27", now_us)
             return
         command = data[1:]
-        if card is None:
-            answer, busy_us = None, 0
-        else:
-            self.apdus += 1
-            answer, busy_us = card.transceive(command)
-        if answer is None:
-            self._listed = None
+        self.apdus += bool(cards)
+        heard = [card.transceive(command) for card in tuple(cards)]
+        heard = [(answer, busy_us) for answer, busy_us in heard if answer is not None]
+        if not heard:
+            cards.clear()
             self._reply(0x40, b"\x01", now_us + _RF_SILENCE_US)
             return
+        answer, busy_us = max(heard)
         air_us = _RF_FRAME_US + _RF_BYTE_US * (len(command) + len(answer) + 6) + busy_us
         self.air_us += air_us
-        self._reply(0x40, b"\x00" + answer, now_us + air_us)
+        garbled = any(other != answer for other, _ in heard)
+        self._reply(0x40, b"\x02" if garbled else b"\x00" + answer, now_us + air_us)
+
+
+def _air_bits(uid):
+    """The UID's bits as anticollision sees them: level by level, the lowest bit of each byte first."""
+    levels = uid if len(uid) == 4 else b"\x88" + uid
+    return [byte >> bit & 1 for byte in levels for bit in range(8)]

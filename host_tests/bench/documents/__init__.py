@@ -4,7 +4,7 @@
 import json
 from pathlib import Path
 
-from ..cards import DEMO_METER_ROLE_KEY
+from ..cards import DEMO
 
 _HERE = Path(__file__).parent
 
@@ -17,8 +17,9 @@ def tariff() -> dict:
     return json.loads((_HERE / "tariff.json").read_text())
 
 
-def keys() -> dict:
-    return {"card_role_key": DEMO_METER_ROLE_KEY.hex()}
+def keys(meter_number: str | None = None) -> dict:
+    number = meter_number or settings()["meter_number"]
+    return DEMO.meter_document(number)
 
 
 def as_files(settings_doc=None, tariff_doc=None, keys_doc=None) -> dict[str, bytes]:
@@ -26,6 +27,6 @@ def as_files(settings_doc=None, tariff_doc=None, keys_doc=None) -> dict[str, byt
     docs = {
         "settings.json": settings_doc or settings(),
         "tariff.json": tariff_doc or tariff(),
-        "keys.json": keys_doc or keys(),
+        "keys.json": keys_doc or keys((settings_doc or settings()).get("meter_number")),
     }
     return {name: json.dumps(doc, separators=(",", ":")).encode() for name, doc in docs.items()}

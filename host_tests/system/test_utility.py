@@ -8,7 +8,11 @@ import pytest
 from meter.core import codes
 
 from host_tests.bench.documents import settings, tariff
-from host_tests.bench.preset_cards import SETTINGS, TARIFF, head, preset_card
+from host_tests.bench.utility_cards import head, utility_card
+from scripts.vend.keys import KeySet
+from scripts.vend.utility_formats import SETTINGS, TARIFF
+
+from .visits import show
 
 
 def as_bytes(doc):
@@ -21,25 +25,12 @@ def other_tariff(**changes):
     return doc
 
 
-def show(b, card, seconds=6.0):
-    """Put a card in; what the display said meanwhile, each screen once."""
-    b.plant.reader.insert(card, b.plant.clock.now_us)
-    seen = []
-    for _ in range(int(seconds / 0.1)):
-        b.run_s(0.1)
-        if b.screen() not in seen:
-            seen.append(b.screen())
-    b.plant.reader.remove(b.plant.clock.now_us)
-    b.run_s(2)
-    return " | ".join(seen)
-
-
 def logged(b, code):
     return [e.value for e in b.events() if e.code == code]
 
 
 def balance_page(b):
-    for _ in range(40):
+    for _ in range(70):  # once round all pages
         if "/kWh" in b.screen() and "/h" in b.screen():
             return b.screen()
         b.run_s(1)
@@ -48,7 +39,7 @@ def balance_page(b):
 
 def test_another_tariff_is_in_force_at_once_and_after_a_restart(bench):
     b = bench(load_w=2000)
-    said = show(b, preset_card(TARIFF, as_bytes(other_tariff())))
+    said = show(b, utility_card(TARIFF, as_bytes(other_tariff())))
     assert "Please wait" in said and "Tariff changed Home 2027 is in force." in said
     assert "0.5000/kWh" in balance_page(b)
     assert logged(b, codes.LOG_TARIFF_CHANGED) == [codes.BY_CARD]
@@ -61,7 +52,7 @@ def test_another_tariff_is_in_force_at_once_and_after_a_restart(bench):
 
 def test_the_same_card_again_changes_nothing(bench):
     b = bench()
-    card = preset_card(TARIFF, as_bytes(other_tariff()))
+    card = utility_card(TARIFF, as_bytes(other_tariff()))
     show(b, card)
     said = show(b, card)
     assert "Nothing to change: in force already." in said
@@ -70,7 +61,7 @@ def test_the_same_card_again_changes_nothing(bench):
 
 def test_other_settings_are_in_force_at_once(bench):
     b = bench(load_w=600, initial_credit="12.00")
-    said = show(b, preset_card(SETTINGS, as_bytes(settings(initial_credit="12.00", alarm1="20.00"))))
+    said = show(b, utility_card(SETTINGS, as_bytes(settings(initial_credit="12.00", alarm1="20.00"))))
     assert "Settings changed They are in force." in said
     assert logged(b, codes.LOG_ALARM1) == [0]
     assert logged(b, codes.LOG_SETTINGS_CHANGED) == [codes.BY_CARD]
@@ -78,7 +69,7 @@ def test_other_settings_are_in_force_at_once(bench):
 
 def test_settings_a_part_was_started_with_wait_for_the_restart_and_say_so(bench):
     b = bench()
-    said = show(b, preset_card(SETTINGS, as_bytes(settings(relay_pulse_ms=80))))
+    said = show(b, utility_card(SETTINGS, as_bytes(settings(relay_pulse_ms=80))))
     assert "Some need a restart: switch off and on." in said
 
 
@@ -95,7 +86,7 @@ def test_settings_a_part_was_started_with_wait_for_the_restart_and_say_so(bench)
 )
 def test_a_document_that_does_not_fit_is_refused_whole_and_logged(bench, kind, document, says):
     b = bench()
-    assert says in show(b, preset_card(kind, document))
+    assert says in show(b, utility_card(kind, document))
     assert logged(b, codes.LOG_DOCUMENT_REFUSED) == [codes.BY_CARD | (16 if kind == SETTINGS else 0)]
     assert "0.5000" not in balance_page(b)
     b.plug(False)
@@ -107,9 +98,9 @@ def test_a_document_that_does_not_fit_is_refused_whole_and_logged(bench, kind, d
 def test_a_card_that_is_damaged_or_has_another_key_is_refused(bench):
     b = bench()
     document = as_bytes(other_tariff())
-    assert "damaged" in show(b, preset_card(TARIFF, document, header=head(TARIFF, document[:-1] + b" ")))
-    assert "damaged" in show(b, preset_card(3, document))
-    assert "key is not right" in show(b, preset_card(TARIFF, document, role_keys=[b"someone else's 1"] * 5))
+    assert "damaged" in show(b, utility_card(TARIFF, document, header=head(TARIFF, document[:-1] + b" ")))
+    assert "damaged" in show(b, utility_card(3, document))
+    assert "key is not right" in show(b, utility_card(TARIFF, document, keys=KeySet({1: (b"someone else's 1",) * 6})))
     assert "0.5000" not in balance_page(b)
     assert logged(b, codes.LOG_CARD_REFUSED) == [codes.CARD_MALFORMED, codes.CARD_MALFORMED, codes.CARD_AUTH]
 
@@ -117,7 +108,7 @@ def test_a_card_that_is_damaged_or_has_another_key_is_refused(bench):
 def test_a_card_pulled_while_it_is_read_changes_nothing(bench):
     b = bench()
     for exchanges in range(2, 14, 3):
-        card = preset_card(TARIFF, as_bytes(other_tariff()))
+        card = utility_card(TARIFF, as_bytes(other_tariff()))
         card.pull_after(exchanges)
         assert "Nothing lost" in show(b, card, 3)
     assert "0.5000" not in balance_page(b)
@@ -129,7 +120,7 @@ def test_a_power_cut_at_any_moment_leaves_the_old_tariff_or_the_new_one(bench):
     changed = n = 0
     while not changed:
         b = bench(up_s=1.5)
-        card = preset_card(TARIFF, as_bytes(other_tariff()))
+        card = utility_card(TARIFF, as_bytes(other_tariff()))
         flash = b.plant.flash
         left = [n]
 
@@ -167,7 +158,7 @@ class Cut(Exception):
 
 def test_a_damaged_document_gives_way_to_the_one_before_and_is_kept(bench):
     b = bench()
-    show(b, preset_card(TARIFF, as_bytes(other_tariff())))
+    show(b, utility_card(TARIFF, as_bytes(other_tariff())))
     at = bytes(b.plant.flash.data).rindex(b'"Home 2027"')
     b.plug(False)
     for place in find_all(b.plant.flash.data, b'"Home 2027"'):
@@ -178,7 +169,7 @@ def test_a_damaged_document_gives_way_to_the_one_before_and_is_kept(bench):
     assert "the one before is in force" in "\n".join(b.meter.console)
     assert "0.5000" not in balance_page(b) and "Tariff refused" in pages(b)
     assert logged(b, codes.LOG_FAULT) == [codes.FAULT_TARIFF]
-    said = show(b, preset_card(TARIFF, as_bytes(other_tariff(name="Home 2028"))))
+    said = show(b, utility_card(TARIFF, as_bytes(other_tariff(name="Home 2028"))))
     assert "Home 2028 is in force" in said
     assert logged(b, codes.LOG_FAULT_CLEARED) == [codes.FAULT_TARIFF]
 
@@ -221,6 +212,6 @@ def test_the_largest_document_fits_into_the_heap_and_is_read_within_seconds(benc
     b = bench(load_w=2000)
     document = as_bytes(largest())
     assert 3040 <= len(document) <= 3072
-    said = show(b, preset_card(TARIFF, document), 9)
+    said = show(b, utility_card(TARIFF, document), 9)
     assert "As large as it gets" in said, "\n".join(b.meter.console)
     assert b.meter.restarts == 0 and not logged(b, codes.LOG_TASK_CRASH)

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cover reset: an inspector has seen the meter, what tampering has blocked is released. Loaded with the card."""
+
+from meter.core import codes
+from meter.drivers.hd44780 import CARD
+
+from . import utility
+
+
+async def work(u) -> tuple:
+    """(four rows, result)."""
+    s = u.books.s
+    blocked = s.claims & codes.CLAIM_TAMPER
+    u.books.inspected()
+    rows = (
+        CARD + " Inspection",
+        "Supply released." if blocked else "Nothing was blocked.",
+        "Cover opened %7d" % s.cover_opens,
+        "Magnet near %8d" % s.magnet_times,
+    )
+    return rows, utility.DONE if blocked else utility.ALREADY

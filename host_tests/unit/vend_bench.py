@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of the vending tool need: a card in the hand, a meter that books, and ways to cut things off."""
+
+import contextlib
+
+from host_tests.bench.cards import Field
+from host_tests.bench.chips.desfire import DesfireCard
+from scripts.vend.crypto import cmac_div
+from scripts.vend.desfire import Desfire
+from scripts.vend.formats import IDENTITY, IDENTITY_N, PURCHASE, PURCHASE_N, WRITEBACK, Identity, Purchase, WriteBack
+from scripts.vend.journal import Journal
+from scripts.vend.keys import USER_AID, UTILITY_AID, KeySet
+from scripts.vend.shop import Shop
+from scripts.vend.utility_formats import ANSWERS
+
+NUMBER = "00012345"
+UID = bytes.fromhex("04112233445566")
+KEYS = KeySet.demo()
+
+
+class Crash(BaseException):
+    """The program dies here."""
+
+
+class Hand(Field):
+    """A simulated card on a reader."""
+
+    def __init__(self, card: DesfireCard | None = None):
+        super().__init__(card or DesfireCard(UID))
+        self.sent = []
+        self.crash_at = None  # exchange before which the program dies
+
+    def exchange(self, command):
+        if self.crash_at is not None and len(self.sent) >= self.crash_at:
+            self.crash_at = None
+            raise Crash
+        self.sent.append(command)
+        return super().exchange(command)
+
+
+class Meter:
+    """The count rule and the write-back, in as few words as they can be said. keys: its keys.json."""
+
+    def __init__(self, keys: KeySet = KEYS, number: str = NUMBER):
+        self.document = keys.meter_document(number)
+        self.report_version = None  # in place of its keys' version
+        self.count = self.credit_micro = self.reports = self.generation = 0
+
+    def serve(self, card: DesfireCard) -> str:
+        """Put the card in: 'booked', 'seen' or why it was refused."""
+        d = Desfire(Hand(card))
+        d.select(USER_AID)
+        version = d.key_version(1)
+        mine = [k for k in (self.document, self.document.get("previous", {})) if k.get("version") == version]
+        if not mine:
+            return "keys"
+        d.login(1, cmac_div(bytes.fromhex(mine[0]["card_key"]), card.uid + USER_AID))
+        identity = Identity.unpack(d.read(IDENTITY, 0, IDENTITY_N))
+        purchase = Purchase.unpack(d.read(PURCHASE, 0, PURCHASE_N))
+        if identity.generation < self.generation:
+            return "generation"
+        if purchase.count not in (self.count, self.count + 1):
+            return "count"
+        self.generation = identity.generation
+        new = purchase.count == self.count + 1
+        if new:
+            self.count, self.credit_micro = purchase.count, self.credit_micro + purchase.amount_micro
+        self.reports += 1
+        back = WriteBack(
+            number=self.reports, key_version=self.report_version or self.document["version"], purchase_count=self.count,
+            credit_micro=self.credit_micro, purchased_micro=self.credit_micro, status=1 << 8,
+        )  # fmt: skip
+        d.write(WRITEBACK, 0, back.pack())
+        d.commit()
+        return "booked" if new else "seen"
+
+    def answer(self, card: DesfireCard, record: bytes) -> None:
+        """Append an answer to a utility card."""
+        d = Desfire(Hand(card))
+        d.select(UTILITY_AID)
+        version = d.key_version(1)
+        keys = self.document if self.document["version"] == version else self.document["previous"]
+        d.login(1, cmac_div(bytes.fromhex(keys["utility_key"]), card.uid + UTILITY_AID))
+        d.write_record(ANSWERS, record)
+        d.commit()
+
+
+class Clock:
+    """A second passes with every look."""
+
+    def __init__(self, utc_s: int = 820_000_000):
+        self.utc_s = utc_s
+
+    def __call__(self) -> int:
+        self.utc_s += 1
+        return self.utc_s
+
+
+@contextlib.contextmanager
+def shop_at(path, keys: KeySet = KEYS):
+    clock = Clock()
+    with Journal(path, clock) as journal:
+        yield Shop(keys, journal, clock)
+
+
+class CrashingJournal(Journal):
+    """Dies before or after its n-th write."""
+
+    crash_at = None
+    after = False
+    writes = 0
+
+    def _add(self, *fields):
+        n = self.writes
+        self.writes += 1
+        if n == self.crash_at and not self.after:
+            raise Crash
+        row = super()._add(*fields)
+        if n == self.crash_at and self.after:
+            raise Crash
+        return row

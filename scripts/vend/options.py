@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all commands share: their options, the passphrase, and how a refusal is said (one sentence, exit code 2)."""
+
+import contextlib
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .desfire import Carrier
+from .errors import KeyFileError, Refused, VendError
+from .journal import Journal
+from .keyfile import PASSPHRASE_MIN_N, load
+from .keys import KeySet
+from .readers import open_reader
+from .shop import Shop
+
+PASSPHRASE_ENV = "PENNYWATT_PASSPHRASE"
+
+CardOption = Annotated[
+    str, typer.Option("--card", envvar="PENNYWATT_CARD", help="Where the card is: pcsc, pcsc:NAME or sim:FILE")
+]
+KeysOption = Annotated[
+    Path, typer.Option("--keys", envvar="PENNYWATT_KEYS", help="The file with the master keys; demo: the bench's keys")
+]
+JournalOption = Annotated[
+    Path | None, typer.Option("--journal", envvar="PENNYWATT_JOURNAL", help="The journal (default: beside the keys)")
+]
+PassphraseOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--passphrase-file", help=f"Its first line is the passphrase (else {PASSPHRASE_ENV}, else a question)"
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")]
+VersionOption = Annotated[
+    int | None, typer.Option("--key-version", help="Keys the meter has (default: what it reported, else the newest)")
+]
+Number = Annotated[str, typer.Argument(metavar="NUMBER", help="The meter's number")]
+
+CARD = "pcsc"
+KEYS = Path("vend-keys.json")
+DEMO = Path("demo")  # not a file: the keys everybody knows, for simulated cards and the virtual meter
+
+
+def plain(command: Callable) -> Callable:
+    """A refusal is a sentence on standard error (with --json an object on standard output, too) and exit code 2."""
+
+    @functools.wraps(command)
+    def run(*args, **options):
+        try:
+            return command(*args, **options)
+        except VendError as e:
+            if options.get("as_json"):
+                print(json.dumps({"error": str(e)}))
+            print(f"vend: {e}", file=sys.stderr)
+            raise typer.Exit(2) from None
+
+    return run
+
+
+def passphrase(file: Path | None, new: bool = False) -> str:
+    """From the file, the environment, or the keyboard (asked twice for a new one)."""
+    if file is not None:
+        try:
+            lines = file.read_text().splitlines()
+        except (OSError, UnicodeDecodeError) as e:
+            raise KeyFileError(f"The passphrase file {file} cannot be read: {e}.") from e
+        return lines[0] if lines else ""
+    if PASSPHRASE_ENV in os.environ:
+        return os.environ[PASSPHRASE_ENV]
+    if not sys.stdin.isatty():
+        raise KeyFileError(f"A passphrase is needed. Give --passphrase-file or set {PASSPHRASE_ENV}.")
+    text = f"Passphrase (at least {PASSPHRASE_MIN_N} characters)" if new else "Passphrase"
+    return typer.prompt(text, hide_input=True, confirmation_prompt=new, err=True)
+
+
+def open_keys(path: Path, passphrase_file: Path | None) -> KeySet:
+    if path == DEMO:
+        return KeySet.demo()
+    if not path.exists():
+        return load(path, "")  # says what is missing before anybody types
+    return load(path, passphrase(passphrase_file))
+
+
+def journal_path(keys: Path, journal: Path | None) -> Path:
+    name = "vend-journal-demo.sqlite" if keys == DEMO else "vend-journal.sqlite"
+    return keys.with_name(name) if journal is None else journal
+
+
+@contextlib.contextmanager
+def counter(
+    card: str, keys: Path, journal: Path | None, passphrase_file: Path | None
+) -> Iterator[tuple[Shop, Carrier]]:
+    """Keys and journal open, a card on the reader."""
+    if keys == DEMO and not card.startswith("sim:"):
+        raise Refused("Everybody knows the demo keys: they are for simulated cards only. Say --card sim:FILE.")
+    masters = open_keys(keys, passphrase_file)
+    with Journal(journal_path(keys, journal)) as book, contextlib.closing(open_reader(card)) as carrier:
+        yield Shop(masters, book), carrier
