@@ -6,6 +6,7 @@ import itertools
 import pytest
 from meter.services import carddesk_states
 from meter.services.carddesk_states import step
+from meter.services.carddialogue import Dialogue
 from meter.services.cardvisit import Visit
 
 STATES = (
@@ -84,4 +85,5 @@ def test_from_every_state_the_desk_gets_back_to_waiting():
 
 
 def test_every_state_has_something_to_do():
-    assert len(Visit._DO) == len(STATES) - 2
+    assert len(Visit._DO) == STATES.index("RESULT") - 2
+    assert len(Dialogue._DO) == len(STATES) - STATES.index("RESULT")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from meter.core import codes
-from meter.services import cardpages, pages, texts
+from meter.services import cardrefusals, pages, texts
 
 from host_tests.unit.panel_books import PanelBooks, Tariff
 
@@ -100,12 +100,12 @@ def test_every_fault_has_a_name_and_a_remedy():
 
 @pytest.mark.parametrize("code", ALL_CARD_CODES)
 def test_every_card_error_is_four_rows_with_a_reason_and_a_remedy(code):
-    rows = cardpages.refused(code)
+    rows = cardrefusals.refused(code)
     assert is_frame(rows) and all(row.strip() for row in rows)
 
 
 def test_card_errors_all_read_differently():
-    assert len({cardpages.refused(code) for code in ALL_CARD_CODES}) == len(ALL_CARD_CODES)
+    assert len({cardrefusals.refused(code) for code in ALL_CARD_CODES}) == len(ALL_CARD_CODES)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_card_errors_all_read_differently():
     ],
 )
 def test_a_card_error_says_what_it_is(code, said):
-    assert said in words(cardpages.refused(code))
+    assert said in words(cardrefusals.refused(code))
 
 
 # --- pages ---

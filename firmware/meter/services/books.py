@@ -25,7 +25,7 @@ _FRAM_GOOD = const(10)  # commits in a row: a FRAM that comes and goes must not 
 def room() -> None:
     """MemoryError now, and not half-way through a change of the state: a KiB of heap, in pieces as large as the
     largest a change asks for (the fields of a ledger record). In one piece it is missing long before heap is."""
-    [bytearray(256) for _ in range(4)]
+    _ = bytearray(256), bytearray(256), bytearray(256), bytearray(256)
 
 
 class Books:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The card desk: owns the reader, waits for a card, serves one at a time.
 
-What may follow what is in carddesk_states.py; what is done with a card is in cardvisit.py, which is loaded
-when one is put in and let go when it is out: most of the time there is none, and its code is large.
+What may follow what is in carddesk_states.py; what is done with a card is in cardvisit.py, what is said then in
+carddialogue.py. Either is loaded when it is wanted and let go: most of the time there is no card, and the code is
+large.
 """
 
 import asyncio
@@ -33,7 +34,7 @@ class CardDesk:
         self.panel = panel
         self.keys = keys
         self._backoff_s = 0
-        self._visit = None
+        self._visit = self._dialogue = None
         self.state = at.RESET
 
     def _fit(self, keys, meter_number):
@@ -54,6 +55,8 @@ class CardDesk:
             try:
                 if self._visit is not None:
                     event = await self._visit.do(self.state)
+                elif self._dialogue is not None:
+                    event = await self._dialogue.do(self.state)
                 elif self.state == at.WAIT:
                     event = await self._wait()
                 else:
@@ -65,8 +68,12 @@ class CardDesk:
             except (BusError, ChipError):
                 event = self._reader_failed()
             self.state = at.step(self.state, event)
-            if self.state <= at.WAIT and self._visit is not None:
+            if self.state <= at.WAIT:
                 self._leave()
+            elif self.state >= at.RESULT and self._visit is not None:
+                about = self._visit.about()
+                self._visit = None
+                self._talk(about)
 
     async def _reset(self):
         await asyncio.sleep_ms(self._backoff_s * 1000)
@@ -80,6 +87,8 @@ class CardDesk:
         self.books.fault(codes.FAULT_CARD_READER, True)
         if self._visit is not None:
             self._visit.reader_failed(self.state)
+        elif self._dialogue is not None:
+            self.panel.unsay()
         return at.READER_LOST
 
     async def _wait(self):
@@ -94,8 +103,16 @@ class CardDesk:
                 return at.CARD_IN
             await self.reader.check()
 
-    def _leave(self):
-        """The visit is over: its code goes."""
-        self._visit = None
+    def _talk(self, about):
+        """The work with the card is over: its code goes, and that for talking comes."""
         meter.unload("services.cardvisit", "services.cardfile", "drivers.desfire")
-        meter.unload("services.cardpages")  # its words are wanted when most of the work is done
+        from .carddialogue import Dialogue
+
+        self._dialogue = Dialogue(self, *about)
+
+    def _leave(self):
+        """The visit is over: all its code goes."""
+        self._visit = self._dialogue = None
+        meter.unload("services.cardvisit", "services.cardfile", "drivers.desfire")
+        meter.unload("services.carddialogue", "services.cardpages")
+        meter.unload("services.cardrefusals")

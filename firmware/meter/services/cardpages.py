@@ -9,30 +9,11 @@ from micropython import const
 from meter.drivers.hd44780 import CARD
 
 from . import pages
-from .texts import cells, fault, fit, kwh, money, pair
+from .texts import fit, kwh, money, pair
 
 FIGURES = const(5)
 _NAMES = "Total purchased     Purchases made      Last purchase       Total used          Credit now          "
 _BLANK = " " * 20
-
-# Three cells each, in the order of the CARD_ codes: the reason and the remedy.
-_CARDS = (
-    "Not a card for      electricity credit. Use your meter card "
-    "This card belongs toanother meter.      Use your own card   "
-    "This purchase was   used already.       Buy new credit      "
-    "A purchase before   this one is missing.Go back to the shop "
-    "The card's data is  damaged.            Go back to the shop "
-    "Card taken out too  soon. Nothing lost. Insert it again     "
-    "The card's key is   not right.          Call your supplier  "
-    "This card has been  replaced.           Use the newer card  "
-    "The meter would holdtoo much credit.    Use some, try again "
-    "The card cannot be  read.               Insert it once more "
-    "Memory fault. Creditstays on the card.  Call your supplier  "
-    "Too many cards that were not genuine.   Wait, then try again"
-    "This card is older  than one used here. Ask for a new one   "
-    "Two cards at once:  none was read.      Insert one card only"
-)
-
 
 def result(books, added_micro: int) -> tuple:
     """The answer to a card: what was added (0: the purchase was booked before), and the credit now."""
@@ -67,11 +48,6 @@ def unfinished(books, added_micro: int) -> tuple:
     )
 
 
-def no_keys() -> tuple:
-    name, remedy = fault(8)  # the number of FAULT_KEYS
-    return fit(CARD + " Card not read"), name, remedy, _BLANK
-
-
 def remove(books) -> tuple:
     """A card may be left in for days: why supply is off, or the balance, must not hide behind the request."""
     rows = pages.off(books, 0) if books.s.claims else (_BLANK,) * 3 + (_amount(books, books.s.credit_micro, "Credit"),)
@@ -80,8 +56,3 @@ def remove(books) -> tuple:
 
 def _amount(books, micro, label=""):
     return pair(label, money(micro, books.cfg.decimals) + " " + books.cfg.currency)
-
-
-def refused(code: int) -> tuple:
-    """Four rows for a card error code (codes.CARD_*)."""
-    return (CARD + " Card not accepted ",) + cells(_CARDS, code - 1, 3)

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One card's visit: what is done in each state from IDENTIFY on (carddesk_states.py). Loaded with the card.
+"""One card's visit: what is done with it from IDENTIFY to WRITE_BACK (carddesk_states.py). Loaded with the card.
 
-login -> identity -> purchase -> count rule -> books -> write-back -> say the result -> five figures ->
-"remove card". Money changes in ACCOUNT only, and only by what has passed the card's MAC, the record's CRC and
+login -> identity -> purchase -> count rule -> books -> write-back; what is said then: carddialogue.py.
+Money changes in ACCOUNT only, and only by what has passed the card's MAC, the record's CRC and
 account.judge(); nothing later undoes it. The write-back comes after: a card pulled anywhere costs a second
 insertion (equal count, nothing to credit) and no money. No wait is without an end.
 """
-
-import asyncio
-import time
 
 from micropython import const
 
@@ -21,12 +18,7 @@ from meter.drivers import desfire
 from . import carddesk_states as at
 from . import cardfile
 
-_PRESENCE_MS = const(500)
-_RESULT_MS = const(3000)
-_FIGURE_MS = const(3000)
 _REFUSAL_MS = const(5000)
-_REMIND_MS = const(3000)
-# Everything is said for _PRESENCE_MS longer than it is shown: no page of the rotation slips in between.
 _SAK_ISO_DEP = const(0x20)
 
 # The masters of all virtual meters, which anybody can read here.
@@ -45,20 +37,20 @@ class Visit:
     def __init__(self, desk, uid, sak, cards):
         """desk: the CardDesk. uid, sak, cards: what its reader found."""
         self._desk = desk
-        self._reader = desk.reader
         self._books = desk.books
-        self._panel = desk.panel
         self._uid = uid
         self._sak = sak
         self._alone = cards == 1
         self._generation = 0
         self._card = desfire.Desfire(desk.reader.exchange)
         self._count = self._amount_micro = self._debt_micro = self._added_micro = 0
-        self._lines = None
+        self._rows = None  # of the supplier's card: what came of it
+        self._code = 0  # why it was refused; 0: no keys
 
-    async def do(self, state: int) -> int:
-        """What belongs to a state; gives the event that ends it. CardError, BusError, ChipError go to the desk."""
-        return await self._DO[state - at.IDENTIFY](self)
+    def do(self, state: int):
+        """To await: what belongs to a state. Gives the event that ends it. CardError, BusError and ChipError go to
+        the desk."""
+        return self._DO[state - at.IDENTIFY](self)
 
     async def _identify(self):
         """Login and identity: is this a user card of this meter, and the right one?"""
@@ -118,7 +110,7 @@ class Visit:
 
         try:
             one = utility.Utility(card, self._uid, self._desk)
-            self._lines = await one.serve()
+            self._rows = await one.serve()
         finally:
             unload("services.utility")
         return at.SERVED
@@ -172,82 +164,30 @@ class Visit:
 
     def card_failed(self, state: int, e) -> int:
         """The card would not do what the state needs; gives the event."""
-        from . import cardpages
-
-        code = e.code
         if state == at.WRITE_BACK:
-            self._lines = cardpages.unfinished(self._books, self._added_micro)
             return at.UNWRITTEN
-        if code == codes.CARD_PULLED:
-            self._lines = cardpages.refused(code)
+        self._code = e.code
+        if e.code == codes.CARD_PULLED:
             return at.PULLED
-        if code:
-            self._books.refuse_card(code)
-            self._lines = cardpages.refused(code)
-        else:
-            self._lines = cardpages.no_keys()
+        if e.code:
+            self._books.refuse_card(e.code)
         return at.REFUSED
+
+    def about(self) -> tuple:
+        """What the dialogue needs to know."""
+        return self._uid, self._alone, self._added_micro, self._rows, self._code
 
     def reader_failed(self, state: int) -> None:
         """The reader broke down in the middle of this."""
-        from . import cardpages
-
         if state == at.WRITE_BACK:
-            self._panel.say(cardpages.unfinished(self._books, self._added_micro), _REFUSAL_MS)
-        elif state < at.WRITE_BACK:
-            self._panel.say(cardpages.refused(codes.CARD_READER), _REFUSAL_MS)
+            from . import cardpages
+
+            rows = cardpages.unfinished(self._books, self._added_micro)
         else:
-            self._panel.unsay()
+            from . import cardrefusals
 
-    # -- what is said -----------------------------------------------------------------------------
-
-    async def _result(self):
-        from . import cardpages
-
-        self._panel.say(cardpages.result(self._books, self._added_micro), _RESULT_MS + _PRESENCE_MS)
-        return await self._stay(_RESULT_MS)
-
-    async def _figures(self):
-        from . import cardpages
-
-        for n in range(cardpages.FIGURES):
-            self._panel.say(cardpages.figure(self._books, n), _FIGURE_MS + _PRESENCE_MS)
-            if await self._stay(_FIGURE_MS) == at.GONE:
-                self._panel.unsay()
-                return at.GONE
-        return at.TIME_UP
-
-    async def _refusal(self):
-        # Left standing when the card goes: who pulls it out still wants to know why.
-        self._panel.say(self._lines, _REFUSAL_MS + _PRESENCE_MS)
-        return await self._stay(_REFUSAL_MS)
-
-    async def _remove(self):
-        from . import cardpages
-
-        while True:
-            self._desk.beat()  # a card may be left in for days
-            self._panel.say(cardpages.remove(self._books), _REMIND_MS + _PRESENCE_MS)
-            if await self._stay(_REMIND_MS) == at.GONE:
-                self._panel.unsay()
-                return at.GONE
-
-    async def _stay(self, limit_ms):
-        """TIME_UP after limit_ms, or GONE once the card is out (or another one in)."""
-        end = time.ticks_add(time.ticks_ms(), limit_ms)
-        await self._reader.field_off()
-        while True:
-            left_ms = time.ticks_diff(end, time.ticks_ms())
-            if left_ms <= 0:
-                return at.TIME_UP
-            await asyncio.sleep_ms(min(_PRESENCE_MS, left_ms))
-            # Looked for twice: one missed answer is no removal.
-            if not await self._same_card() and not await self._same_card():
-                return at.GONE
-
-    async def _same_card(self):
-        found = await self._reader.look()
-        return found is not None and (found[0] == self._uid or not self._alone)
+            rows = cardrefusals.refused(codes.CARD_READER)
+        self._desk.panel.say(rows, _REFUSAL_MS)
 
     # What is done in each state, by its number.
-    _DO = (_identify, _read, _account, _write_back, _result, _figures, _refusal, _refusal, _remove)
+    _DO = (_identify, _read, _account, _write_back)

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a card is refused, and what to do: four rows of exactly 20 characters. Loaded for that moment only."""
+
+from meter.drivers.hd44780 import CARD
+
+from .texts import cells, fault, fit
+
+# Three cells each, in the order of the CARD_ codes: the reason and the remedy.
+_CARDS = (
+    "Not a card for      electricity credit. Use your meter card "
+    "This card belongs toanother meter.      Use your own card   "
+    "This purchase was   used already.       Buy new credit      "
+    "A purchase before   this one is missing.Go back to the shop "
+    "The card's data is  damaged.            Go back to the shop "
+    "Card taken out too  soon. Nothing lost. Insert it again     "
+    "The card's key is   not right.          Call your supplier  "
+    "This card has been  replaced.           Use the newer card  "
+    "The meter would holdtoo much credit.    Use some, try again "
+    "The card cannot be  read.               Insert it once more "
+    "Memory fault. Creditstays on the card.  Call your supplier  "
+    "Too many cards that were not genuine.   Wait, then try again"
+    "This card is older  than one used here. Ask for a new one   "
+    "Two cards at once:  none was read.      Insert one card only"
+)
+
+
+def refused(code: int) -> tuple:
+    """Four rows for a card error code (codes.CARD_*)."""
+    return (CARD + " Card not accepted ",) + cells(_CARDS, code - 1, 3)
+
+
+def no_keys() -> tuple:
+    name, remedy = fault(8)  # the number of FAULT_KEYS
+    return fit(CARD + " Card not read"), name, remedy, " " * 20
