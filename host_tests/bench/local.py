@@ -50,9 +50,14 @@ def _load(name: str):
 
 
 class LocalMeter:
-    """The firmware's main() on a plant whose clock is a cpython.VirtualTime; root holds its documents."""
+    """The firmware's main() on a plant whose clock is a cpython.VirtualTime; root holds its documents.
+
+    One to a process: the firmware's modules stay loaded, bound to the first one's plant.
+    """
 
     def __init__(self, plant: Plant, root: Path):
+        if "link" in sys.modules:
+            raise RuntimeError("a second LocalMeter in this process")
         self.plant = plant
         self.root = str(root)
         sys.modules["ops"] = ops
