@@ -149,10 +149,10 @@ def reactions():
         start_us = b.plant.relay.pulses[0][1]
         decided_us = max(t for t in b.tick_reads_us if t <= start_us)
         b.load(600)
+        b.meter.blocking = True  # or its waiting would count as work
         b.run_s(3)
         b.plant.reader.zero_counters()
         b.insert("good")
-        b.meter.blocking = True  # or its waiting would count as work
         began_us, began_ns = b.plant.clock.now_us, b.meter.cpu_ns
         while "Credit added" not in b.lcd()[0]:
             b.run_s(0.005)
