@@ -15,6 +15,7 @@ FIGURES = const(5)
 _NAMES = "Total purchased     Purchases made      Last purchase       Total used          Credit now          "
 _BLANK = " " * 20
 
+
 def result(books, added_micro: int) -> tuple:
     """The answer to a card: what was added (0: the purchase was booked before), and the credit now."""
     return (
