@@ -39,13 +39,17 @@ image: setup ## Build the meter's file system: build/image.bin [BOARD=esp32_devk
 vend: setup ## Sell onto cards and make utility cards: ARGS="--help", ARGS="sell 20.00 --card sim:card.json"
 	@$(PY) -m scripts.vend $(ARGS)
 
+calibrate: setup ## Calibrate a meter's IC, seal, check its wiring: ARGS="--help", ARGS="run --meter 1 --sim"
+	@$(PY) -m scripts.calibrate $(ARGS)
+
 ##@ Check
 test: setup lint unit upy system ## All of the next four, cheap things first
 
-lint: setup ## ruff, and pyright: the firmware with the ESP32 stubs, and the shop
+lint: setup ## ruff, and pyright: the firmware with the ESP32 stubs, the shop and the test bench's tools
 	@$(PY) -m ruff check --quiet --output-format concise .
 	@said=$$($(PY) -m pyright --warnings) || { echo "$$said"; exit 1; }
-	@said=$$($(PY) -m pyright --warnings -p scripts/vend) || { echo "$$said"; exit 1; }
+	@for tool in vend calibrate accuracy; do \
+		said=$$($(PY) -m pyright --warnings -p scripts/$$tool) || { echo "$$said"; exit 1; }; done
 	@echo "lint: clean"
 
 unit: setup ## Rules, drivers and models on CPython
@@ -69,6 +73,9 @@ faults: setup ## Break every part in every way and strike every task; prints a t
 
 powercut: setup ## Cut the power at every operation that outlives it [CASE=fram-0123-half ARGS="--sample 100 --jobs 2"]
 	@$(POWERCUT) $(if $(CASE),--case "$(CASE)") $(ARGS)
+
+accuracy: setup ## What error the firmware adds, over the load table of the standards [ARGS="--few --json"]
+	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m scripts.accuracy $(ARGS)
 
 wear: setup ## How many years flash and FRAM last at the rates counted [ARGS="--hours 24"]
 	@$(POWERCUT).wear $(ARGS)
@@ -98,4 +105,4 @@ help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: sim replay image vend test lint unit upy system faults powercut wear measures setup device-tools lock clean distclean help
+.PHONY: sim replay image vend calibrate test lint unit upy system faults powercut accuracy wear measures setup device-tools lock clean distclean help

@@ -24,7 +24,8 @@ from . import linker
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "build" / "mpy"
 BLOCK = 4096
-SIZE = 0x180000  # the `vfs` partition (boards/*/partitions.csv)
+SIZE = 0x100000  # the `vfs` partition (boards/*/partitions.csv)
+LOG = 1024  # bytes of a folder's log, written anew beyond that: finding a file reads all of it
 SOURCES = ("boot.py", "main.py")
 _FLAGS = ("-O2", "-msmall-int-bits=31")
 
@@ -82,7 +83,7 @@ def collect(documents: dict[str, bytes], board: str = "esp32_devkit", firmware: 
             code = compile_mpy(text.encode(), leaf)
         except ImageError as e:
             raise ImageError(linker.explain(str(e), linked.lines)) from e
-        files[f"{linker.PACKAGE}/{'__init__' if unit == linker.PACKAGE else leaf}.mpy"] = code
+        files["meter/__init__.mpy" if unit == linker.PACKAGE else unit.replace(".", "/") + ".mpy"] = code
     for name, content in documents.items():
         name = name.lstrip("/")
         if name in files or name.startswith((linker.PACKAGE + "/", "board.")):
@@ -129,7 +130,7 @@ def pack(files: dict[str, bytes], size: int = SIZE) -> bytes:
         raise ImageError(f"an image of {size} bytes is not possible: whole {BLOCK}-byte blocks, at least 4, are needed")
     fs = littlefs.LittleFS(
         block_size=BLOCK, block_count=size // BLOCK, read_size=32, prog_size=32, cache_size=128,
-        lookahead_size=32, block_cycles=100, disk_version=0x00020001,
+        lookahead_size=32, block_cycles=100, disk_version=0x00020001, metadata_max=LOG,
     )  # fmt: skip
     try:
         for name in sorted(files):

@@ -6,9 +6,11 @@ Two I2C buses on purpose: a wedged PN532 holds its bus, and the ledger must not 
 GPIO 34-39 are inputs without pull-ups; 6-11 belong to the flash; 0, 2, 12, 15 are straps and stay free.
 """
 
+from meter.drivers.atm90e32 import Atm90e32
 from micropython import const
 
 # Metering IC ATM90E32AS on VSPI. The datasheet states 1.1 Mbit/s at most.
+MeterIc = Atm90e32
 SPI_ID = const(2)
 SPI_BAUDRATE = const(1_000_000)
 SPI_SCK = const(18)
@@ -39,7 +41,8 @@ RELAY_CLOSE = const(33)
 RELAY_SENSE = const(35)
 
 BUTTON = const(4)  # to ground, pull-up
-COVER = const(36)  # high = cover off
+COVER = const(36)  # high = cover off, or off since the latch was cleared; the latch has a battery
+COVER_CLEAR = const(13)
 MAGNET = const(39)  # high = magnet near
 ALARM_LED = const(16)
 BUZZER = const(17)

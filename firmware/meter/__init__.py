@@ -7,7 +7,9 @@ import sys
 def unload(*names: str) -> None:
     """Let modules go that are needed for a moment only ("core.config_doc"), so that their heap is free again."""
     for name in names:
-        name = __name__ + "." + name
-        if sys.modules.pop(name, None):
-            package, _, leaf = name.rpartition(".")
-            delattr(sys.modules[package], leaf)
+        # Linked, one that is needed often lies outside the package.
+        if not sys.modules.pop(name, None):
+            name = __name__ + "." + name
+            if sys.modules.pop(name, None):
+                package, _, leaf = name.rpartition(".")
+                delattr(sys.modules[package], leaf)

@@ -3,7 +3,7 @@
 
 The display comes up first, so that whatever is wrong can be said. Nothing is booked before the ledger has
 been read: until then the metering IC keeps counting in its own registers. What can be done without (display,
-card desk, profile, cover and magnet) is made apart: should that fail, it is reported, and the meter meters.
+card desk, profile, watch) is made apart: should that fail, it is reported, and the meter meters.
 """
 
 import asyncio
@@ -16,7 +16,6 @@ from meter import unload
 from meter.core import codes
 from meter.core.errors import BusError, StorageError
 from meter.core.state import MeterState
-from meter.drivers.atm90e32 import Atm90e32
 from meter.drivers.ds3231 import Ds3231
 from meter.drivers.fram import Fram
 from meter.drivers.relay import Relay
@@ -60,6 +59,20 @@ def storage(i2c):
         unload("storage.flash_ledger", "storage.ring")
 
 
+def sealed(fram, cfg):
+    """Let only the calibration that was sealed be in force; gives seal.OLD, seal.LOST or 0. A board without FRAM
+    has no place for the seal: there, the documents alone decide."""
+    from meter.storage import seal
+
+    try:
+        return seal.hold(fram, cfg)
+    except BusError:
+        return 0
+    finally:
+        cfg.calibrations = None
+        unload("storage.seal")
+
+
 def display(i2c, books, supervisor):
     """The panel, or None."""
     try:
@@ -95,14 +108,17 @@ def card_desk(books, panel, keys, supervisor):
         supervisor.fell("carddesk", e)
 
 
-def tamper(books, supervisor):
+def watch(books, supervisor):
     try:
-        from meter.services.tamper import Tamper
+        from meter.services.watch import Watcher
 
         pin = machine.Pin
-        supervisor.start("tamper", Tamper(books, pin(board.COVER, pin.IN), pin(board.MAGNET, pin.IN)).run)
+        pulses = machine.Counter(0, pin(board.METER_CF1, pin.IN)) if hasattr(machine, "Counter") else None
+        cover = pin(board.COVER, pin.IN)
+        clear = pin(board.COVER_CLEAR, pin.OUT, value=0)
+        supervisor.start("watch", Watcher(books, cover, clear, pin(board.MAGNET, pin.IN), pulses).run)
     except Exception as e:
-        supervisor.fell("tamper", e)
+        supervisor.fell("watch", e)
 
 
 def profile(books, supervisor):
@@ -143,12 +159,17 @@ async def start(made_with, how=(0, 0, "")):
         pin(board.RELAY_SENSE, pin.IN),
         cfg.relay_pulse_ms,
     )
-    meter_ic = Atm90e32(spi, pin(board.METER_CS, pin.OUT, value=1), cfg)
+    meter_cs = pin(board.METER_CS, pin.OUT, value=1)
 
     panel = display(i2c, books, supervisor) if safe < 2 else None
     supervisor.start("clock", clock.run)
     found = await open_ledger(books, supervisor)
+    odd = sealed(fram, cfg)
+    meter_ic = board.MeterIc(spi, meter_cs, cfg)
     books.log(codes.LOG_RESET, machine.reset_cause())
+    if odd:
+        books.found(codes.LOG_CALIBRATION, 3, odd)
+        books.faults |= codes.FAULT_CALIBRATION
     if found == FELL_BACK:
         books.log(codes.LOG_LEDGER_FALLBACK)
     for n in range(16):
@@ -161,7 +182,7 @@ async def start(made_with, how=(0, 0, "")):
     supervisor.start("metering", Metering(meter_ic, clock, books).run, silence_ms=10_000, critical=True)
     if not safe:
         profile(books, supervisor)
-        tamper(books, supervisor)
+        watch(books, supervisor)
         if panel:
             card_desk(books, panel, keys, supervisor)
     return supervisor
@@ -169,18 +190,17 @@ async def start(made_with, how=(0, 0, "")):
 
 def settle():
     """Let go of what is done once: nothing here is made a second time (Fram is, should all fall). 2 KB of heap."""
-    from meter.drivers.atm90e32 import Sample
-    from meter.drivers.atm90e32_energy import Energy
     from meter.drivers.hd44780 import Lcd
     from meter.drivers.pn532 import Pn532
+    from meter.drivers.sample import Sample
     from meter.services.carddesk import CardDesk
     from meter.services.panel import Panel
     from meter.services.profile import Profile
-    from meter.services.tamper import Tamper
+    from meter.services.watch import Watcher
 
     for part in (
-        Atm90e32, Books, CardDesk, Clock, Ds3231, Energy, EventLog, Guard, Lcd, Ledger, Metering, Panel, Pn532, Profile,
-        Relay, Sample, Supervisor, Tamper,
+        board.MeterIc, board.MeterIc.energy, Books, CardDesk, Clock, Ds3231, EventLog, Guard, Lcd, Ledger, Metering,
+        Panel, Pn532, Profile, Relay, Sample, Supervisor, Watcher,
     ):  # fmt: skip
         # Deleted, it would stay: its slot in the class's table keeps the value.
         part.__init__ = None  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What this meter is made with: settings, tariff and keys, read once at start and then let go."""
+"""What this meter is made with: settings, calibration, tariff and keys, read once at start and then let go."""
 
+from meter import unload
 from meter.core import codes, config
 from meter.core import tariff as tariffs
 from meter.core.errors import ConfigError
@@ -10,16 +11,19 @@ from meter.storage import documents
 def read(root: str = ""):
     """(settings, tariff, tariff for later or None, keys or None, fault mask).
 
+    The calibration is in the settings.
     keys: (version, card key, utility key, card key before or None, utility key before or None).
 
     A document that is missing or not fit is said on the console, reported as a fault, and replaced by the one
-    before it, or by what can do no harm: default limits, energy counted at no price, no card accepted.
+    before it, or by what can do no harm: default limits, energy counted at no price, no card accepted. A part that was
+    never calibrated is one with its power-on gains; only a provisioned meter must have a calibration.
     """
     faults = 0
     cfg, current = _of(root, "settings.json", config.parse)
     if not current:
         faults |= codes.FAULT_SETTINGS
     cfg = cfg or config.Settings()
+    faults |= _calibrate(root, cfg)
     currency = cfg.currency
 
     def priced(doc):
@@ -39,6 +43,37 @@ def read(root: str = ""):
     if not current:
         faults |= codes.FAULT_KEYS
     return cfg, tariff, later, keys, faults
+
+
+def _calibrate(root, cfg):
+    """Put the calibration into the settings; gives the fault, or 0."""
+    from meter.core import calibration
+
+    fault = codes.FAULT_CALIBRATION if cfg.provisioned else 0
+    found = []
+    try:
+        for name in ("calibration.json", "calibration.old"):
+            if not documents.check_sum(root, name)[0]:
+                continue
+            try:
+                found.append(calibration.parse(documents.load(root, name), cfg))
+                if name == "calibration.json":
+                    fault = 0
+                elif len(found) == 1:
+                    print("calibration: the one before is in force")
+                    fault = codes.FAULT_CALIBRATION
+            except ConfigError as e:
+                if not found:
+                    print("calibration:", e)
+                    fault = codes.FAULT_CALIBRATION
+    finally:
+        unload("core.calibration", "core.checks")
+    if found:
+        cfg.current_scale, cfg.calibrated, _ = found[0]
+    elif cfg.provisioned:
+        print("calibration: there is none")
+    cfg.calibrations = found
+    return fault
 
 
 def _keys(doc):

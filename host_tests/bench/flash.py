@@ -8,8 +8,8 @@ import random
 
 SECTOR = 4096
 CHIP = 4 * 1024 * 1024
-RINGS_AT, RINGS_SIZE = 0x200000, 0x80000  # as in boards/*/partitions.csv; a test compares
-VFS_AT = 0x280000
+RINGS_AT, RINGS_SIZE = 0x200000, 0x100000  # as in boards/*/partitions.csv; a test compares
+VFS_AT, VFS_SIZE = 0x300000, 0x100000
 
 
 class NorFlash:
@@ -71,12 +71,11 @@ def read_file(flash: NorFlash, name: str) -> bytes:
     """A file of the meter's file system, as it is on the chip now. Raises FileNotFoundError."""
     import littlefs
 
-    size = 0x180000
     fs = littlefs.LittleFS(
-        block_size=SECTOR, block_count=size // SECTOR, read_size=32, prog_size=32, cache_size=128,
+        block_size=SECTOR, block_count=VFS_SIZE // SECTOR, read_size=32, prog_size=32, cache_size=128,
         lookahead_size=32, disk_version=0x00020001, mount=False,
     )  # fmt: skip
-    fs.context.buffer = bytearray(flash.data[VFS_AT : VFS_AT + size])
+    fs.context.buffer = bytearray(flash.data[VFS_AT : VFS_AT + VFS_SIZE])
     fs.mount()
     with fs.open(name, "rb") as f:
         return f.read()

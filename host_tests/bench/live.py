@@ -12,7 +12,7 @@ from collections import deque
 from datetime import timedelta
 from decimal import Decimal
 
-from meter.core import account, codes
+from meter.core import account, codes, rates
 from meter.core import tariff as tariffs
 
 from scripts.vend.errors import VendError
@@ -81,7 +81,7 @@ class LiveBench(Bench):
             case "plug":
                 self.plug(c["in"])
             case "cover":
-                plant.set_input(board.COVER, int(c["open"]))
+                plant.cover(c["open"])
             case "magnet":
                 plant.set_input(board.MAGNET, int(c["on"]))
             case "button":
@@ -217,7 +217,7 @@ class LiveBench(Bench):
             "import_wh": state.import_counts * 3125 // 1_000_000,
             "claims": state.claims,
             "claims_text": claims_text(state.claims),
-            "cover_open": bool(plant.level[board.COVER]),
+            "cover_open": plant.cover_open,
             "magnet": bool(plant.level[board.MAGNET]),
             "card": self.card,
             "cards": self._cards(),
@@ -241,7 +241,8 @@ class LiveBench(Bench):
     def _rate(self, local) -> int:
         if local is None:
             return self._tariff.fallback
-        return self._tariff.rate_at(local.year, local.month, local.day, local.weekday(), local.hour * 60 + local.minute)
+        minute = local.hour * 60 + local.minute
+        return rates.rate_at(self._tariff, local.year, local.month, local.day, local.weekday(), minute)
 
     def _local_iso(self, utc_s):
         if not utc_s:

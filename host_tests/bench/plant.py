@@ -6,11 +6,11 @@ by what the transfer takes. The same plant serves a MicroPython process over sha
 firmware running in this interpreter (local.py).
 """
 
+import importlib
 import struct
 from datetime import datetime, timedelta
 
 from .chips import I2cNak, I2cTimeout
-from .chips.atm90e32 import Atm90e32Chip
 from .chips.ds3231 import Ds3231Chip
 from .chips.latching_relay import LatchingRelay
 from .chips.mb85rc256v import Mb85rc256vChip
@@ -24,6 +24,13 @@ from .meter import ops
 
 PINS = 40
 EPOCH = datetime(2000, 1, 1)
+
+
+def _metering_chip(board):
+    """The model of the IC whose driver the board names: meter.drivers.x.Y is answered by chips.x.YChip."""
+    driver = board.MeterIc
+    chips = importlib.import_module(f".chips.{driver.__module__.rpartition('.')[2]}", __package__)
+    return getattr(chips, driver.__name__ + "Chip")()
 
 
 class Plant:
@@ -42,7 +49,7 @@ class Plant:
         self.wdt_ms = 0
         self.wdt_fed_us = 0
         self.operations = 0  # everything that can be cut: bus transfers, flash operations, pin changes
-        self.meter_ic = Atm90e32Chip()
+        self.meter_ic = _metering_chip(board)
         self.lcd = Hd44780Backpack(board.LCD_ADDR)
         self.rtc = Ds3231Chip()
         self.fram = Mb85rc256vChip(board.FRAM_ADDR or 0x50)
@@ -60,6 +67,7 @@ class Plant:
             I2cBus(clock, [self.reader], board.CARD_FREQ),
         ]
         self.spi_frames = 0
+        self.cover_open = self._cover_latched = False
         self._wire()
 
     def _wire(self):
@@ -69,6 +77,7 @@ class Plant:
         out[b.RELAY_OPEN] = lambda level: self.relay.open_coil(level, self.clock.now_us)
         out[b.RELAY_CLOSE] = lambda level: self.relay.close_coil(level, self.clock.now_us)
         out[b.CARD_RESET] = lambda level: self.reader.reset_pin(level, self.clock.now_us)
+        out[b.COVER_CLEAR] = self._clear_cover
 
     def _chip_select(self, level):
         device = self.meter_ic
@@ -81,6 +90,17 @@ class Plant:
 
     def _sense(self, level):
         self.set_input(self.board.RELAY_SENSE, level)
+
+    def cover(self, is_open: bool) -> None:
+        """The cover comes off, or back on. The latch behind its switch has a battery: it needs no power."""
+        self.cover_open = is_open
+        self._cover_latched = self._cover_latched or is_open
+        self.set_input(self.board.COVER, int(is_open or self._cover_latched))
+
+    def _clear_cover(self, level):
+        if level:
+            self._cover_latched = self.cover_open
+            self.set_input(self.board.COVER, int(self.cover_open))
 
     def _contact(self, closed, now_us):
         self.house.contact(closed, now_us)
@@ -240,6 +260,10 @@ class Plant:
             self.wdt_ms = timeout_ms or self.wdt_ms
             self.wdt_fed_us = self.clock.now_us
             return pos + 5
+        if op == ops.COUNT_GET:
+            pulses = self.meter_ic.pulses(self.clock.now_us) if buf[pos + 1] == self.board.METER_CF1 else 0
+            struct.pack_into("<I", buf, ops.RSP_AT, pulses & 0xFFFFFFFF)
+            return pos + 2
         if op == ops.RESET:
             raise MeterReset
         raise ValueError(f"the link knows no operation {op}: stand-in and plant disagree")

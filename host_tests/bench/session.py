@@ -21,7 +21,7 @@ from .flash import NorFlash
 from .ledger_view import read_crashes, read_events, read_ledger
 from .plant import EPOCH, Plant
 from .process import MeterProcess
-from .rings_view import read_flash_events, read_flash_ledger
+from .rings_view import read_flash_events, read_flash_ledger, read_incidents
 
 
 class Bench:
@@ -153,6 +153,10 @@ class Bench:
         if not self.board.FRAM_ADDR:
             return read_flash_events(self.plant.flash)
         return read_events(self.plant.fram)
+
+    def incidents(self):
+        """What was measured when something watched for began and ended."""
+        return read_incidents(self.plant.flash)
 
     def crashes(self):
         """Reports of fallen tasks, the newest last."""

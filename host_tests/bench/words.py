@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bench's own words for what the meter's records say (the LCD's are in firmware/meter/services/texts.py)."""
+"""The bench's own words for what the meter's records say (the LCD's are in firmware/meter/services/)."""
 
 CLAIMS = {
     1: "Disconnected by supplier",
@@ -15,12 +15,25 @@ _EVENTS = {
     35: "emergency credit lent", 36: "debt taken over", 37: "days charged", 38: "keys changed", 39: "relay test",
     40: "inspected", 48: "fault", 49: "fault cleared",
     64: "tariff changed", 65: "settings changed", 66: "document refused", 67: "document taken", 80: "cover open",
-    81: "cover closed", 82: "magnet near", 83: "magnet gone", 84: "reverse energy", 96: "alarm 1", 97: "alarm 2",
+    81: "cover closed", 82: "magnet near", 83: "magnet gone", 96: "alarm 1", 97: "alarm 2",
+    106: "cover was opened while the meter was off", 108: "not the calibration that was sealed",
     112: "task restarted", 113: "ledger copy damaged", 114: "flash block given up",
+}  # fmt: skip
+# Found by the watch: what, and the unit of its figure with so many decimals.
+_FOUND = {
+    84: ("reverse energy", "W", 0), 86: ("current without voltage", "V", 1), 88: ("current lost on a phase", "A", 2),
+    90: ("energy with the relay open", "W", 0), 92: ("voltage behind the open relay", "", 0),
+    94: ("pulses and registers disagree", "%", 1), 98: ("line and neutral differ", "A", 2),
+    100: ("too many bad cards", "", 0), 102: ("odd consumption", "%", 0), 104: ("clock set back", "s", 0),
+    128: ("over-voltage", "V", 1), 130: ("under-voltage", "V", 1), 132: ("voltage lost under load", "V", 1),
+    134: ("phase failure", "V", 1), 136: ("phase sequence", "", 0), 138: ("over-current", "A", 2),
+    140: ("voltage imbalance", "%", 1), 142: ("current imbalance", "%", 1), 144: ("low power factor", "", 3),
+    146: ("low frequency", "Hz", 2), 148: ("high frequency", "Hz", 2),
 }  # fmt: skip
 _FAULTS = {
     1: "metering IC", 2: "FRAM", 4: "clock", 8: "card reader", 16: "display", 32: "relay", 64: "tariff",
-    128: "settings", 256: "keys", 512: "program", 1024: "safe mode",
+    128: "settings", 256: "keys", 512: "program", 1024: "safe mode", 2048: "flash",
+    4096: "calibration",
 }  # fmt: skip
 _RESETS = {1: "power on", 2: "restart asked for", 3: "watchdog", 5: "soft reset"}
 _CARDS = {
@@ -55,6 +68,12 @@ def event_text(event) -> str:
         return f"keys of version {event.value} in force"
     if event.code == 39:
         return "relay test passed" if event.value == 3 else "relay test failed"
+    if event.code & ~1 in _FOUND:
+        what, unit, decimals = _FOUND[event.code & ~1]
+        phase = event.value & 3
+        figure = f" {event.value // 4 / 10**decimals:.{decimals}f} {unit}".rstrip() if unit or decimals else ""
+        where = f", phase {'ABC'[phase]}" if phase < 3 else ""
+        return f"{what}{where}:{figure}" + (", over" if event.code & 1 else "") if figure else what + where
     if event.code == 33:
         return f"{text}: {_CARDS.get(event.value, event.value)}"
     return text

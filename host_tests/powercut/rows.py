@@ -33,7 +33,7 @@ class Rows:
         """Sentences about what is wrong, at the end. cut_again: a start after a cut was cut itself."""
         rows = read_profile(flash)
         kept = {row.number: row.end_s for row in rows}
-        if list(kept) != sorted(kept):
+        if list(kept) != sorted(kept) or list(kept.values()) != sorted(kept.values()):
             yield "profile rows are out of order"
         for number, end_s in self._written.items():
             if kept.get(number) != end_s:
@@ -42,5 +42,5 @@ class Rows:
         for end_s in sorted(self._slots):
             if end_s < state.utc_s and ends.count(end_s) != 1 and not (cut_again and end_s not in ends):
                 yield f"the slot that ended at {end_s} has {ends.count(end_s)} profile rows"
-        if any(row.import_counts > state.import_counts for row in rows):
+        if any((row.import_counts or 0) > state.import_counts for row in rows):
             yield "a profile row holds more than the ledger"

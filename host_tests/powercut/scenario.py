@@ -121,12 +121,12 @@ def _clock_reads(when):
     return lambda w: w.state.utc_s >= seconds
 
 
-def _both(*pins):
+def _both(on):
     """Cover and magnet at once."""
 
     def do(w):
-        for pin, level in pins:
-            w.plant.set_input(getattr(w.plant.board, pin), level)
+        w.plant.cover(on)
+        w.plant.set_input(w.plant.board.MAGNET, int(on))
 
     return do
 
@@ -141,12 +141,12 @@ STEPS = (
     ),
     Step(
         "cover opened, magnet put on",
-        _both(("COVER", 1), ("MAGNET", 1)),
+        _both(True),
         lambda w: w.logged(codes.LOG_COVER_OPEN) and w.logged(codes.LOG_MAGNET_ON),
     ),
     Step(
         "cover closed, magnet gone",
-        _both(("COVER", 0), ("MAGNET", 0)),
+        _both(False),
         # A meter that starts with its cover on has nothing to tell.
         lambda w: (w.logged(codes.LOG_COVER_CLOSED) and w.logged(codes.LOG_MAGNET_OFF)) or (w.cut_names and w.for_s(3)),
     ),

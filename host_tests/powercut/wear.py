@@ -86,8 +86,8 @@ def _month(b: Bench) -> None:
     for _ in range(VISITS):
         show("good")
     for _ in range(OPENED):
-        for level in (1, 0):
-            b.plant.set_input(b.board.COVER, level)
+        for is_open in (True, False):
+            b.plant.cover(is_open)
             b.run_s(3)
     for _ in range(TRIPS):
         b.load(12_000)

@@ -95,7 +95,7 @@ BROKEN = {
         "services/books.py",
         (
             "account.purchase(s, amount_micro, debt_micro, cfg.debt_percent)\n",
-            "s.credit_micro += amount_micro\n        s.purchased_micro += amount_micro\n        self._commit()\n"
+            "s.credit_micro += amount_micro\n        s.purchased_micro += amount_micro\n        self.commit()\n"
             "        s.purchase_count += 1\n        s.last_purchase_micro = amount_micro\n",
         ),
         ("fram", "none", "ledger", "a purchase"),
@@ -109,7 +109,7 @@ BROKEN = {
     ),
     "two ticks of three are not committed": (
         "services/books.py",
-        ("        self._commit()\n        self.t", "        self._uptime_s % 3 or self._commit()\n        self.t"),
+        ("        self.commit()\n        self.t", "        self._uptime_s % 3 or self.commit()\n        self.t"),
         ("fram", "none", "ledger", "midnight"),
         "a tick had been under way",
     ),

@@ -6,6 +6,7 @@ Written from the rules of behaviour, not from the firmware: imports nothing of i
 """
 
 import copy
+import struct
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -20,18 +21,10 @@ REMOTE, NO_CREDIT, REMINDER, OVERLOAD, FAULT = 1, 2, 4, 8, 32  # claims
 SERVED, READY, CARD_ONLY, EMERGENCY = 1, 2, 4, 8  # latches
 OPEN, CLOSED, UNKNOWN = 0, 1, 2  # relay
 FAULT_FRAM, FAULT_RELAY = 2, 32
-LOG_TRIP, LOG_CLOSE, LOG_PURCHASE, LOG_REFUSED, LOG_BOUND, LOG_EMERGENCY, LOG_DEBT, LOG_DAYS = (
-    16,
-    17,
-    32,
-    33,
-    34,
-    35,
-    36,
-    37,
-)
+LOG_TRIP, LOG_CLOSE, LOG_PURCHASE, LOG_REFUSED, LOG_BOUND, LOG_EMERGENCY, LOG_DEBT, LOG_DAYS = 16, 17, *range(32, 38)
 FOREIGN, REPLAYED, SKIPPED, MALFORMED, AUTH, OLD, HOARD, STORAGE, LOCKED = 2, 3, 4, 5, 7, 8, 9, 11, 12
 
+CLOCK_MOVED_S = 60
 CLOSES, WINDOW_S = 4, 1800  # automatic closes after overload
 A_YEAR = 366  # days: a clock that moves further was wrong
 FREE_LOGINS, MOST_LOGINS = 2, 12  # failed ones in a row
@@ -45,7 +38,7 @@ KEPT = dict(
         "overdraft_counts=past_zero overdraft_micro=past_zero_cost claims=claims relay_closed=relay card_uid=uid "
         "card_generation=generation refused_cards=refused writeback_seq=writebacks boots=boots debt_micro=debt "
         "debt_paid_micro=debt_paid charges_micro=charges month_counts=month_began_with utility_serial=serial "
-        "cover_opens=covers magnet_times=magnets failed_logins=failed_logins lock=lock"
+        "failed_logins=failed_logins lock=lock va_counts=apparent"
     ).split()
 )
 
@@ -146,12 +139,14 @@ class Model:
         self.day = None  # the date charged last
         self.month_began_with = 0
         self.lent = False
-        self.failed_logins = self.lock = self.covers = self.magnets = self.serial = 0
+        self.failed_logins = self.lock = self.serial = self.apparent = self.covers = self.magnets = self.clock_backs = 0
         self._wake(prices)
 
     def _wake(self, prices):
         self.prices = prices
         self.now = None
+        self.way = []  # what was committed before the tick was
+        self.started = False  # has the clock said how long power was off?
         self.friendly = False  # the time is not known yet
         self.uptime_s = self.over_s = self.locked_at_s = 0
         self.tripped_s = None
@@ -194,10 +189,13 @@ class Model:
     def kept(self) -> dict:
         """Every field of the meter's record, but the number of its next event."""
         day = self.day
+        tampers = struct.pack("<2H20xH6x", self.covers, self.magnets, self.clock_backs)
         kept = {field: getattr(self, name) for field, name in KEPT.items()}
         return kept | {
             "cost_acc": (self.worth - floor(self.worth)) * COUNTS_PER_KWH,
             "latches": SERVED * self.reminded | READY * self.ready | CARD_ONLY * self.card_only | EMERGENCY * self.lent,
+            "tampers": tampers,
+            "phase_counts": [],
             "month": (day.year - 2000) * 12 + day.month - 1 if day else 0,
             "day": (day - EPOCH.date()).days if day else 0,
         }
@@ -211,7 +209,7 @@ class Model:
         )
         record = {name: kept[name] for name in same.split()}
         record |= {"rate_counts": tuple(self.rates), "relay": kept["relay_closed"], "emergency_credit": self.lent}
-        record |= {"cover_openings": kept["cover_opens"], "magnet_events": kept["magnet_times"], "key_version": 1}
+        record |= {"cover_openings": self.covers, "magnet_events": self.magnets, "key_version": 1}
         return record | {"number": self.writebacks, "utc_s": self.now or 0, "faults": FAULT_RELAY * self.relay_fault}
 
     # -- energy -----------------------------------------------------------------------------------
@@ -220,8 +218,14 @@ class Model:
         """One second. sample None: the metering IC is silent. now None: the clock is not to be trusted."""
         self.now = now
         self.uptime_s += 1
+        self.way = []
         if now is not None:
+            back_s = 0 if self.started else self.utc_s - now
+            self.started = True
             self.utc_s = now
+            if back_s > CLOCK_MOVED_S:
+                self.clock_backs += 1
+                self.way = [self.copy()]
             self.friendly = self.house.is_friendly(local(now, self.house.offset_min))
             self._live_the_day(local(now, self.house.offset_min).date())
         # Without a clock it is as friendly as when the time was lost.
@@ -241,6 +245,7 @@ class Model:
                 self.past_zero_cost += cost
             if self.relay == OPEN:
                 self.while_open += n
+            self.apparent += sample.va_counts
             self.exported += sample.export_counts
             self.q_imported += sample.q_import_counts
             self.q_exported += sample.q_export_counts
@@ -387,11 +392,9 @@ class Model:
             self.lock = min(self.lock + 1, MOST_LOGINS)
             self.locked_at_s = self.uptime_s
 
-    def tampered(self, magnet):
-        if magnet:
-            self.magnets += 1
-        else:
-            self.covers += 1
+    def found(self, what):
+        self.magnets += what == "magnet"
+        self.covers += what == "cover"
 
     def utility_card(self, serial):
         self.serial = serial

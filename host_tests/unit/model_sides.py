@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from math import floor
 from types import SimpleNamespace
 
+from meter.core import codes
+from meter.drivers.sample import Sample
 from meter.storage import ledger
 
 from . import meter_model as is_
@@ -37,7 +39,11 @@ class Nak:
 
 def sample(counts, p_mw=0, others=(0, 0, 0)):
     names = ("export_counts", "q_import_counts", "q_export_counts")
-    return SimpleNamespace(import_counts=counts, p_total_mw=p_mw, **dict(zip(names, others, strict=True)))
+    used = Sample()
+    used.import_counts, used.p_total_mw, used.va_counts = counts, p_mw, counts + 7
+    for name, n in zip(names, others, strict=True):
+        setattr(used, name, n)
+    return used
 
 
 class Sides:
@@ -96,8 +102,8 @@ class Sides:
             serial = self.model.serial + 7
             return lambda: books.utility_card(serial), lambda m: m.utility_card(serial)
         if what in ("cover", "magnet"):
-            magnet = int(what == "magnet")
-            return lambda: books.tampered(magnet), lambda m: m.tampered(magnet)
+            code = codes.LOG_MAGNET_ON if what == "magnet" else codes.LOG_COVER_OPEN
+            return lambda: books.found(code, 3, 1), lambda m: m.found(what)
         if what == "button":
             return books.button, Model.button
         return lambda: books.remote(what == "remote_on"), getattr(Model, what)
@@ -108,7 +114,7 @@ class Sides:
         step(after)
         before = self._before()
         act()
-        self._settle(before, [after], [after], must_store)
+        self._settle(before, [after], [*after.way, after], must_store)
 
     def _visit(self, card, pull, meanwhile, trouble):
         world = self.world
@@ -136,7 +142,7 @@ class Sides:
             start = self.model.copy()
             if step and early:
                 step(start)
-                states.append(start.copy())
+                states += [*start.way, start.copy()]
             for can_store in (False,) if absent else (True, False) if fram_fails else (True,):
                 m = start.copy()
                 refusal = m.refusal(card, can_store)
@@ -153,7 +159,7 @@ class Sides:
                 report = m.report()
                 if step and not early:
                     step(m)
-                    states.append(m.copy())
+                    states += [*m.way, m.copy()]
                 if not absent:
                     ends.append((m, report))
                 if absent or disturbed:
@@ -162,6 +168,7 @@ class Sides:
                 end = start.copy()
                 if step and not early:
                     step(end)
+                    states += end.way
                 ends.append((end, card.written))
                 states.append(end)
 

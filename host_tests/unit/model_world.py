@@ -25,6 +25,7 @@ from host_tests.bench.direct import DirectI2C
 from scripts.vend.keys import KeySet
 
 from .card_bench import KEYS, Panel, Slot
+from .conftest import new_rings
 
 NUMBER = "00012345"
 OTHER_NUMBER = "99999999"
@@ -157,6 +158,7 @@ class World(Slot):
         self.fram = FailingFram()
         self.fram.data[:] = bytes((blank,)) * len(self.fram.data)
         self.fram.on_cut = self._cut
+        new_rings()
         self._fram_i2c = DirectI2C(self.vt, [self.fram], 400_000)
         self._cfg = settings(house)
         self.tariff_n = tariff_n
@@ -281,8 +283,8 @@ class World(Slot):
         """Of the sound copies of the ledger, read by FORMAT.md."""
         found = []
         for at in (0, 0x200):
-            record = bytes(self.fram.data[at : at + 308])
-            if record[:3] == b"PL\2" and zlib.crc32(record[:304]) == struct.unpack_from("<I", record, 304)[0]:
+            record = bytes(self.fram.data[at : at + 344])
+            if record[:4] == b"PL\3\0" and zlib.crc32(record[:340]) == struct.unpack_from("<I", record, 340)[0]:
                 found.append(struct.unpack_from("<I", record, 4)[0])
         return found
 

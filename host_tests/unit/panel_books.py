@@ -38,7 +38,10 @@ class PanelBooks:
         self.sample = Sample()
         self.alarm = 0
         self.daily_micro = 0
+        self.day_spent_micro = self.yesterday_micro = self.month_cost_micro = None
+        self.signal = ""
         self.faults = 0
+        self.trouble = ""
         self.ready = True
         self.ticked = ticked
         self.fault_edges = []
@@ -47,6 +50,9 @@ class PanelBooks:
     @property
     def rate_name(self):
         return self.tariff.rate_names[self.rate]
+
+    def spent_micro(self):
+        return sum(self.s.rate_cost_micro) + self.s.charges_micro
 
     def local(self):
         return None if self.utc_s is None else self.time

@@ -8,7 +8,7 @@ from math import floor
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from meter.core import account
+from meter.core import account, rates
 from meter.core.state import MeterState
 
 UWH_PER_COUNT = Fraction(1_000_000_000, 100 * 3200)  # 0.01 pulse at 3200 imp/kWh
@@ -227,7 +227,7 @@ def test_the_price_said_is_the_price_of_the_next_count(begin, price, data):
     steps = data.draw(stairs(price))
     s = MeterState()
     s.import_counts = begin
-    said = account.price(s, price, as_booked(steps))
+    said = rates.price(s, price, as_booked(steps))
     assert said == worth_of(begin, 1, price, steps) * KWH >= 0
 
 

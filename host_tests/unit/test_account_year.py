@@ -11,16 +11,18 @@ from array import array
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from types import SimpleNamespace
 
 import pytest
 from meter.core import codes, config, tariff
 from meter.core.state import MeterState
+from meter.drivers.sample import Sample
 from meter.services.books import Books
 from meter.storage import readings
 from meter.storage.ledger import FRESH, LOADED
 
 from host_tests.bench.cpython import VirtualTime
+
+from .conftest import modules_stay
 
 VirtualTime()  # Books ask asyncio for what MicroPython has
 
@@ -105,7 +107,7 @@ class Memory:
     def __init__(self):
         self.state = None
         self.events = []
-        self.data = bytearray(0x2000)
+        self.data = bytearray(0x8000)
         self.next_number = 1
 
     def load(self, s):
@@ -153,7 +155,8 @@ class Household:
         self.books.open()
 
     def live(self):
-        rand, sample = self.random.random, SimpleNamespace(q_import_counts=3, q_export_counts=1, p_total_mw=0)
+        rand, sample = self.random.random, Sample()
+        sample.q_import_counts, sample.q_export_counts = 3, 1
         level = 1500
         for n in range(MINUTES + 1):
             utc_s = BEGIN + 60 * n
@@ -277,13 +280,13 @@ class Oracle:
         self.paid += amount
 
     def begin_day(self, day, prices, first):
+        self.spent.append((day, self.numerator // KWH + self.charges))
         if not first:
             self.days.append(day)
             self.charges += prices.standing
             self.pay(micro(SETTINGS["debt_per_day"]))
             if day.day == 1:
                 self.months.insert(0, ((day - timedelta(1)).strftime("%Y-%m"), self.imported))
-        self.spent.append((day, self.numerator // KWH + self.charges))
 
     def mean(self):
         day, spent = self.spent[-1]
@@ -397,8 +400,9 @@ class Oracle:
 
 @pytest.fixture(scope="module", params=(1, 2026))
 def year(request):
-    home = Household(request.param)
-    home.live()
+    with modules_stay():
+        home = Household(request.param)
+        home.live()
     return home, Oracle().go_through(home)
 
 

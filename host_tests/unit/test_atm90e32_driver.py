@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from meter.core.errors import ChipError
 from meter.drivers import atm90e32, atm90e32_regs
-from meter.drivers.atm90e32 import Atm90e32, Sample
+from meter.drivers.atm90e32 import Atm90e32
 from meter.drivers.atm90e32_audit import Evidence
+from meter.drivers.sample import Sample
 
 from host_tests.bench.chips.atm90e32 import START_US, Atm90e32Chip
 from host_tests.bench.cpython import VirtualTime
@@ -332,12 +333,12 @@ def test_a_hundred_amperes_with_current_scale_2():
     assert bench.booked[0] == pytest.approx(102 * 23_000 / 11.25, abs=200)
 
 
-@pytest.mark.parametrize("phases, tick, audit, slow", [(1, 14, 8, 10), (3, 24, 24, 24)])
-def test_frames_per_read(phases, tick, audit, slow):
+@pytest.mark.parametrize("phases, tick, audit, every, slow", [(1, 14, 8, 16, 12), (3, 24, 24, 1, 26)])
+def test_frames_per_read(phases, tick, audit, every, slow):
     bench = Bench(phases)
     bench.load_all(1000)
     frames = [bench.wire.frames for _ in range(32) if bench.tick()]
-    assert frames == ([tick] * 15 + [tick + audit]) * 2
+    assert frames == ([tick] * (every - 1) + [tick + audit]) * (32 // every)
     bench.wire.frames = 0
     bench.ic.read_slow(bench.sample)
     assert bench.wire.frames == slow
@@ -410,14 +411,15 @@ def test_a_late_tick_loses_nothing():
 
 @pytest.mark.parametrize("phases, p_w, q_var", [(1, 2300, 300), (1, -2300, 300), (3, 900, -100)])
 def test_no_single_flipped_bit_of_a_tick_loses_or_invents_energy(phases, p_w, q_var):
-    # Every bit of every frame of a tick, both wires: 896 and 1,536 disturbed ticks, 33 to recover after each.
+    # Every bit of every frame of a tick (three phases: every third), both wires: 896 and 1,024 disturbed ticks, 33 to
+    # recover after each.
     bench = Bench(phases)
     bench.load_all(p_w, q_var)
     bench.tick(20)
     step = 1 if phases == 1 else 3
     before = bench.error()
     worst = 0
-    for frame in range(14 if phases == 1 else 24):
+    for frame in range(14 if phases == 1 else 48):
         for bit in range(frame % step, 64, step):
             bench.tick(2, flip=(frame, bit))
             bench.tick(33)
@@ -443,6 +445,223 @@ def test_an_hour_of_noise_costs_a_few_counts(phases, rate, allowed):
     bench.tick(40)
     assert bench.booked[0] > 90_000 * phases
     assert max(abs(n) for n in bench.error()) <= allowed
+
+
+# -- apparent energy ------------------------------------------------------------------------------
+
+
+def apparent(bench, ticks=5):
+    """Counts of the slow read after so many ticks."""
+    for _ in range(ticks):
+        assert bench.tick().va_counts == 0
+    bench.ic.read_slow(bench.sample)
+    return bench.sample.va_counts
+
+
+@pytest.mark.parametrize("phases", [1, 3])
+def test_apparent_energy_is_booked_to_the_count(phases):
+    bench = Bench(phases)
+    rng = random.Random(9)
+    booked = 0
+    for _ in range(200):
+        for phase in range(phases):
+            bench.load(rng.choice((0, 500, 3000)), rng.choice((0, 900, -2000)), phase=phase)
+        booked += apparent(bench)
+    assert booked + bench.chip.peek(0x90) == bench.chip.lifetime(0x90)
+    assert booked > 200 * 5 * 1000 / 11.25
+
+
+def test_apparent_energy_is_not_lost_to_a_hit_answer():
+    bench = Bench()
+    bench.load(1800, q_var=2400, i_ma=13_043)
+    apparent(bench)
+    whole = apparent(bench)
+    bench.tick(5)
+    bench.wire.frames = 0
+    bench.wire.flip = (10, 48)  # the second data byte of 90H's answer
+    bench.ic.read_slow(bench.sample)
+    assert bench.wire.log[-2][1] == 0x90 or bench.wire.log[-3][1] == 0x90
+    assert abs(bench.sample.va_counts - whole) <= 1
+
+
+def test_more_apparent_energy_than_the_mains_can_deliver_is_dropped():
+    bench = Bench()
+    bench.load(1000, i_ma=5_000)
+    apparent(bench)
+    bench.load(1000, i_ma=400_000)  # 92 kVA, which no fuse lets through
+    assert apparent(bench) == 0
+    bench.load(1000, i_ma=5_000)
+    apparent(bench)
+    assert apparent(bench) == pytest.approx(5 * 1150 / 11.25, abs=2)
+
+
+# -- three phases ---------------------------------------------------------------------------------
+
+BY_PHASE = (0x81, 0x82, 0x83, 0x85, 0x86, 0x87, 0x89, 0x8A, 0x8B, 0x8D, 0x8E, 0x8F)
+
+
+class ByPhase:
+    """An account of what a three-phase bench's samples gave to each phase."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.booked = [0] * 12
+        self.counted = [bench.chip.lifetime(addr) for addr in BY_PHASE]
+
+    def tick(self, n=1, flip=None):
+        for k in range(n):
+            sample = self.bench.tick(1, flip if k == n - 1 else None)
+            self.booked = [a + b for a, b in zip(self.booked, sample.phase_counts, strict=True)]
+
+    def error(self):
+        """Booked or still in the part, minus counted by it."""
+        chip = self.bench.chip
+        return [
+            booked + chip.peek(addr) - chip.lifetime(addr) + before
+            for booked, addr, before in zip(self.booked, BY_PHASE, self.counted, strict=True)
+        ]
+
+
+def test_each_phase_has_its_own_counts_by_direction():
+    bench = Bench(3)
+    bench.load(3600, q_var=360, phase=0)
+    bench.load(-1800, phase=1)
+    bench.load(900, q_var=-1800, phase=2)
+    bench.tick()
+    s = bench.tick()
+    assert s.phase_counts == pytest.approx([320, 0, 80, 0, 160, 0, 32, 0, 0, 0, 0, 160], abs=1)
+    assert (s.import_counts, s.neutral_ma) == (240, -1)
+
+
+def test_with_one_phase_they_are_zero():
+    bench = Bench(1)
+    bench.load(3600)
+    bench.tick(20)
+    assert list(bench.sample.phase_counts) == [0] * 12
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_phases_are_booked_to_the_count_over_an_hour_of_changing_load(absolute):
+    bench = Bench(3, absolute=absolute)
+    account = ByPhase(bench)
+    rng = random.Random(11)
+    for second in range(3600):
+        if second % 10 == 0:
+            for phase in range(3):
+                p = rng.choice((0, 40, 250, 2000, 9000, -1500))
+                bench.load(p, rng.choice((0, p // 4, -p // 3)), phase=phase)
+        account.tick()
+    assert account.error() == [0] * 12
+    assert bench.error() == [0, 0, 0, 0]
+    assert bench.ic.disturbed == 0
+
+
+def test_a_restart_of_the_driver_keeps_the_phases_counts():
+    bench = Bench(3)
+    account = ByPhase(bench)
+    bench.load_all(1200, 300)
+    account.tick(3)
+    bench.vt.advance(5 * S)
+    bench.ic = Atm90e32(bench.wire, bench.spi.cs_pin, bench.setup)
+    bench.start()
+    account.tick(2)
+    assert account.error() == [0] * 12
+
+
+def test_what_a_refused_tick_held_is_the_phases_with_the_next():
+    bench = Bench(3)
+    account = ByPhase(bench)
+    bench.load_all(2300)
+    account.tick(2)
+    bench.load(2300, q_var=118_000, i_ma=60_000)
+    with pytest.raises(ChipError, match="energy"):
+        account.tick()
+    bench.load_all(2300)
+    bench.start()
+    account.tick()
+    assert account.error()[:6] == [0] * 6
+
+
+def test_a_flipped_bit_in_a_phases_read_costs_that_phase_a_few_counts_at_most():
+    # Phases unlike each other; every bit of the phases' active energy reads, both wires.
+    bench = Bench(3)
+    account = ByPhase(bench)
+    for phase, p in enumerate((2300, 700, 1500)):
+        bench.load(p, p // 5, phase=phase)
+    account.tick(20)
+    bench.ic.read_slow(bench.sample)  # reactive powers
+    before = account.error()
+    worst = 0
+    # 16 frames of U, I, P and CRC; the totals' 8; then each phase's forward and reverse with their checks.
+    for frame in range(24, 36):
+        for bit in range(64):
+            account.tick(2, flip=(frame, bit))
+            account.tick(3)
+            error = account.error()
+            worst = max(worst, *(abs(a - b) for a, b in zip(error, before, strict=True)))
+            before = error
+    assert worst <= 6
+    assert max(abs(n) for n in account.error()) <= 40
+
+
+@pytest.mark.parametrize("rate, allowed", [(1e-4, 60), (1e-5, 12)])
+def test_in_noise_the_phases_still_add_up_to_the_totals(rate, allowed):
+    bench = Bench(3, seed=5)
+    account = ByPhase(bench)
+    rng = random.Random(3)
+    bench.load_all(200, 40)
+    bench.chip.noise = rate
+    for _ in range(360):
+        account.tick(10)
+        for phase in range(3):
+            p = rng.choice((80, 200, 300, 450, 2300))
+            bench.load(p, p // 5, phase=phase)
+    bench.chip.noise = 0
+    account.tick(40)
+    imported = sum(account.booked[:3]) - sum(account.booked[3:6])
+    assert abs(imported - bench.booked[0] + bench.booked[1]) <= allowed
+    assert max(abs(n) for n in account.error()) <= 5 * allowed
+
+
+# -- three wires ----------------------------------------------------------------------------------
+
+
+def test_three_wires_have_their_mode_and_thresholds_of_the_voltage_between_phases():
+    rows = table(phases=3, three_wire=True)
+    assert rows[0x33] == 0x0185
+    assert rows[0x08] == pytest.approx(398 * 0.78 * 100 * 2**0.5 * 2**14 / 0x8000, rel=2e-3)
+    assert table(phases=3, three_wire=True, absolute=True)[0x33] == 0x018D
+
+
+def test_with_three_wires_a_and_c_are_metered_and_b_is_nothing():
+    bench = Bench(3, three_wire=True)
+    account = ByPhase(bench)
+    bench.load(3600, u_v=400, phase=0)
+    bench.load(0, u_v=230, phase=1)  # picked up by an open input
+    bench.load(1800, u_v=400, phase=2)
+    account.tick(60)
+    bench.ic.read_slow(bench.sample)
+    bench.ic.check()
+    s = bench.sample
+    assert (s.urms_mv, s.p_mw) == ([400_000, 0, 400_000], [3_600_000, 0, 1_800_000])
+    assert (s.import_counts, s.phase_counts[:3]) == (480, [320, 0, 160])
+    assert bench.error() == [0, 0, 0, 0]
+    assert account.error() == [0] * 12
+    assert bench.ic.disturbed == 0
+
+
+def test_three_phases_of_a_hundred_amperes():
+    bench = Bench(3, current_scale=2)
+    for phase in range(3):
+        bench.load(23_000, i_ma=100_000, phase=phase)
+    s = bench.tick(2)
+    assert (s.irms_ma, s.p_total_mw) == ([100_000] * 3, 69_000_000)
+    account = ByPhase(bench)
+    account.tick(100)
+    assert bench.error() == [0, 0, 0, 0]
+    assert sum(account.booked[:3]) == pytest.approx(100 * 69_000 / 11.25, abs=300)
+    apparent(bench)
+    assert apparent(bench) == pytest.approx(5 * 69_000 / 11.25, abs=10)
 
 
 # -- upsets ---------------------------------------------------------------------------------------

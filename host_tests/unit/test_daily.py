@@ -6,7 +6,6 @@ Books, ledger, event log and readings as they are, over a memory that fails or l
 
 import struct
 from datetime import date, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from meter.core import account, codes, config, tariff
 from meter.core.errors import BusError
 from meter.core.state import MeterState
-from meter.services import books as books_module
+from meter.drivers.sample import Sample
 from meter.services.books import Books
 from meter.storage import readings
 from meter.storage.events import EventLog
@@ -22,7 +21,10 @@ from meter.storage.ledger import Ledger
 
 from host_tests.bench.cpython import VirtualTime
 
+from .conftest import Partition, new_rings
+
 VirtualTime()  # Books ask asyncio for what MicroPython has
+pytestmark = pytest.mark.usefixtures("loaded")
 
 Y2000 = datetime(2000, 1, 1)
 STANDING, DEBT = 250_000, 100_000
@@ -77,12 +79,14 @@ class Meter:
         self.cfg = config.parse({"meter_number": "1", **amounts, **place, **settings})
         self.tariff = tariff.parse({"name": "One", "currency": "EUR", "price": "1", "standing": "0.25"})
         self.fram = Memory()
+        self.rings = new_rings()
         self.boot()
         self.s.debt_micro = debt
 
     def boot(self):
         """Power comes; what was not committed is gone."""
         self.fram.budget = None
+        Partition.dev = self.rings
         self.log = EventLog(self.fram)
         state = MeterState()
         self.books = Books(state, Ledger(self.fram), self.log, self.fram, self.cfg, self.tariff)
@@ -95,12 +99,13 @@ class Meter:
         vars(other).update(vars(self))
         other.fram = Memory()
         other.fram.data[:] = self.fram.data
+        other.rings = new_rings()
+        other.rings.flash.data[:] = self.rings.flash.data
         return other.boot()
 
     def tick(self, at, counts=0):
-        sample = SimpleNamespace(
-            import_counts=counts, export_counts=0, q_import_counts=0, q_export_counts=0, p_total_mw=0
-        )
+        sample = Sample()
+        sample.import_counts = counts
         self.books.tick(sample, utc(at) if isinstance(at, str) else at)
 
     def ticks(self, start, end, every_s=600, counts=0):
@@ -206,7 +211,7 @@ def test_what_a_day_costs_is_the_mean_of_the_last_seven(meter):
         meter.tick(f"2026-03-{n} 12:00", n * 100 * CENT)
     meter.tick("2026-03-29 00:00")
     energy = sum(n * 10**6 for n in range(22, 29))
-    # The charge of a day is taken when it begins, before the reading: seven of each.
+    # The charge of a day is taken when it begins, behind the reading: seven of each.
     assert meter.books.daily_micro == (energy + 7 * STANDING) // 7
 
 
@@ -474,8 +479,6 @@ def starved(monkeypatch):
     """Give it (object, name): the next call of that finds no heap."""
     from meter.services import daily
 
-    monkeypatch.setattr(books_module, "unload", lambda *names: None)
-
     def starve(where, name):
         genuine = getattr(daily if where is None else where, name)
         left = [1]
@@ -500,7 +503,8 @@ def check_starved(meter):
     assert meter.s.import_counts == 3 * CENT and meter.s.day == day_number("2026-03-13")
     meter.tick("2026-03-14 00:00")
     assert meter.days == 4
-    assert meter.books.daily_micro == (3 * 10_000 + 4 * STANDING) // 4
+    # From the reading of the 10th to that of the 14th, which is taken before the 14th is charged.
+    assert meter.books.daily_micro == (3 * 10_000 + 3 * STANDING) // 4
 
 
 @pytest.mark.parametrize("name", ("work", "Readings"))

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from meter.core.errors import BusError, StorageError
 from meter.core.state import FIELDS, MeterState
-from meter.storage import flash_ledger, ledger
-from meter.storage.flash_ledger import FlashEvents, FlashLedger
+from meter.storage import flash_ledger, ledger, registers
+from meter.storage.flash_ledger import FlashEvents, FlashLedger, NoFram
 from meter.storage.ring import BLOCK, HEAD
 
 from .flash_cuts import CutFlash, PowerCut
 
-BLOCKS = 128
+BLOCKS = 256
 PER = (BLOCK - HEAD) // flash_ledger.LEDGER_SIZE
 
 
@@ -55,18 +55,18 @@ def test_the_first_commit_is_written_and_a_minute_of_ticks_then_waits(dev):
 
 ENERGY = {
     "utc_s", "import_counts", "export_counts", "q_import_counts", "q_export_counts", "open_counts", "cost_acc",
-    "credit_micro", "overdraft_counts", "overdraft_micro", "event_seq",
+    "credit_micro", "overdraft_counts", "overdraft_micro", "event_seq", "va_counts",
     # with a purchase or a new day, and with nothing else
     "last_purchase_micro", "charges_micro", "debt_paid_micro", "month", "month_counts",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [*(name for name in FIELDS if name not in ENERGY), "card_uid"])
+@pytest.mark.parametrize("name", [*(name for name in FIELDS if name not in ENERGY), "card_uid", "tampers"])
 def test_what_is_not_energy_cost_or_time_is_written_at_once(dev, name):
     book, s, _ = loaded(dev)
     book.commit(s)
     s.import_counts = 7
-    setattr(s, name, b"1234567" if name == "card_uid" else 1)
+    setattr(s, name, {"card_uid": b"1234567", "tampers": bytearray(range(32))}.get(name, 1))
     book.commit(s)
     _, seen, _ = loaded(dev)
     assert getattr(seen, name) == getattr(s, name) and seen.import_counts == 7
@@ -113,10 +113,10 @@ def test_a_record_of_a_newer_version_is_not_misread(dev):
     book.commit(s)
     buf = bytearray(flash_ledger.LEDGER_SIZE)
     ledger.pack_into(memoryview(buf)[4:], 9, s)
-    buf[4 + 2] = 3
-    buf[4 + 304 : 4 + 308] = ledger.crc32(buf[4 : 4 + 304]).to_bytes(4, "little")
+    buf[4 + 2] = 4
+    buf[4 + 340 : 4 + 344] = ledger.crc32(buf[4 : 4 + 340]).to_bytes(4, "little")
     book._ring.append(buf)
-    with pytest.raises(StorageError, match="version 3"):
+    with pytest.raises(StorageError, match="version 4"):
         loaded(dev)
 
 
@@ -190,21 +190,120 @@ def test_twenty_years_of_minutes_wear_no_block_out(dev):
         s.import_counts = n
         book.commit(s)
     erases = dev.flash.erases[flash_ledger.LEDGER_FIRST : flash_ledger.LEDGER_FIRST + flash_ledger.LEDGER_BLOCKS]
-    assert sum(erases) / days <= 121
+    assert sum(erases) / days <= 161
     assert max(erases) - min(erases) <= 1
     years = 100_000 / (max(erases) / days * 365.25)
     assert years >= 20
 
 
 def test_the_rings_share_the_partition_without_touching():
-    from meter.storage import profile
+    from meter.storage import freezes, incidents, profile
 
     parts = sorted(
         [
             (profile.FIRST, profile.BLOCKS),
             (flash_ledger.LEDGER_FIRST, flash_ledger.LEDGER_BLOCKS),
             (flash_ledger.EVENTS_FIRST, flash_ledger.EVENTS_BLOCKS),
+            (flash_ledger.READINGS_FIRST, flash_ledger.READINGS_BLOCKS),
+            (flash_ledger.REGISTERS_FIRST, flash_ledger.REGISTERS_BLOCKS),
+            (freezes.DAYS_FIRST, freezes.DAYS_BLOCKS),
+            (freezes.MONTHS_FIRST, freezes.MONTHS_BLOCKS),
+            (incidents.FIRST, incidents.BLOCKS),
         ]
     )
     assert all(first + n <= following for (first, n), (following, _) in pairwise(parts))
-    assert sum(parts[-1]) <= 128
+    assert sum(parts[-1]) <= BLOCKS
+
+
+# -- readings and registers ---------------------------------------------------------------------------
+
+PLACES = ((0x0C00, 0x0E00, 188), (0x5000, 0x5200, registers.SIZE))
+
+
+def filled(n, size):
+    return bytearray((n % 255 + 1,)) * size
+
+
+@pytest.mark.parametrize("a, b, size", PLACES)
+def test_nothing_written_reads_as_zeros(dev, a, b, size):
+    buf = bytearray(b"x" * size)
+    NoFram(dev).read_into(a, buf)
+    assert not any(buf)
+
+
+@pytest.mark.parametrize("a, b, size", PLACES)
+def test_both_copies_are_the_record_that_was_written_last(dev, a, b, size):
+    fram = NoFram(dev)
+    buf = bytearray(size)
+    for n in range(100):
+        fram.write((a, b)[n % 2], filled(n, size))
+        for one in (fram, NoFram(dev)):  # and over a restart
+            for slot in (a, b):
+                one.read_into(slot, buf)
+                assert buf == filled(n, size), n
+
+
+@pytest.mark.parametrize("a, b, size", PLACES)
+def test_they_do_not_mind_each_other_or_a_restart_before_each_write(dev, a, b, size):
+    for n in range(60):
+        for first, second, length in PLACES:
+            NoFram(dev).write(second, filled(n + first, length))
+    for first, _, length in PLACES:
+        buf = bytearray(length)
+        NoFram(dev).read_into(first, buf)
+        assert buf == filled(59 + first, length)
+
+
+@pytest.mark.parametrize("a, b, size", PLACES)
+def test_a_write_that_was_cut_leaves_the_one_before(dev, a, b, size):
+    buf = bytearray(size)
+    for after in range(0, size + 60, 3):
+        dev = CutFlash(BLOCKS)
+        fram = NoFram(dev)
+        for n in range(3):
+            fram.write(a, filled(n, size))
+        dev.cut_at = dev.done + after
+        try:
+            fram.write(b, filled(3, size))
+            n = 3
+        except PowerCut:
+            n = 2
+        dev.cut_at = None
+        NoFram(dev).read_into(a, buf)
+        assert buf in (filled(n, size), filled(3, size)), after
+        NoFram(dev).write(a, filled(9, size))
+        NoFram(dev).read_into(a, buf)
+        assert buf == filled(9, size), after
+
+
+def test_all_else_has_no_place(dev):
+    fram = NoFram(dev)
+    for offset in (0, 0x0200, 0x0400, 0x1000, 0x5400, 0x7FF0):
+        with pytest.raises(BusError, match="no FRAM"):
+            fram.write(offset, bytes(16))
+        with pytest.raises(BusError, match="no FRAM"):
+            fram.read_into(offset, bytearray(16))
+
+
+def test_flash_that_fails_is_a_bus_error(dev):
+    fram = NoFram(dev)
+    dev.flash.bad_sectors.update(range(BLOCKS))
+    for a, _, size in PLACES:
+        with pytest.raises(BusError):
+            fram.write(a, filled(1, size))
+    dev.flash.bad_sectors.clear()
+    dev.broken_reads = True
+    for a, _, size in PLACES:
+        with pytest.raises(BusError):
+            NoFram(dev).read_into(a, bytearray(size))
+
+
+def test_registers_are_kept_as_by_a_fram(dev):
+    record = registers.Registers(NoFram(dev))
+    record.put_peak(3, 77, 900)
+    record.begin_rate((1, 2, 3, 4), 5)
+    record.store()
+    again = registers.Registers(NoFram(dev))
+    assert (again.peak(3), again.rate, again.sequence) == ((77, 900), 5, 1)
+    assert again.in_rate((11, 12, 13, 14), 5) == [10, 10, 10, 10]
+    assert flash_ledger.REGISTERS_SIZE == registers.SIZE + 8

@@ -8,9 +8,24 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from meter.core import config
 from meter.core.state import FIELDS, MeterState
 from meter.services import cardfile
-from meter.storage import crashes, events, flash_ledger, ledger, profile, readings, ring
+from meter.storage import (
+    crashes,
+    events,
+    flash_ledger,
+    freezes,
+    incidents,
+    ledger,
+    profile,
+    profile_reader,
+    readings,
+    registers,
+    ring,
+    seal,
+    snapshot,
+)  # fmt: skip
 
 from .flash_cuts import CutFlash
 
@@ -88,7 +103,8 @@ def test_every_hex_dump_of_the_document_is_such_an_example():
     left = re.sub(r"^```example .*?^```$", "", TEXT, flags=re.M | re.S)
     assert not re.search(r"(?:\b[0-9a-f]{2} ){6}", left) and "```" not in left
     assert set(EXAMPLES) == {
-        "ledger", "event", "crash", "ring head", "profile row", "flash ledger", "flash event", "readings", *CARD_FILES,
+        "ledger", "event", "crash", "ring head", "profile row", "flash ledger", "flash event", "readings", "seal",
+        "registers", "frozen", "incident", *CARD_FILES,
     }  # fmt: skip
 
 
@@ -99,6 +115,8 @@ def numbers(fields, *names):
 def state_is(s, fields):
     assert all(getattr(s, name) == int(fields[name]) for name in FIELDS)
     assert s.card_uid.hex() + "00" == fields["card_uid"]
+    assert " ".join(map(str, struct.unpack("<16H", s.tampers))) == fields["tampers"]
+    assert len(s.phase_counts) == int(fields["phases"])
     assert " ".join(map(str, s.rate_counts)) == fields["rate_counts"]
     assert " ".join(map(str, s.rate_cost_micro)) == fields["rate_cost_micro"]
 
@@ -106,7 +124,7 @@ def state_is(s, fields):
 def placed(name, block, size, kind):
     """A partition with a head in this block, and the example behind it."""
     data, fields, _ = EXAMPLES[name]
-    dev = CutFlash(128)
+    dev = CutFlash(256)
     head = bytearray(EXAMPLES["ring head"][0])
     struct.pack_into("<BIH", head, 3, kind, int(fields["number"]), size)
     struct.pack_into("<I", head, 12, crc32(head[:10]))
@@ -129,6 +147,12 @@ def test_firmware_reads_the_event():
     assert events.unpack(data) == numbers(fields, "number", "utc_s", "code", "quality", "value")
 
 
+def test_firmware_reads_the_seal():
+    data, fields, _ = EXAMPLES["seal"]
+    fram = SimpleNamespace(read_into=lambda at, buf: buf.__setitem__(slice(None), data))
+    assert (seal.read(fram),) == numbers(fields, "seal")
+
+
 def test_firmware_reads_the_crash_report():
     data, fields, _ = EXAMPLES["crash"]
     number, utc_s, uptime_s, text = crashes.unpack(data)
@@ -138,10 +162,54 @@ def test_firmware_reads_the_crash_report():
 
 def test_firmware_reads_the_readings():
     data, fields, _ = EXAMPLES["readings"]
-    fram = SimpleNamespace(read_into=lambda at, buf: buf.__setitem__(slice(None), data if at else bytes(len(buf))))
+    fram = SimpleNamespace(read_into=lambda at, buf: buf.__setitem__(slice(None), data[: len(buf)]))
     found = readings.Readings(fram)
     assert found.months().hex() == fields["months"]
     assert found.daily_micro() == 813_312 - 700_000
+
+
+def test_firmware_reads_the_registers():
+    data, fields, _ = EXAMPLES["registers"]
+    fram = SimpleNamespace(
+        read_into=lambda at, buf: buf.__setitem__(slice(None), data[: len(buf)] if at == 0x5000 else bytes(len(buf)))
+    )
+    found = registers.Registers(fram)
+    assert found.sequence == int(fields["sequence"])
+    assert (found.rate + 1, found.month, found.pattern_day) == numbers(fields, "rate", "month", "pattern_day")
+    rates = [found.in_rate((12, 260_000, 3, 1_301_777), rate) for rate in range(8)]
+    totals = [int(n) for n in fields["totals"].split()]
+    before = [int(n) for n in fields["rates"].split()]
+    since = [n - m for n, m in zip((12, 260_000, 3, 1_301_777), totals, strict=True)]
+    assert rates[0] == before[:4] and rates[1] == since
+    assert [n for i in range(16) for n in found.peak(i)] == [int(n) for n in fields["maxima"].split()]
+    assert found.minutes == int(fields["demand_min"])
+    assert list(found.month_costs()) == [int(n) for n in fields["month_costs"].split()]
+
+
+def test_firmware_writes_and_reads_the_frozen_registers():
+    s = MeterState()
+    ledger.unpack_from(EXAMPLES["ledger"][0], s)
+    record, _, _ = EXAMPLES["registers"]
+    fram = SimpleNamespace(read_into=lambda at, buf: buf.__setitem__(slice(None), record[: len(buf)]))
+    dev, fields = placed("frozen", freezes.DAYS_FIRST, freezes.SIZE, freezes.DAYS_KIND)
+    wanted = numbers(fields, "first", "last")
+    assert freezes.Frozen(dev).reading(9507) == (*wanted, s.import_counts, int(fields["utc_s"]))
+    shot = snapshot.snapshot(s)
+    again = CutFlash(256)
+    log = freezes.Frozen(again)
+    log.ring.next_number = int(fields["number"])
+    log.keep(shot, registers.Registers(fram).image(snapshot.totals(shot)), 15, int(fields["utc_s"]), *wanted)
+    at = freezes.DAYS_FIRST * ring.BLOCK + ring.HEAD
+    assert again.flash.data[at : at + freezes.SIZE] == EXAMPLES["frozen"][0]
+
+
+def test_firmware_reads_the_incident():
+    dev, fields = placed("incident", incidents.FIRST, incidents.SIZE, incidents.KIND)
+    row = incidents.Incidents(dev).read(int(fields["number"]))
+    names = ("number", "event", "utc_s", "lasted_s", "code", "phase", "marks")
+    assert row[:7] == numbers(fields, *names) and row[8] == int(fields["value"])
+    figures = " ".join(fields[name] for name in ("u_dv", "i_ca", "p_w", "pf_milli", "freq_chz"))
+    assert " ".join(map(str, row[9:22])) == figures
 
 
 def test_firmware_reads_the_purchase_of_a_card():
@@ -159,20 +227,38 @@ def test_firmware_writes_the_write_back_of_a_card():
 
 def test_firmware_reads_the_head_of_a_ring():
     data, fields, _ = EXAMPLES["ring head"]
-    dev = CutFlash(128)
+    dev = CutFlash(256)
     dev.flash.data[4096 : 4096 + ring.HEAD] = data
-    of = ring.Ring(dev, 0, 91, int(fields["size"]), int(fields["kind"]))
+    of = ring.Ring(dev, profile.FIRST, profile.BLOCKS, int(fields["size"]), int(fields["kind"]))
     of.open(int(fields["first"]))
     assert of.next_number == int(fields["first"])
 
 
 def test_firmware_reads_the_row_of_the_profile():
     dev, fields = placed("profile row", 5, profile.SIZE, profile.KIND)
-    rows = profile.Rows(dev)
-    rows.ring.open()
-    (row,) = rows.rows(0, 1 << 32)
-    assert row[:6] == (*numbers(fields, "number"), 0, *numbers(fields, "end_s", "flags", "covered_s", "period_min"))
-    assert row[10:] == numbers(fields, "voltage_cv", "current_ca", "pf_milli", "peak_10w")
+    (row,) = profile_reader.Reader(dev).rows(0, 1 << 32)
+    assert row[:2] == [int(fields["number"]), 0]
+    assert tuple(row[2:7]) == numbers(fields, "end_s", "mask", "covered_s", "flags", "period_min")
+    # There is no row before, so the registers say nothing; the means are those of the channels' last bytes.
+    assert row[7:11] == [None] * 4
+    assert tuple(row[11:]) == struct.unpack_from("<HHhH", bytes.fromhex(fields["channels"]), 16)
+
+
+def test_the_table_of_channels_is_what_the_settings_choose_and_the_writer_writes():
+    text = TEXT[TEXT.index("| bit | type | channel |") :]
+    rows = re.findall(r"^\| (\d+)[–\d]* \| (\w+) \| ([a-z0-9_ ]+) \|", text[: text.index("\n\n")], re.M)
+    bit = 0
+    for first, kind, names in rows:
+        assert int(first) == bit
+        for name in names.split():
+            cfg = config.parse({"meter_number": "1", "profile_channels": [name]})
+            assert cfg.profile_channels == 1 << bit
+            values = [0] * profile.CHANNELS
+            values[bit] = -2 if kind == "i16" else 2
+            row = profile.pack(0, 1 << bit, 0, 0, 15, values)
+            assert row[14:18] == struct.pack("<" + KINDS[kind], values[bit]).ljust(4, b"\0")
+            bit += 1
+    assert bit == profile.CHANNELS
 
 
 def test_firmware_reads_the_ledger_on_flash():
@@ -194,10 +280,14 @@ def test_firmware_reads_the_event_on_flash():
 
 def test_the_table_of_rings_is_what_the_code_uses():
     rows = re.findall(r"^\| (\d+)–(\d+) \| (\d+) \| (\d+) bytes \|", TEXT, re.M)
-    f = flash_ledger
+    f, z = flash_ledger, freezes
     assert [tuple(map(int, row)) for row in rows] == [
         (profile.FIRST, profile.FIRST + profile.BLOCKS - 1, profile.KIND, profile.SIZE),
         (f.LEDGER_FIRST, f.LEDGER_FIRST + f.LEDGER_BLOCKS - 1, f.LEDGER_KIND, f.LEDGER_SIZE),
         (f.EVENTS_FIRST, f.EVENTS_FIRST + f.EVENTS_BLOCKS - 1, f.EVENTS_KIND, f.EVENTS_SIZE),
         (f.READINGS_FIRST, f.READINGS_FIRST + f.READINGS_BLOCKS - 1, f.READINGS_KIND, f.READINGS_SIZE),
+        (f.REGISTERS_FIRST, f.REGISTERS_FIRST + f.REGISTERS_BLOCKS - 1, f.REGISTERS_KIND, f.REGISTERS_SIZE),
+        (z.DAYS_FIRST, z.DAYS_FIRST + z.DAYS_BLOCKS - 1, z.DAYS_KIND, z.SIZE),
+        (z.MONTHS_FIRST, z.MONTHS_FIRST + z.MONTHS_BLOCKS - 1, z.MONTHS_KIND, z.SIZE),
+        (incidents.FIRST, incidents.FIRST + incidents.BLOCKS - 1, incidents.KIND, incidents.SIZE),
     ]

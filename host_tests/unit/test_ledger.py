@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ledger record and the event log: what a cut, a flipped bit or a silent FRAM can do to them."""
 
+import contextlib
 import re
 import struct
 from pathlib import Path
@@ -32,8 +33,9 @@ def fram(chip):
     return Fram(DirectI2C(VirtualTime(), [chip]), 0x50)
 
 
-def state_with(credit_micro):
+def state_with(credit_micro, phases=1):
     s = MeterState()
+    s.phase_counts = [credit_micro] * 12 if phases == 3 else []
     s.credit_micro = credit_micro
     return s
 
@@ -46,21 +48,23 @@ def loaded(fram):
 def test_record_size_is_what_the_format_says():
     assert struct.calcsize(ledger._FORMAT) == ledger._BODY
     assert ledger.SIZE == ledger._BODY + 4
-    assert ledger.SLOT_B - ledger.SLOT_A >= ledger.SIZE
-    assert f"| 0x0000 | {ledger.SIZE} |" in FORMAT
+    assert ledger.SIZE + struct.calcsize(ledger._PHASES) == ledger.SIZE_3
+    assert ledger.SLOT_B - ledger.SLOT_A >= ledger.SIZE_3
+    assert f"| 0x0000 | {ledger.SIZE} or {ledger.SIZE_3} |" in FORMAT
 
 
 FIELDS = [
     *zip(FIELDS, ledger._SCALARS, strict=True),
     ("spare", "x"),
     ("card_uid", "8s"),
+    ("tampers", "32s"),
     ("rate_counts", "8Q"),
     ("rate_cost_micro", "8q"),
 ]
 
 
 def test_every_field_of_the_state_is_in_the_record():
-    assert {name for name, _ in FIELDS} == {*vars(MeterState()), "spare"}
+    assert {name for name, _ in FIELDS} == {*vars(MeterState()), "spare"} - {"phase_counts"}
 
 
 def test_format_document_gives_each_field_its_offset():
@@ -68,8 +72,11 @@ def test_format_document_gives_each_field_its_offset():
     for name, code in FIELDS:
         assert re.search(rf"^\| {offset} \| [^|]+ \| {name} \|", FORMAT, re.M), (offset, name)
         offset += struct.calcsize("<" + code)
+    assert offset == ledger._BODY
+    assert f"| {offset} | 12 × u64 | phase_counts |" in FORMAT
 
 
+U64 = st.integers(0, 2**64 - 1)
 RANGES = {"H": (0, 2**16 - 1), "I": (0, 2**32 - 1), "Q": (0, 2**64 - 1), "q": (-(2**63), 2**63 - 1), "B": (0, 255)}
 
 
@@ -81,14 +88,19 @@ def test_what_is_packed_comes_back(data, sequence):
             continue
         if code == "8s":
             s.card_uid = data.draw(st.binary(min_size=7, max_size=7))
+        elif code == "32s":
+            s.tampers[:] = data.draw(st.binary(min_size=32, max_size=32))
         elif len(code) == 2:
             setattr(s, name, data.draw(st.lists(st.integers(*RANGES[code[1]]), min_size=8, max_size=8)))
         else:
             setattr(s, name, data.draw(st.integers(*RANGES[code])))
-    buf = bytearray(ledger.SIZE)
+    s.phase_counts = data.draw(st.sampled_from((0, 12)).flatmap(lambda n: st.lists(U64, min_size=n, max_size=n)))
+    buf = bytearray(ledger.size_of(s))
+    assert len(buf) == (ledger.SIZE_3 if s.phase_counts else ledger.SIZE)
     ledger.pack_into(buf, sequence, s)
     back = MeterState()
-    assert ledger.unpack_from(buf, back) == sequence
+    back.phase_counts = [7]
+    assert ledger.unpack_from(buf.ljust(ledger.SIZE_3, b"x"), back) == sequence
     assert vars(back) == vars(s)
 
 
@@ -109,29 +121,50 @@ def test_newest_commit_is_loaded(fram):
     assert (found, s.credit_micro) == (ledger.LOADED, 4)
 
 
-def test_a_write_cut_at_any_byte_leaves_the_commit_before_it(chip, fram):
-    for keep in range(ledger.SIZE):
+@pytest.mark.parametrize("phases, size", [(1, ledger.SIZE), (3, ledger.SIZE_3)])
+def test_a_write_cut_at_any_byte_leaves_the_commit_before_it(chip, fram, phases, size):
+    for keep in range(size):
         book = ledger.Ledger(fram)
-        book.commit(state_with(1))
-        book.commit(state_with(2))
+        book.commit(state_with(1, phases))
+        book.commit(state_with(2, phases))
         chip.cut_after_bytes = keep
         with pytest.raises(BusError):
-            book.commit(state_with(3))
+            book.commit(state_with(3, phases))
         chip.cut_after_bytes = None
         chip.power_on(0)
         _, s = loaded(fram)
-        assert s.credit_micro == 2, keep
+        assert (s.credit_micro, s.phase_counts) == (2, [2] * 12 if phases == 3 else []), keep
         chip.data[:] = bytes(len(chip.data))
 
 
-@pytest.mark.parametrize("offset", range(0, ledger.SIZE, 7))
-def test_a_flipped_bit_in_the_newest_copy_falls_back_and_says_so(chip, fram, offset):
+@pytest.mark.parametrize("phases, before", [(1, 3), (3, 1)])
+def test_phases_may_come_and_go_with_the_settings_and_no_cut_minds(chip, fram, phases, before):
+    for keep in range(ledger.SIZE_3):
+        book = ledger.Ledger(fram)
+        book.commit(state_with(1, before))
+        book.commit(state_with(2, before))
+        chip.cut_after_bytes = keep
+        with contextlib.suppress(BusError):
+            book.commit(state_with(3, phases))
+        chip.cut_after_bytes = None
+        chip.power_on(0)
+        _, s = loaded(fram)
+        whole = keep >= (ledger.SIZE_3 if phases == 3 else ledger.SIZE)
+        assert s.credit_micro == (3 if whole else 2), keep
+        assert len(s.phase_counts) == (12 if (phases if whole else before) == 3 else 0)
+        chip.data[:] = bytes(len(chip.data))
+
+
+@pytest.mark.parametrize("phases, size", [(1, ledger.SIZE), (3, ledger.SIZE_3)])
+def test_a_flipped_bit_in_the_newest_copy_falls_back_and_says_so(chip, fram, phases, size):
     book = ledger.Ledger(fram)
-    book.commit(state_with(1))
-    book.commit(state_with(2))
-    chip.flip_bit(ledger.SLOT_A + offset, 3)
-    found, s = loaded(fram)
-    assert (found, s.credit_micro) == (ledger.FELL_BACK, 1)
+    book.commit(state_with(1, phases))
+    book.commit(state_with(2, phases))
+    for offset in range(0, size, 7):
+        chip.flip_bit(ledger.SLOT_A + offset, 3)
+        found, s = loaded(fram)
+        assert (found, s.credit_micro) == (ledger.FELL_BACK, 1), offset
+        chip.flip_bit(ledger.SLOT_A + offset, 3)
 
 
 def test_two_damaged_copies_are_refused_and_kept(chip, fram):
@@ -149,10 +182,10 @@ def test_two_damaged_copies_are_refused_and_kept(chip, fram):
 def test_a_record_of_a_newer_version_is_not_misread(chip, fram):
     ledger.Ledger(fram).commit(state_with(1))
     buf = bytearray(chip.data[ledger.SLOT_B : ledger.SLOT_B + ledger.SIZE])
-    buf[2] = 3
+    buf[2] = 4
     struct.pack_into("<I", buf, ledger._BODY, ledger.crc32(buf[: ledger._BODY]))
     chip.data[ledger.SLOT_B : ledger.SLOT_B + ledger.SIZE] = buf
-    with pytest.raises(StorageError, match="version 3"):
+    with pytest.raises(StorageError, match="version 4"):
         loaded(fram)
 
 

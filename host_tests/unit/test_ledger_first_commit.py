@@ -20,26 +20,28 @@ def chip(request):
     return chip
 
 
-def commit(chip, times=1):
+def commit(chip, times=1, phases=1):
     book = ledger.Ledger(Fram(DirectI2C(VirtualTime(), [chip])))
     s = MeterState()
     found = book.load(s)
+    s.phase_counts = [0] * 12 if phases == 3 else []
     for _ in range(times):
         s.credit_micro += 1
         book.commit(s)
     return found
 
 
-def test_cut_at_any_byte_it_is_a_new_meter_that_starts(chip):
+@pytest.mark.parametrize("phases, size", [(1, ledger.SIZE), (3, ledger.SIZE_3)])
+def test_cut_at_any_byte_it_is_a_new_meter_that_starts(chip, phases, size):
     before = bytes(chip.data)
-    for keep in range(ledger.SIZE):
+    for keep in range(size):
         chip.data[:] = before
         chip.cut_after_bytes = keep
         with pytest.raises(BusError):
-            commit(chip)
+            commit(chip, phases=phases)
         chip.power_on(0)
-        assert commit(chip) == ledger.FRESH, keep
-        assert commit(chip) == ledger.LOADED
+        assert commit(chip, phases=phases) == ledger.FRESH, keep
+        assert commit(chip, phases=phases) == ledger.LOADED
 
 
 def test_a_whole_first_record_that_was_damaged_is_not_written_over(chip):
@@ -57,14 +59,14 @@ def test_a_first_record_of_a_newer_version_is_not_taken_for_a_cut_one(chip):
     at = ledger.SLOT_B
     for spare in range(4096):
         record = bytearray(chip.data[at : at + ledger.SIZE])
-        record[2] = 3
+        record[2] = 4
         ledger.struct.pack_into("<I", record, 8, spare)
         ledger.struct.pack_into("<I", record, ledger._BODY, ledger.crc32(record[: ledger._BODY]))
         if record[-1] == blank:
             break
     assert record[-1] == blank
     chip.data[at : at + ledger.SIZE] = record
-    with pytest.raises(StorageError, match="version 3"):
+    with pytest.raises(StorageError, match="version 4"):
         commit(chip)
 
 

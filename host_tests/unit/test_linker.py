@@ -171,6 +171,32 @@ def test_what_nothing_names_is_left_out_and_what_a_string_names_stays():
     assert "by_string" in text
 
 
+def test_a_module_that_nothing_imports_is_left_out_with_the_unit_it_would_let_go():
+    program = linked(
+        meter__app="from meter.drivers import one\ndef start():\n    return one.read()\n",
+        meter__drivers="",
+        meter__drivers__one="""\
+            from meter import unload
+            def read():
+                from meter.drivers.one_start import go
+                unload("drivers.one_start")
+                return go()
+            """,
+        meter__drivers__one_start="def go():\n    return 42\n",
+        meter__drivers__other="""\
+            from meter import unload
+            def read():
+                from meter.drivers.other_start import go
+                unload("drivers.other_start")
+                return "other"
+            """,
+        meter__drivers__other_start="def go():\n    return 'other start'\n",
+    )
+    assert set(program.units) == {"meter", "meter.one_start", "meter.app"}
+    assert not [text for text in program.units.values() if "other" in text]
+    assert start(program) == 42
+
+
 def test_the_text_of_a_value_error_goes_from_what_stays_and_no_other():
     program = linked(
         meter__core="def check(n):\n    if n < 0:\n        raise ValueError('a long story')\n    return n\n",
@@ -320,12 +346,19 @@ def test_every_line_of_a_function_of_the_firmware_has_an_origin():
     modules, _ = firmware()
     for unit, lines in program.lines.items():
         known = {line for line, *_ in lines}
-        tree = ast.parse(program.units["meter" if unit == "meter" else f"meter.{unit}"])
+        tree = ast.parse(program.units[unit] if unit in program.units else program.units[f"meter.{unit}"])
         for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)):
             assert {n.lineno for n in function.body} <= known, (unit, function.name)
     for lines in program.lines.values():
         for _, module, line, _ in lines:
             assert 1 <= line <= modules[module].count("\n")
+
+
+def test_what_is_loaded_often_lies_beside_the_package_where_few_files_are():
+    program = linker.link(*firmware())
+    assert {"meter", "minute", "figures", "troubles"} <= set(program.units)
+    assert "import minute" in program.units["meter"] and "from meter import minute" not in program.units["meter"]
+    assert "meter/minute.mpy" not in image.collect({}) and "minute.mpy" in image.collect({})
 
 
 def test_no_attribute_of_the_ports_classes_gets_another_name():

@@ -2,12 +2,14 @@
 """The panel in virtual time: what glass, LED and buzzer do when books and button do things."""
 
 import asyncio
+import builtins
+import importlib
 from itertools import pairwise
 
 import pytest
 from meter.core import codes
 from meter.drivers.hd44780 import Lcd
-from meter.services import pages
+from meter.services import pages, troubles
 from meter.services.panel import Panel
 
 from host_tests.bench.chips.pcf8574_hd44780 import Hd44780Backpack
@@ -85,11 +87,41 @@ class Bench:
         return self.chip.rows() == list(rows)
 
     def page(self):
-        """Number of the page shown, or None."""
-        for n in range(pages.count(self.books)):
-            if self.shows(pages.page(self.books, n)):
-                return n
+        """Number of the page shown, or None: 0 is the balance, 1 what comes after it ..."""
+        place = number = 0
+        while number <= pages.STATUS:
+            rows = pages.live(self.books, number)
+            if not rows:
+                number, rows = pages.seldom(self.books, number)
+            if self.shows(rows):
+                return place
+            place += 1
+            number += 1
         return None
+
+
+@pytest.fixture
+def loads(monkeypatch):
+    """Numbers of the pages that were loaded to be drawn."""
+    numbers = []
+    seldom = pages.seldom
+
+    def count(books, n, turn):
+        numbers.append(n)
+        return seldom(books, n, turn)
+
+    monkeypatch.setattr(pages, "seldom", count)
+    ahead = pages.ahead
+
+    def count_ahead(books, n):
+        numbers.append(n)
+        return ahead(books, n)
+
+    monkeypatch.setattr(pages, "ahead", count_ahead)
+    return numbers
+
+
+PAGES = 7  # of a meter without faults, whose month is not known yet
 
 
 async def seconds(n):
@@ -158,6 +190,191 @@ def test_pages_turn_on_while_metering_stands_still():
         first = bench.page()
         await seconds(8)
         assert (first, bench.page()) == (0, 1)
+
+    bench.run(script)
+
+
+# --- pages that are loaded to be drawn ---
+
+
+def test_in_the_rotation_pages_are_loaded_together_when_the_first_turns_up(loads):
+    bench = Bench()
+
+    async def script():
+        await asyncio.sleep_ms(500)
+        loads.clear()
+        await seconds(6 * PAGES)
+
+    bench.run(script)
+    assert loads == [pages.ENERGY]
+
+
+def test_without_heap_to_load_pages_the_balance_is_shown_and_the_rotation_goes_on(monkeypatch):
+    bench = Bench()
+
+    def starved(books, n):
+        raise MemoryError
+
+    async def script():
+        await asyncio.sleep_ms(500)
+        monkeypatch.setattr(importlib.import_module("meter.services.figures"), "page", starved)
+        monkeypatch.setattr(pages, "unload", lambda *names: None)  # it would be another module next time
+        for _ in range(3):
+            assert bench.shows(pages.balance(bench.books))
+            await seconds(6)
+
+    bench.run(script)
+
+
+def test_balance_power_and_clock_are_never_loaded_and_follow_each_tick(loads):
+    bench = Bench()
+    bench.books.alarm = 1
+
+    async def script():
+        await seconds(2)
+        loads.clear()
+        for kilowatts in range(1, 9):
+            bench.books.sample.p_total_mw = kilowatts * 1_000_000
+            await seconds(1)
+            assert f"{kilowatts}.000 kW" in bench.chip.rows()[3]
+
+    bench.run(script)
+    assert loads == []
+
+
+def test_a_loaded_page_somebody_holds_follows_within_five_seconds_and_no_more_often_than_every_four(loads):
+    bench = Bench()
+
+    async def script():
+        await asyncio.sleep_ms(1200)
+        await bench.press()
+        loads.clear()
+        bench.books.s.import_counts = 777 * 320_000
+        await seconds(5)
+        assert "777.00 kWh" in bench.chip.rows()[0]
+        await seconds(13)
+
+    bench.run(script)
+    assert 4 <= len(loads) <= 5
+
+
+def test_with_supply_off_the_balance_follows_within_five_seconds(loads):
+    bench = Bench()
+    bench.books.s.claims = codes.CLAIM_NO_CREDIT
+
+    async def script():
+        await seconds(2)
+        loads.clear()
+        for n in range(10):
+            bench.books.s.credit_micro = -n * 1_000_000
+            await seconds(5)
+            assert bench.chip.rows()[3] == "Credit EUR" + f"{-n}.00".rjust(10)
+
+    bench.run(script)
+    assert 12 <= len(loads) <= 13
+
+
+def loan(books):
+    books.s.latches = codes.LATCH_REMOTE_READY
+
+
+def bought(books):
+    books.s.purchase_count = 1
+
+
+def another_reason(books):
+    books.s.claims |= codes.CLAIM_TAMPER
+
+
+def a_fault(books):
+    books.faults = codes.FAULT_RELAY
+
+
+def an_alarm(books):
+    books.alarm = 1
+
+
+@pytest.mark.parametrize("news", [loan, bought, another_reason, a_fault, an_alarm])
+def test_what_has_happened_is_shown_at_the_next_tick(news):
+    bench = Bench()
+    bench.books.s.claims = codes.CLAIM_REMOTE
+
+    async def script():
+        await asyncio.sleep_ms(4200)  # drawn at 0 and 4 s
+        for _ in range(2):
+            news(bench.books)
+            bench.books.s.credit_micro = 1_000_000
+            await seconds(1)
+            assert bench.shows(troubles.off(bench.books, 0))
+
+    bench.run(script)
+
+
+def test_a_table_of_three_phases_is_drawn_every_four_seconds_as_long_as_it_stays(loads):
+    bench = Bench(phases=3)
+
+    async def script():
+        await asyncio.sleep_ms(500)
+        await seconds(6 * 4)
+        loads.clear()
+        bench.books.sample.urms_mv[0] = 199_000
+        await seconds(5)
+        assert bench.chip.rows()[1].startswith("1 199")
+
+    bench.run(script)
+    assert loads == [pages.POWER]
+
+
+def test_a_loaded_page_is_back_at_once_after_a_card_was_spoken_with():
+    bench = Bench()
+    bench.books.s.claims = codes.CLAIM_REMOTE
+
+    async def script():
+        await seconds(2)
+        bench.panel.say(CARD, 60_000)
+        await asyncio.sleep_ms(200)
+        bench.panel.unsay()
+        await asyncio.sleep_ms(100)
+        assert bench.shows(troubles.off(bench.books, 0))
+
+    bench.run(script)
+
+
+def test_a_display_that_is_started_anew_has_its_loaded_page_at_once():
+    bench = Bench()
+    bench.books.s.claims = codes.CLAIM_REMOTE
+
+    async def script():
+        await asyncio.sleep_ms(5200)  # drawn at 0 and 4 s
+        bench.chip.brown_out(bench.vt.now_us)
+        bench.books.s.relay_closed = 0
+        await seconds(1)
+        assert bench.shows(troubles.off(bench.books, 0))
+
+    bench.run(script)
+
+
+def test_without_the_heap_to_load_pages_the_balance_stays_and_they_are_back_when_there_is_some(monkeypatch):
+    bench = Bench()
+    real = builtins.__import__
+
+    def load(name, globals=None, locals=None, fromlist=(), level=0):
+        if "troubles" in fromlist or "figures" in fromlist:
+            raise MemoryError
+        return real(name, globals, locals, fromlist, level)
+
+    async def script():
+        await asyncio.sleep_ms(500)
+        monkeypatch.setattr(builtins, "__import__", load)
+        for _ in range(4):
+            assert bench.page() == 0
+            await seconds(6)
+        bench.books.s.claims = codes.CLAIM_REMOTE
+        await seconds(2)
+        assert bench.page() == 0
+        monkeypatch.undo()
+        await seconds(4)
+        assert bench.shows(troubles.off(bench.books, 0))
 
     bench.run(script)
 
@@ -262,7 +479,7 @@ def test_keys_wrap_around_to_the_balance():
 
     async def script():
         await asyncio.sleep_ms(1200)
-        for _ in range(pages.count(bench.books)):
+        for _ in range(PAGES):
             await bench.press()
         assert bench.page() == 0
 
@@ -319,7 +536,7 @@ def test_alarm_1_blinks_once_a_second_with_two_wakes():
 
 def test_blinking_does_not_draw_the_display_more_often_than_it_ticks():
     bench = Bench()
-    bench.books.s.claims = codes.CLAIM_NO_CREDIT
+    bench.books.alarm = 1
     frames = []
 
     async def script():
@@ -398,7 +615,7 @@ def test_supply_off_shows_the_reason_and_blinks_fast():
         bench.books.s.claims = codes.CLAIM_NO_CREDIT
         bench.books.alarm = 3
         await seconds(3)
-        assert bench.shows(pages.off(bench.books, 0))
+        assert bench.shows(troubles.off(bench.books, 0))
         bench.led_edges.clear()
         await seconds(4)
         assert len(bench.led_edges) == 16
@@ -414,7 +631,7 @@ def test_a_trip_interrupts_a_page_somebody_is_looking_at():
         await bench.press()
         bench.books.s.claims = codes.CLAIM_OVERLOAD
         await asyncio.sleep_ms(1100)
-        assert bench.shows(pages.off(bench.books, 0))
+        assert bench.shows(troubles.off(bench.books, 0))
 
     bench.run(script)
 
@@ -429,7 +646,7 @@ def test_a_key_while_supply_is_off_is_told_to_the_books_and_shows_a_page_for_a_w
         assert bench.books.buttons == 1
         assert bench.page() == 1
         await seconds(21)
-        assert bench.shows(pages.off(bench.books, 0))
+        assert bench.shows(troubles.off(bench.books, 0))
 
     bench.run(script)
 
@@ -457,6 +674,21 @@ def test_several_reasons_take_turns():
 
     bench.run(script)
     assert {"Meter is blocked    ", "Credit used up      "} <= seen
+
+
+def test_the_gravest_reason_is_shown_first_and_each_for_four_seconds():
+    bench = Bench()
+    shown = []
+
+    async def script():
+        await asyncio.sleep_ms(7300)
+        bench.books.s.claims = codes.CLAIM_NO_CREDIT | codes.CLAIM_TAMPER
+        for _ in range(12):
+            await seconds(1)
+            shown.append(bench.chip.rows()[1].split()[0])
+
+    bench.run(script)
+    assert shown == ["Meter"] * 4 + ["Credit"] * 4 + ["Meter"] * 4
 
 
 def test_when_supply_comes_back_the_balance_is_shown_first():
@@ -549,7 +781,7 @@ def test_before_the_ledger_is_read_the_panel_says_starting():
 
     async def script():
         await asyncio.sleep_ms(500)
-        assert bench.shows(pages.starting(bench.books))
+        assert bench.shows(troubles.starting(bench.books))
         bench.books.ready = True
         await seconds(2)
         assert bench.page() == 0
@@ -563,7 +795,7 @@ def test_nothing_is_shown_as_a_figure_before_the_first_tick():
 
     async def script():
         await seconds(2)
-        assert bench.shows(pages.starting(bench.books))
+        assert bench.shows(troubles.starting(bench.books))
         bench.books.faults = codes.FAULT_CLOCK
         await seconds(1)
         assert "Clock fault" in bench.chip.rows()[1]
@@ -579,7 +811,7 @@ def test_a_new_fault_is_shown_at_once_and_the_pages_go_on_from_there():
         assert bench.page() == 1
         bench.books.faults = codes.FAULT_CARD_READER
         await seconds(1)
-        assert bench.shows(pages.fault_page(bench.books, 0))
+        assert bench.shows(troubles.fault_page(bench.books, 3))
         await seconds(6)
         assert bench.page() == 2
 
@@ -655,7 +887,7 @@ def test_the_display_is_started_anew_when_the_relay_has_switched():
         bench.books.s.claims = codes.CLAIM_OVERLOAD
         bench.books.s.relay_closed = 0
         await seconds(2)
-        assert bench.shows(pages.off(bench.books, 0))
+        assert bench.shows(troubles.off(bench.books, 0))
 
     bench.run(script)
 

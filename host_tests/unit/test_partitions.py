@@ -41,7 +41,7 @@ def test_partitions_lie_one_behind_the_other_in_4_mib(path):
 def test_bench_and_image_know_the_same_table(path):
     table = rows(path)
     assert table["rings"][1:] == (flash.RINGS_AT, flash.RINGS_SIZE)
-    assert table["vfs"][1:] == (flash.VFS_AT, SIZE)
+    assert table["vfs"][1:] == (flash.VFS_AT, SIZE) == (flash.VFS_AT, flash.VFS_SIZE)
     source = (ROOT / "host_tests/bench/meter/esp32.py").read_text()
     there = ast.literal_eval(re.search(r"_TABLE = (\(.*\))  #", source)[1])
     assert [(name, first * 4096, blocks * 4096) for name, first, blocks, _ in there] == [

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from meter.core import tariff
+from meter.core import rates, tariff
 
 from host_tests.bench.deck import Deck
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 ENDINGS = ("csv", "html", "in", "js", "json", "md", "png", "py", "sh", "toml", "txt")
 # Files of a meter or of the reader, not of the repository.
-ELSEWHERE = {"settings.json", "tariff.json", "keys.json", "file.csv", "file.json"}
+ELSEWHERE = {"settings.json", "calibration.json", "tariff.json", "keys.json", "file.csv", "file.json"}
 
 
 @cache
@@ -80,8 +80,8 @@ def test_the_example_of_a_tariff_is_one():
     assert parsed.rate_names == ("night", "day", "peak", "weekend")
     monday_evening = (2026, 6, 15, 0, 18 * 60)
     christmas_friday = (2026, 12, 25, 4, 18 * 60)
-    assert parsed.rate_names[parsed.rate_at(*monday_evening)] == "peak"
-    assert parsed.rate_names[parsed.rate_at(*christmas_friday)] == "weekend"
+    assert parsed.rate_names[rates.rate_at(parsed, *monday_evening)] == "peak"
+    assert parsed.rate_names[rates.rate_at(parsed, *christmas_friday)] == "weekend"
 
 
 def test_every_path_is_there():

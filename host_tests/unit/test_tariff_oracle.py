@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from meter.core import civil, config, tariff
+from meter.core import civil, config, rates, tariff
 from meter.core.errors import ConfigError
 
 Y2000 = datetime(2000, 1, 1, tzinfo=UTC)
@@ -186,7 +186,7 @@ def test_rate_is_the_one_the_document_says(doc, moments):
     written = [datetime.fromisoformat(d) for d, _ in doc["special_days"] if d[0] != "*"]
     for moment in moments + written:
         minute = moment.hour * 60 + moment.minute
-        rate, until = t.rate_until(moment.year, moment.month, moment.day, moment.weekday(), minute)
+        rate, until = rates.rate_until(t, moment.year, moment.month, moment.day, moment.weekday(), minute)
         assert t.rate_names[rate] == rate_by_the_book(doc, moment)
         assert minute < until <= 1440
         midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -224,7 +224,7 @@ def test_a_document_damaged_anywhere_is_refused_with_words_or_still_means_someth
     except ConfigError as error:
         assert error.path and error.args[1]
         return
-    assert 0 <= t.rate_at(2026, 6, 15, 0, 720) < len(t.prices_micro)
+    assert 0 <= rates.rate_at(t, 2026, 6, 15, 0, 720) < len(t.prices_micro)
 
 
 @given(json_values)

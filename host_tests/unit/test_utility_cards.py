@@ -6,6 +6,7 @@ import json
 
 import pytest
 from meter.core import codes
+from meter.core.state import times
 from meter.services import utility
 from meter.services.carddesk import CardDesk
 
@@ -260,7 +261,7 @@ def test_a_full_read_out_card_says_so():
 def test_a_cover_reset_releases_what_tampering_has_blocked_and_nothing_else():
     meter = Meter()
     meter.s.claims = codes.CLAIM_TAMPER | codes.CLAIM_OVERLOAD
-    meter.s.cover_opens = 3
+    meter.s.tampers[0] = 3
 
     async def main():
         async with meter:
@@ -269,7 +270,7 @@ def test_a_cover_reset_releases_what_tampering_has_blocked_and_nothing_else():
     meter.run(main())
     assert meter.s.claims == codes.CLAIM_OVERLOAD
     assert meter.logged(codes.LOG_INSPECTED) == [codes.CLAIM_TAMPER | codes.CLAIM_OVERLOAD]
-    assert meter.s.cover_opens == 3
+    assert times(meter.s, codes.TAMPER_COVER) == 3
 
 
 # -- torn -----------------------------------------------------------------------------------------

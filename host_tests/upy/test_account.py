@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The account's rules. 320,000 counts are one kWh."""
 
-from meter.core import account
+from meter.core import account, rates
 from meter.core.state import FIELDS, MeterState
 
 KWH = 320_000
@@ -204,7 +204,7 @@ def test_copy_from_makes_an_equal_state_that_shares_nothing():
 
 def test_copy_from_knows_every_field():
     fields = {name for name in MeterState().__dict__}
-    assert fields == set(FIELDS) | {"rate_counts", "rate_cost_micro", "card_uid"}
+    assert fields == set(FIELDS) | {"rate_counts", "rate_cost_micro", "card_uid", "tampers", "phase_counts"}
 
 
 # -- steps --------------------------------------------------------------------------------------------
@@ -223,14 +223,14 @@ def used(kwh, counts=0):
 def test_each_step_adds_to_the_price():
     for kwh, price in ((0, 200_000), (99, 200_000), (100, 250_000), (299, 250_000), (300, 350_000), (9_999, 350_000)):
         assert account.book(used(kwh), KWH, 0, 200_000, STEPS) == price, kwh
-        assert account.price(used(kwh), 200_000, STEPS) == price, kwh
+        assert rates.price(used(kwh), 200_000, STEPS) == price, kwh
 
 
 def test_the_count_that_reaches_a_step_has_the_price_before_it():
     s = used(99, KWH - 1)
     account.book(s, 1, 0, 200_000, STEPS)
     assert s.cost_acc == 200_000
-    assert account.price(s, 200_000, STEPS) == 250_000
+    assert rates.price(s, 200_000, STEPS) == 250_000
     account.book(s, 1, 0, 200_000, STEPS)
     assert s.cost_acc == 200_000 + 250_000 - KWH
 
@@ -241,9 +241,9 @@ def test_a_tick_over_two_steps_is_priced_by_its_parts():
 
 def test_a_new_month_begins_below_all_steps():
     s = used(500)
-    assert account.price(s, 200_000, STEPS) == 350_000
+    assert rates.price(s, 200_000, STEPS) == 350_000
     s.month_counts = s.import_counts
-    assert account.price(s, 200_000, STEPS) == 200_000
+    assert rates.price(s, 200_000, STEPS) == 200_000
     assert account.book(s, KWH, 0, 200_000, STEPS) == 200_000
 
 
@@ -262,7 +262,7 @@ def test_steps_go_on_top_of_every_rate():
 def test_reverse_energy_reaches_no_step():
     s = used(99)
     account.book_unpriced(s, 500 * KWH, 500 * KWH, 0)
-    assert account.price(s, 200_000, STEPS) == 200_000
+    assert rates.price(s, 200_000, STEPS) == 200_000
 
 
 # -- charges and debt -----------------------------------------------------------------------------------

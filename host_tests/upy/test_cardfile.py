@@ -71,7 +71,8 @@ def test_a_write_back_is_packed_to_the_last_bit():
     s.claims = 9
     s.relay_closed = 1
     s.latches = LATCH_EMERGENCY
-    s.failed_logins, s.cover_opens, s.magnet_times = 11, 12, 13
+    s.failed_logins = 11
+    s.tampers[:4] = b"\x0c\0\x0d\0"
     s.export_counts = 77
     s.debt_micro, s.charges_micro = 15_000_000, 2_500_000
     books = Books(s, 845_649_000, 8)

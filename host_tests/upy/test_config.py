@@ -31,13 +31,15 @@ def test_meter_number_alone_gives_the_defaults():
     plain = config.Settings()
     assert s.meter_number == "00012345"
     for name in plain.__dict__:
-        if name != "meter_number":
+        if name not in ("meter_number", "watch"):  # what is watched for: test_watch.py
             assert getattr(s, name) == getattr(plain, name), name
     assert (s.phases, s.currency, s.decimals, s.dst, s.provisioned) == (1, "EUR", 2, None, False)
     assert (s.alarm1_micro, s.alarm2_micro, s.overdraft_micro, s.hoard_micro) == (10_000_000, 5_000_000, 0, 0)
     assert (s.overload_w, s.overload_hold_s, s.overload_wait_s, s.relay_pulse_ms) == (0, 30, 0, 60)
     assert (s.utc_offset_min, s.pulse_constant, s.initial_credit_micro) == (0, 3200, 0)
     assert (s.emergency_micro, s.debt_day_micro, s.debt_percent, s.friendly) == (0, 0, 0, None)
+    assert (s.three_wire, s.u_nominal_v, s.base_a, s.i_max_ma, s.current_scale) == (False, 230, 5, 60_000, 1)
+    assert (s.exports, s.demand_min, s.billing_day, s.profile_min, s.tamper_trips) == (False, 15, 1, 15, 0)
 
 
 def test_every_setting_can_be_set():
@@ -45,7 +47,8 @@ def test_every_setting_can_be_set():
         phases=3, currency="KES", decimals=0, utc_offset_min=180, dst="eu", alarm1="100", alarm2="50.5",
         overdraft="20.25", hoard="50000", initial_credit="0.000001", overload_w=11_000, overload_hold_s=60,
         overload_wait_s=180, relay_pulse_ms=100, pulse_constant=3200, provisioned=True, emergency="15",
-        debt_per_day="0.75", debt_percent=40,
+        debt_per_day="0.75", debt_percent=40, three_wire=True, nominal_v=120, base_a=10, max_a=100, exports=True,
+        demand_min=30, billing_day=15, profile_min=5, tamper_trips=["magnet"],
         friendly={"from": "18:00", "until": "08:30", "weekend": True, "holidays": ["2026-12-24", "*-01-01"]},
     )  # fmt: skip
     assert (s.phases, s.currency, s.decimals, s.utc_offset_min) == (3, "KES", 0, 180)
@@ -55,6 +58,8 @@ def test_every_setting_can_be_set():
     assert (s.overload_w, s.overload_hold_s, s.overload_wait_s) == (11_000, 60, 180)
     assert s.relay_pulse_ms == 100 and s.provisioned is True
     assert (s.emergency_micro, s.debt_day_micro, s.debt_percent) == (15_000_000, 750_000, 40)
+    assert (s.three_wire, s.u_nominal_v, s.base_a, s.i_max_ma, s.current_scale) == (True, 120, 10, 100_000, 2)
+    assert (s.exports, s.demand_min, s.billing_day, s.profile_min, s.tamper_trips) == (True, 30, 15, 5, 2)
     assert s.friendly == (1080, 510, True, bytes((26, 12, 24, civil.EVERY_YEAR, 1, 1)))
 
 
@@ -108,6 +113,15 @@ def test_refusals_name_the_place_and_the_remedy():
         ({"debt_per_day": 1}, 'debt_per_day: must be an amount in quotes, such as "0.25"'),
         ({"debt_percent": "40"}, "debt_percent: must be a whole number"),
         ({"debt_day": "1"}, 'debt_day: is not known here; did you mean "debt_per_day"?'),
+        ({"three_wire": True}, "three_wire: needs three phases"),
+        ({"three_wire": 1, "phases": 3}, "three_wire: must be true or false"),
+        ({"exports": None}, "exports: must be true or false"),
+        ({"nominal_v": 49}, "nominal_v: 49 is not between 50 and 300"),
+        ({"nominal_v": 301}, "nominal_v: 301 is not between 50 and 300"),
+        ({"max_a": 0}, "max_a: 0 is not between 1 and 100"),
+        ({"max_a": 101}, "max_a: 101 is not between 1 and 100"),
+        ({"demand_min": 7}, "demand_min: must divide an hour"),
+        ({"profile_min": 40}, "profile_min: must divide an hour"),
         ({"dst": "us"}, "dst: must be a JSON object"),
         ({"dst": {"start": [3, 5, "sunday", "02:00"]}}, 'dst.start: must read [month, week, "sun", "02:00"]'),
     ):
@@ -131,7 +145,8 @@ def test_ranges_include_their_ends():
     for key, low, high in (
         ("utc_offset_min", -720, 840), ("decimals", 0, 4), ("overload_w", 0, 1_000_000), ("phases", 1, 3),
         ("overload_hold_s", 1, 3600), ("overload_wait_s", 0, 3600), ("relay_pulse_ms", 10, 500),
-        ("debt_percent", 0, 100),
+        ("debt_percent", 0, 100), ("base_a", 1, 100), ("billing_day", 1, 28), ("demand_min", 1, 60),
+        ("profile_min", 1, 60),
     ):  # fmt: skip
         for value in (low, high):
             assert getattr(settings(**{key: value}), key) == value

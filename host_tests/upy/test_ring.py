@@ -4,7 +4,7 @@
 import struct
 import time
 
-from meter.storage import profile
+from meter.storage import profile, profile_reader
 from meter.storage.ring import BLOCK, Ring
 
 
@@ -89,19 +89,45 @@ def test_a_cut_anywhere_loses_nothing_acknowledged():
         assert number > kept and value_of(again, number) == 99
 
 
-def test_profile_rows_are_read_at_500_a_second():
+def profile_of(spells):
+    """A partition with rows of the default channels. spells: (first slot, slots)."""
     dev = Flash()
     rows = profile.Rows(dev)
-    for n in range(1, 401):
-        rows.append(profile.pack(n * 900, 900, 0, 15, (n * 5_000_000, n, 2 * n, 0), 23000, 412, -987, 93))
-    again = profile.Rows(dev)
-    again.ring.open()
+    n = 0
+    for first, slots in spells:
+        for at in range(first, first + slots):
+            n += 1
+            values = (n * 5_000_000, n, 2 * n, 0, 0, 23000, 412, -987, 93)
+            rows.append(profile.pack(at * 900, 0x1EF, 900, 0, 15, values))
+    return dev
+
+
+def test_profile_rows_are_read_at_500_a_second():
+    dev = profile_of(((1, 400),))
     began = time.time()
     read = 0
     for _ in range(5):
-        read += sum([row[6] for row in again.rows(100 * 900, 400 * 900)]) // 5_000_000
+        read += sum([row[7] for row in profile_reader.Reader(dev).rows(100 * 900, 400 * 900)]) // 5_000_000
     assert read == 1500
     assert time.time() - began <= 2, "1,500 rows"
-    assert list(again.rows(200 * 900, 201 * 900)) == [
-        (201, 180_000, 180_900, 0, 900, 15, 5_000_000, 1, 2, 0, 23000, 412, -987, 93)
+    assert list(profile_reader.Reader(dev).rows(200 * 900, 201 * 900)) == [
+        [201, 180_000, 180_900, 0x1EF, 900, 0, 15, 5_000_000, 1, 2, 0, 23000, 412, -987, 93]
     ]
+
+
+def test_profile_rows_come_in_order_of_time_though_the_clock_was_set_back():
+    dev = profile_of(((1, 150), (101, 100), (141, 3)))
+    rows = list(profile_reader.Reader(dev).rows(139 * 900, 142 * 900))
+    assert [(row[2] // 900, row[0]) for row in rows] == [
+        (140, 140), (140, 190), (141, 141), (141, 191), (141, 251), (142, 142), (142, 192), (142, 252),
+    ]  # fmt: skip
+    # Row 251 was written after row 250, which ended at slot 200.
+    assert [(row[1] // 900, row[7]) for row in rows[4:6]] == [(200, 5_000_000), (141, 5_000_000)]
+
+
+def test_registers_and_times_may_use_all_their_bits():
+    dev = Flash()
+    rows = profile.Rows(dev)
+    for n in range(2):
+        rows.append(profile.pack(0xF0000000 + n, 1, 1, 0, 60, (0xFFFFFFF0 + 32 * n,)))
+    assert list(profile_reader.Reader(dev).rows(0, 1 << 32))[1] == [2, 0xF0000000, 0xF0000001, 1, 1, 0, 60, 32]

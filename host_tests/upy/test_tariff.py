@@ -3,7 +3,7 @@
 
 import json
 
-from meter.core import civil, tariff
+from meter.core import civil, rates, tariff
 from meter.core.errors import ConfigError
 
 HOME = """{
@@ -69,51 +69,51 @@ def test_switches_at_the_minute_written():
         ("00:00", NIGHT), ("06:29", NIGHT), ("06:30", DAY), ("16:59", DAY), ("17:00", PEAK), ("19:59", PEAK),
         ("20:00", DAY), ("21:59", DAY), ("22:00", NIGHT), ("23:59", NIGHT),
     ):  # fmt: skip
-        assert t.rate_at(2026, 1, 7, 2, hm(time)) == rate, time
+        assert rates.rate_at(t, 2026, 1, 7, 2, hm(time)) == rate, time
 
 
 def test_weekday_chooses_the_day():
     t = tariff.parse(home())
     noon = hm("12:00")
-    assert [t.rate_at(2026, 1, 5 + i, i, noon) for i in range(7)] == [DAY] * 6 + [NIGHT]
-    assert t.rate_at(2026, 1, 9, 4, hm("18:00")) == PEAK  # Friday
-    assert t.rate_at(2026, 1, 10, 5, hm("18:00")) == DAY  # Saturday
+    assert [rates.rate_at(t, 2026, 1, 5 + i, i, noon) for i in range(7)] == [DAY] * 6 + [NIGHT]
+    assert rates.rate_at(t, 2026, 1, 9, 4, hm("18:00")) == PEAK  # Friday
+    assert rates.rate_at(t, 2026, 1, 10, 5, hm("18:00")) == DAY  # Saturday
 
 
 def test_season_begins_on_its_date_and_the_last_wraps_over_new_year():
     t = tariff.parse(home())
     evening = hm("18:00")
-    assert t.rate_at(2026, 3, 31, 1, evening) == PEAK  # winter of last year
-    assert t.rate_at(2026, 4, 1, 2, evening) == DAY
-    assert t.rate_at(2026, 10, 14, 2, evening) == DAY
-    assert t.rate_at(2026, 10, 15, 3, evening) == PEAK
-    assert t.rate_at(2026, 12, 31, 3, evening) == PEAK
-    assert t.rate_at(2027, 1, 1, 4, evening) == PEAK
+    assert rates.rate_at(t, 2026, 3, 31, 1, evening) == PEAK  # winter of last year
+    assert rates.rate_at(t, 2026, 4, 1, 2, evening) == DAY
+    assert rates.rate_at(t, 2026, 10, 14, 2, evening) == DAY
+    assert rates.rate_at(t, 2026, 10, 15, 3, evening) == PEAK
+    assert rates.rate_at(t, 2026, 12, 31, 3, evening) == PEAK
+    assert rates.rate_at(t, 2027, 1, 1, 4, evening) == PEAK
 
 
 def test_special_day_goes_before_the_week():
     t = tariff.parse(home())
     noon = hm("12:00")
-    assert t.rate_at(2026, 5, 1, 4, noon) == NIGHT
-    assert t.rate_at(2027, 5, 1, 5, noon) == NIGHT  # no special day, but a summer Saturday
-    assert t.rate_at(2027, 5, 3, 0, noon) == DAY
-    assert t.rate_at(2025, 12, 25, 3, noon) == NIGHT
-    assert t.rate_at(2027, 12, 25, 5, noon) == NIGHT
-    assert t.rate_at(2028, 2, 29, 1, noon) == FREE
+    assert rates.rate_at(t, 2026, 5, 1, 4, noon) == NIGHT
+    assert rates.rate_at(t, 2027, 5, 1, 5, noon) == NIGHT  # no special day, but a summer Saturday
+    assert rates.rate_at(t, 2027, 5, 3, 0, noon) == DAY
+    assert rates.rate_at(t, 2025, 12, 25, 3, noon) == NIGHT
+    assert rates.rate_at(t, 2027, 12, 25, 5, noon) == NIGHT
+    assert rates.rate_at(t, 2028, 2, 29, 1, noon) == FREE
 
 
 def test_special_day_of_one_year_goes_before_that_of_every_year():
     t = tariff.parse(home())
-    assert t.rate_at(2026, 12, 25, 4, hm("12:00")) == FREE
+    assert rates.rate_at(t, 2026, 12, 25, 4, hm("12:00")) == FREE
 
 
 def test_rate_until_tells_how_long_the_answer_holds():
     t = tariff.parse(home())
-    assert t.rate_until(2026, 1, 7, 2, 0) == (NIGHT, hm("06:30"))
-    assert t.rate_until(2026, 1, 7, 2, hm("06:29")) == (NIGHT, hm("06:30"))
-    assert t.rate_until(2026, 1, 7, 2, hm("06:30")) == (DAY, hm("17:00"))
-    assert t.rate_until(2026, 1, 7, 2, hm("23:59")) == (NIGHT, 1440)
-    assert t.rate_until(2026, 1, 11, 6, 0) == (NIGHT, 1440)
+    assert rates.rate_until(t, 2026, 1, 7, 2, 0) == (NIGHT, hm("06:30"))
+    assert rates.rate_until(t, 2026, 1, 7, 2, hm("06:29")) == (NIGHT, hm("06:30"))
+    assert rates.rate_until(t, 2026, 1, 7, 2, hm("06:30")) == (DAY, hm("17:00"))
+    assert rates.rate_until(t, 2026, 1, 7, 2, hm("23:59")) == (NIGHT, 1440)
+    assert rates.rate_until(t, 2026, 1, 11, 6, 0) == (NIGHT, 1440)
 
 
 def test_rate_until_agrees_with_every_minute_of_a_day():
@@ -121,15 +121,15 @@ def test_rate_until_agrees_with_every_minute_of_a_day():
     rate = until = 0
     for minute in range(1440):
         if minute >= until:
-            rate, until = t.rate_until(2026, 1, 7, 2, minute)
-        assert t.rate_at(2026, 1, 7, 2, minute) == rate
+            rate, until = rates.rate_until(t, 2026, 1, 7, 2, minute)
+        assert rates.rate_at(t, 2026, 1, 7, 2, minute) == rate
 
 
 def test_flat_tariff_in_one_line():
     t = tariff.parse({"name": "Flat", "currency": "EUR", "price": "0.30"})
     assert t.rate_names == ("flat",) and t.prices_micro == (300_000,) and t.fallback == 0
     for month in range(1, 13):
-        assert t.rate_until(2026, month, 1, month % 7, 700) == (0, 1440)
+        assert rates.rate_until(t, 2026, month, 1, month % 7, 700) == (0, 1440)
 
 
 def test_flat_price_goes_with_nothing_else():
@@ -144,10 +144,10 @@ def test_week_and_seasons_may_be_left_out_when_there_is_one():
     }  # fmt: skip
     t = tariff.parse(doc)
     for weekday in range(7):
-        assert t.rate_at(2026, 6, 1 + weekday, weekday, 419) == 0
-        assert t.rate_at(2026, 6, 1 + weekday, weekday, 420) == 1
+        assert rates.rate_at(t, 2026, 6, 1 + weekday, weekday, 419) == 0
+        assert rates.rate_at(t, 2026, 6, 1 + weekday, weekday, 420) == 1
     doc["weeks"] = {"only": ["all"] * 7}
-    assert tariff.parse(doc).rate_at(2026, 6, 1, 0, 420) == 1
+    assert rates.rate_at(tariff.parse(doc), 2026, 6, 1, 0, 420) == 1
 
 
 def test_one_rate_needs_no_fallback():
@@ -159,7 +159,7 @@ def test_one_rate_needs_no_fallback():
 
 
 def test_eight_rates_and_full_tables_fit():
-    rates = [{"name": "r%d" % i, "price": "%d" % (i + 1)} for i in range(8)]
+    rows = [{"name": "r%d" % i, "price": "%d" % (i + 1)} for i in range(8)]
     days = {}
     for i in range(24):
         days["day-profile-%d" % i] = [["%02d:%02d" % (h, h), "r%d" % ((h + i) % 8)] for h in range(4)]
@@ -168,7 +168,7 @@ def test_eight_rates_and_full_tables_fit():
     for i in range(12):
         weeks["week %d" % i] = ["day-profile-%d" % (i * 2 + j % 2) for j in range(7)]
     t = tariff.parse({
-        "name": "Full", "currency": "EUR", "rates": rates, "days": days, "weeks": weeks,
+        "name": "Full", "currency": "EUR", "rates": rows, "days": days, "weeks": weeks,
         "seasons": [["%02d-01" % (i + 1), "week %d" % i] for i in range(12)],
         "special_days": [["20%02d-06-15" % i, "day-profile-23"] for i in range(64)],
         "fallback": "r7",
@@ -179,8 +179,8 @@ def test_eight_rates_and_full_tables_fit():
             for hour in range(24):
                 profile = (month - 1) * 2 + weekday % 2
                 h = min(hour, 7 if profile == 23 else 3)
-                assert t.rate_at(2099, month, 2, weekday, hour * 60 + 59) == (h + profile) % 8
-    assert t.rate_at(2063, 6, 15, 4, 0) == 23 % 8
+                assert rates.rate_at(t, 2099, month, 2, weekday, hour * 60 + 59) == (h + profile) % 8
+    assert rates.rate_at(t, 2063, 6, 15, 4, 0) == 23 % 8
 
 
 def test_days_with_gaps_overlaps_and_unknown_rates_are_refused():
@@ -323,7 +323,7 @@ def test_bad_special_days_are_refused():
         (0, "special_days: must be a JSON list"),
     ):
         assert refusal(home(special_days=special)) == words, (refusal(home(special_days=special)), words)
-    assert tariff.parse(home(special_days=[])).rate_at(2026, 12, 25, 4, 0) == NIGHT
+    assert rates.rate_at(tariff.parse(home(special_days=[])), 2026, 12, 25, 4, 0) == NIGHT
 
 
 def flat(**more):

@@ -7,8 +7,9 @@ parameter name in it about 16 bytes that never come back. What a linker does abo
     units        all modules that stay become one, the package itself; those that the same unload() calls name
                  become one that is loaded and let go as before, under the name of the first of them
     constants    NAME = const(number) is written as its number wherever it is used
-    dead code    functions, methods and values that nothing names are left out, and so is what a ValueError of the
-                 package says: it is a broken contract between our own parts, and the traceback has the place
+    dead code    modules that nothing imports (drivers of parts this board has not), functions, methods and values that
+                 nothing names are left out, and so is what a ValueError of the package says: it is a broken contract
+                 between our own parts, and the traceback has the place
     names        globals, attributes and parameters get names that are in the interpreter's own read-only table
                  anyhow (words.py), as far as those last
 
@@ -27,7 +28,7 @@ from typing import NamedTuple
 
 from .names import Names, drop_dead, names_called
 from .rewrite import Outside, emit
-from .sources import PACKAGE, LinkError, Module, Plainer, bind, in_order, note_origins, split, take_constants
+from .sources import PACKAGE, LinkError, Module, Plainer, bind, in_order, note_origins, reached, split, take_constants
 
 __all__ = ("PACKAGE", "LinkError", "Linked", "explain", "link")
 
@@ -47,6 +48,7 @@ def link(sources: dict[str, str], plain: dict[str, str]) -> Linked:
     """
     modules = {name: Module(name, text) for name, text in sources.items()}
     outside = [ast.parse(text) for text in plain.values()]
+    modules = reached(modules, outside)
     for module in modules.values():
         note_origins(module)
         module.tree = Plainer().visit(module.tree)

@@ -178,8 +178,7 @@ class Rewriter(ast.NodeTransformer):
                 self._imported[local] = means
             elif means[0] == "module":
                 self._imported[local] = ("unit", means[1])
-                leaf = unit.rpartition(".")[2]
-                new.append(ast.ImportFrom(PACKAGE, [ast.alias(leaf, local if local != leaf else None)], 0))
+                new.append(_import_unit(unit, local))
             else:
                 self._local[local] = local
                 new.append(ast.ImportFrom(unit, [ast.alias(self._find(node, *means[1:])[1], local)], 0))
@@ -188,6 +187,12 @@ class Rewriter(ast.NodeTransformer):
         return like(node, new[0] if new else ast.Pass())
 
     visit_ImportFrom = visit_Import
+
+
+def _import_unit(unit, local):
+    package, _, leaf = unit.rpartition(".")
+    alias = ast.alias(leaf, local if local != leaf else None)
+    return ast.ImportFrom(package, [alias], 0) if package else ast.Import([alias])
 
 
 def _is_value_error(node):
@@ -215,8 +220,10 @@ class Outside(ast.NodeTransformer):
             unit = self._unit_of[means[1]]
             if means[0] != "module" or unit == PACKAGE:
                 raise LinkError(f"{self._name}, line {node.lineno}: {local} is no module that unload() names")
-            new.append(ast.alias(unit.rpartition(".")[2], local))
-        return like(node, ast.ImportFrom(PACKAGE, new, 0))
+            new.append(_import_unit(unit, local))
+        if len(new) > 1:
+            raise LinkError(f"{self._name}, line {node.lineno}: one import at a time")
+        return like(node, new[0])
 
     def visit_Call(self, node):
         if is_unload(node):

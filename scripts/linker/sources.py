@@ -4,6 +4,9 @@
 import ast
 
 PACKAGE = "meter"
+# Units that are loaded every minute or oftener lie beside the package, not in it: to find a file in LittleFS is to read
+# its whole folder, four times for an import, and the package's has forty.
+OFTEN = ("figures", "minute", "troubles")
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -22,6 +25,26 @@ class Module:
         except SyntaxError as e:
             raise LinkError(f"{name}, line {e.lineno}: {e.msg}") from e
         self.names, self.constants, self.needs, self.body = {}, {}, [], []
+
+
+def reached(modules, outside):
+    """The modules that the scripts outside import, and what those import, wherever it stands."""
+    known = {}
+    waiting = [(tree, "") for tree in outside]
+    while waiting:
+        tree, here = waiting.pop()
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            for alias in node.names:
+                _, (kind, name, *_) = meaning(node, alias, here, modules)
+                # A package is loaded with what is in it.
+                while kind != "external" and name and name not in known:
+                    if name in modules:
+                        known[name] = modules[name]
+                        waiting.append((modules[name].tree, name))
+                    name = name.rpartition(".")[0]
+    return {name: module for name, module in modules.items() if name in known}
 
 
 def note_origins(module):
@@ -190,7 +213,8 @@ def split(modules, outside):
     units = {PACKAGE: [name for name in modules if name not in called_in]}
     lots = {}  # the calls -> the unit of what exactly those let go
     for name, numbers in called_in.items():
-        unit = lots.setdefault(frozenset(numbers), f"{PACKAGE}.{name.rpartition('.')[2]}")
+        leaf = name.rpartition(".")[2]
+        unit = lots.setdefault(frozenset(numbers), leaf if leaf in OFTEN else f"{PACKAGE}.{leaf}")
         units.setdefault(unit, []).append(name)
     return {unit: in_order(modules, members) for unit, members in units.items()}
 

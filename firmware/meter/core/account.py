@@ -54,15 +54,6 @@ def book(s, counts: int, rate: int, price_micro: int, steps: tuple = ()) -> int:
     return cost
 
 
-def price(s, price_micro: int, steps: tuple) -> int:
-    """What the next count costs, in millionths per kWh."""
-    used = s.import_counts - s.month_counts
-    for i in range(0, len(steps), 2):
-        if used >= steps[i]:
-            price_micro += steps[i + 1]
-    return price_micro
-
-
 def book_unpriced(s, export_counts: int, q_import_counts: int, q_export_counts: int) -> None:
     """Count what has no price: reverse and reactive energy. Never touches credit. ValueError if negative."""
     if export_counts < 0 or q_import_counts < 0 or q_export_counts < 0:

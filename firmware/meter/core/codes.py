@@ -30,6 +30,7 @@ FAULT_KEYS = const(256)
 FAULT_PROGRAM = const(512)  # a task fell or hung within the last hour
 FAULT_SAFE_MODE = const(1024)
 FAULT_FLASH = const(2048)
+FAULT_CALIBRATION = const(4096)
 
 # Events for supply.step().
 EV_CREDIT_OUT = const(1)
@@ -51,8 +52,8 @@ EV_EMERGENCY = const(16)
 EV_REPAID = const(17)
 
 # Event log. The comment says what the value of the record means; without one it is 0.
-LOG_POWER_UP = const(1)
-LOG_POWER_DOWN = const(2)
+LOG_POWER_UP = const(1)  # seconds without power, -1: not known
+LOG_POWER_DOWN = const(2)  # written at the next start, with the time of the last tick
 LOG_CLOCK_SET = const(3)
 LOG_CLOCK_INVALID = const(4)
 LOG_RESET = const(5)  # machine.reset_cause(): 1 power on, 2 restart, 3 watchdog
@@ -74,16 +75,58 @@ LOG_TARIFF_CHANGED = const(64)  # BY_*
 LOG_SETTINGS_CHANGED = const(65)  # BY_*
 LOG_DOCUMENT_REFUSED = const(66)  # BY_*, and 16 for settings
 LOG_DOCUMENT_TAKEN = const(67)  # the same: about to be put in force. Power may go before it can be said that it is
+# What watch.py finds: an even number when it begins, the next one when it ends. Value: the most extreme figure seen
+# so far, times 4, and the phase (0 A, 1 B, 2 C, 3 all). Tampering is 80 + 2 * TAMPER_*.
 LOG_COVER_OPEN = const(80)
 LOG_COVER_CLOSED = const(81)
 LOG_MAGNET_ON = const(82)
 LOG_MAGNET_OFF = const(83)
-LOG_REVERSE = const(84)
+LOG_REVERSE = const(84)  # W, negative
+LOG_NO_VOLTAGE = const(86)  # 0.1 V: current without voltage
+LOG_CURRENT_LOSS = const(88)  # 0.01 A
+LOG_OPEN_ENERGY = const(90)  # W, behind a contact that is open
+LOG_OPEN_VOLTAGE = const(92)
+LOG_PULSES = const(94)  # 1/1000: energy registers and pulse output disagree
 LOG_ALARM1 = const(96)
 LOG_ALARM2 = const(97)
+LOG_NEUTRAL = const(98)  # 0.01 A: line and neutral current differ
+LOG_BAD_CARDS = const(100)  # cards in a row that could not prove what they are
+# These have no end.
+LOG_PATTERN = const(102)  # percent of what was usual
+LOG_CLOCK_BACK = const(104)  # seconds
+LOG_COVER_UNPOWERED = const(106)  # the cover was opened while the meter was off
+LOG_CALIBRATION = const(108)  # not the one that was sealed: 1 that is back in force, 2 there is none
 LOG_TASK_CRASH = const(112)  # the crash report of this number says more
 LOG_LEDGER_FALLBACK = const(113)
 LOG_FLASH_BLOCK = const(114)  # how many blocks of raw flash did not take a record
+
+LOG_OVER_VOLTAGE = const(128)  # 0.1 V
+LOG_UNDER_VOLTAGE = const(130)  # 0.1 V
+LOG_VOLTAGE_LOSS = const(132)  # 0.1 V: of a phase that carries current
+LOG_PHASE_FAILURE = const(134)  # 0.1 V: of a phase without current
+LOG_PHASE_SEQUENCE = const(136)
+LOG_OVER_CURRENT = const(138)  # 0.01 A
+LOG_VOLTAGE_IMBALANCE = const(140)  # 1/1000
+LOG_CURRENT_IMBALANCE = const(142)  # 1/1000
+LOG_LOW_PF = const(144)  # 1/1000
+LOG_LOW_FREQUENCY = const(146)  # 0.01 Hz
+LOG_HIGH_FREQUENCY = const(148)  # 0.01 Hz
+
+# Kinds of tampering: MeterState.tampers counts them, Settings.tamper_trips says which switch off.
+TAMPER_COVER = const(0)
+TAMPER_MAGNET = const(1)
+TAMPER_REVERSE = const(2)
+TAMPER_NO_VOLTAGE = const(3)
+TAMPER_CURRENT_LOSS = const(4)
+TAMPER_OPEN_ENERGY = const(5)
+TAMPER_OPEN_VOLTAGE = const(6)
+TAMPER_PULSES = const(7)
+TAMPER_NEUTRAL = const(9)
+TAMPER_BAD_CARDS = const(10)
+TAMPER_PATTERN = const(11)
+TAMPER_CLOCK_BACK = const(12)
+TAMPER_COVER_UNPOWERED = const(13)
+TAMPER_CALIBRATION = const(14)
 
 # Who changed a document.
 BY_CARD = const(1)

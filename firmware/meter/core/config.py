@@ -29,6 +29,25 @@ class Settings:
         self.overload_hold_s = 30
         self.overload_wait_s = 0  # 0 = no automatic close
         self.relay_pulse_ms = 60
+        self.three_wire = False  # 3P3W: voltages A-B and C-B
+        self.base_a = 5
+        self.u_nominal_v = 230
+        self.i_max_ma = 60_000
+        self.current_scale = 1  # mA per count of the metering IC
+        self.exports = False  # may this household feed in?
+        self.demand_min = 15
+        self.billing_day = 1
+        self.profile_min = 15  # of a slot of the load profile
+        self.profile_channels = 0x1EF  # bit mask, see storage/profile.py
+        self.watch = None  # rows of watch.py; None: the default ones
+        self.tamper_trips = 0  # bit per codes.TAMPER_*
+        self.calibrated: tuple = ()  # (addresses, words): see calibration.py
+        self.calibrations: list | None = None  # those there are, from made.read() until app.py has looked at the seal
+
+    @property
+    def calibration(self):
+        """[(address, word), ...] for the driver, which asks at a start only: kept, the pairs would take 500 bytes."""
+        return list(zip(*self.calibrated))
 
 
 def parse(doc) -> Settings:
@@ -36,6 +55,19 @@ def parse(doc) -> Settings:
     from meter.core import config_doc
 
     try:
-        return config_doc.read(doc)
+        cfg = config_doc.read(doc)
     finally:
         unload("core.config_doc", "core.checks")
+    watched(cfg, doc)
+    return cfg
+
+
+def watched(cfg, doc) -> None:
+    """Fill in what is watched for, by a document or by default. ConfigError."""
+    from meter.core import watch_doc
+
+    try:
+        cfg.watch = watch_doc.rows(cfg, doc.get("events"))
+        cfg.tamper_trips = watch_doc.trips(doc.get("tamper_trips", []))
+    finally:
+        unload("core.watch_doc", "core.checks")

@@ -7,7 +7,11 @@ times are in the unit their key ends in. All keys, with the defaults:
      "utc_offset_min": 0, "dst": null, "alarm1": "10.00", "alarm2": "5.00", "overdraft": "0", "hoard": "0",
      "initial_credit": "0", "emergency": "0", "debt_per_day": "0", "debt_percent": 0, "friendly": null,
      "overload_w": 0, "overload_hold_s": 30, "overload_wait_s": 0,
-     "relay_pulse_ms": 60, "pulse_constant": 3200, "provisioned": false}
+     "relay_pulse_ms": 60, "pulse_constant": 3200, "provisioned": false, "three_wire": false,
+     "nominal_v": 230, "base_a": 5, "max_a": 60, "exports": false, "demand_min": 15, "billing_day": 1,
+     "profile_min": 15, "profile_channels": ["import", "export", "q_import", "q_export",
+                                             "voltage", "current", "pf", "demand"],
+     "events": {}, "tamper_trips": []}
 emergency is credit lent once when all is used, to whoever inserts the card; the next purchases pay it back. Debt
 comes with a purchase and is recovered by debt_per_day and by debt_percent of each purchase. friendly is null, or
 says when credit alone switches nobody off (what was owed comes at the end), all parts optional:
@@ -16,6 +20,11 @@ hoard 0 is no cap, overload_w 0 no supervision, overload_wait_s 0 no automatic r
 minus overdraft, where it never trips. dst is null, "eu", or an object
     {"start": [month, week, "sun", "02:00"], "end": [10, 5, "sun", "03:00"], "shift_min": 60, "basis": "wall"}
 with week 1..4 or 5 for the last; basis "utc", "standard" or "wall" says which clock shows those times.
+three_wire: three phases without neutral, voltages A-B on input A and C-B on input C. exports: this household may feed
+in. demand_min is the demand interval, billing_day the day a month begins on. events and tamper_trips: watch_doc.py.
+profile_min is the period of the load profile, which divides an hour; profile_channels is what a row of it holds, in any
+order: of "import", "export", "q_import", "q_export", "va" and "voltage", "current", "pf", "demand", "u1", "u2", "u3",
+"i1", "i2", "i3", what goes into 30 bytes: four for each of the five energies, two for any other.
 """
 
 from micropython import const
@@ -36,6 +45,10 @@ _WHOLES = (
     ("overload_wait_s", 0, 3600),
     ("relay_pulse_ms", 10, 500),
     ("debt_percent", 0, 100),
+    ("base_a", 1, 100),
+    ("demand_min", 1, 60),
+    ("profile_min", 1, 60),
+    ("billing_day", 1, 28),
     ("pulse_constant", PULSES_PER_KWH, PULSES_PER_KWH),
 )
 # Key in the document, field of Settings (named here in full: the linker keeps what a string names), least value.
@@ -48,8 +61,15 @@ _AMOUNTS = (
     ("emergency", "emergency_micro", 0),
     ("debt_per_day", "debt_day_micro", 0),
 )
-_OTHERS = ("meter_number", "currency", "dst", "friendly", "provisioned")
+_FLAGS = ("provisioned", "three_wire", "exports")
+_OTHERS = (
+    "meter_number", "currency", "dst", "friendly", "nominal_v", "max_a", "events", "tamper_trips", "profile_channels",
+)  # fmt: skip
+_REGISTERS = ("import", "export", "q_import", "q_export", "va")
+_MEANS = ("voltage", "current", "pf", "demand", "u1", "u2", "u3", "i1", "i2", "i3")
+_ROW = const(30)  # bytes of a row of the load profile that hold channels
 _MAX_HOLIDAYS = const(32)
+_ONE_SCALE_MA = const(65_000)  # what the metering IC's current register holds at 1 mA per count
 _DST_KEYS = ("start", "end", "shift_min", "basis")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _BASES = ("utc", "standard", "wall")
@@ -58,7 +78,7 @@ _BASES = ("utc", "standard", "wall")
 def read(doc) -> Settings:
     """Settings from a document; ConfigError naming the first thing wrong."""
     known = [row[0] for row in _WHOLES] + [row[0] for row in _AMOUNTS]
-    known.extend(_OTHERS)
+    known.extend(_OTHERS + _FLAGS)
     keys(doc, "", known)
     s = Settings()
     s.meter_number = _meter_number(doc.get("meter_number"))
@@ -71,11 +91,24 @@ def read(doc) -> Settings:
     s.currency = currency(doc.get("currency", s.currency), "currency")
     s.dst = _dst(doc.get("dst"))
     s.friendly = _friendly(doc.get("friendly"))
-    s.provisioned = doc.get("provisioned", False)
-    if type(s.provisioned) is not bool:
-        raise ConfigError("provisioned", "must be true or false")
+    for key in _FLAGS:
+        value = doc.get(key, False)
+        if type(value) is not bool:
+            raise ConfigError(key, "must be true or false")
+        setattr(s, key, value)
+    s.u_nominal_v = integer(doc.get("nominal_v", s.u_nominal_v), "nominal_v", 50, 300)
+    s.i_max_ma = integer(doc.get("max_a", s.i_max_ma // 1000), "max_a", 1, 100) * 1000
+    s.current_scale = 2 if s.i_max_ma > _ONE_SCALE_MA else 1
     if s.phases == 2:
         raise ConfigError("phases", "must be 1 or 3")
+    if s.three_wire and s.phases == 1:
+        raise ConfigError("three_wire", "needs three phases")
+    if 60 % s.demand_min:
+        raise ConfigError("demand_min", "must divide an hour")
+    if 60 % s.profile_min:
+        raise ConfigError("profile_min", "must divide an hour")
+    if "profile_channels" in doc:
+        s.profile_channels = _channels(doc["profile_channels"])
     if s.alarm2_micro > s.alarm1_micro:
         raise ConfigError("alarm2", "is above alarm1, which must come first")
     if s.alarm2_micro < -s.overdraft_micro:
@@ -87,6 +120,25 @@ def read(doc) -> Settings:
     if s.hoard_micro and s.initial_credit_micro > s.hoard_micro:
         raise ConfigError("initial_credit", "is above the hoarding cap")
     return s
+
+
+def _channels(names):
+    """The bit mask of storage/profile.py."""
+    if type(names) is not list or not names:
+        raise ConfigError("profile_channels", "must be a list of one channel or more")
+    known = _REGISTERS + _MEANS
+    mask = size = 0
+    for i, name in enumerate(names):
+        if name not in known:
+            raise ConfigError("profile_channels[%d]" % i, "must be one of " + ", ".join(known))
+        bit = known.index(name)
+        if mask >> bit & 1:
+            raise ConfigError("profile_channels[%d]" % i, "is there already")
+        mask |= 1 << bit
+        size += 4 if name in _REGISTERS else 2
+    if size > _ROW:
+        raise ConfigError("profile_channels", "do not fit: %d bytes of %d, 4 an energy, 2 any other" % (size, _ROW))
+    return mask
 
 
 def _meter_number(value):

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that must agree with everything else: one object, one ledger record.
 
-Only services/books.py changes it. All fields are integers but card_uid (7 bytes, zeros = no card bound).
+Only services/books.py changes it. All fields are integers but card_uid (7 bytes, zeros = no card bound), tampers
+(a u16 for each kind of tampering, see codes.py) and the lists.
 Counts are those of energy.py, *_micro are millionths of the currency unit, utc_s is seconds of civil.py.
 """
 
 from micropython import const
 
 RATES = const(8)
+KINDS = const(16)
 
 RELAY_OPEN = const(0)
 RELAY_CLOSED = const(1)
@@ -15,7 +17,7 @@ RELAY_UNKNOWN = const(2)
 
 NO_CARD = bytes(7)
 
-# The single-valued integer fields; the two rate lists and card_uid complete the record. (What a FIELDS tuple
+# The single-valued integer fields; card_uid, tampers and the lists complete the record. (What a FIELDS tuple
 # names are attributes, and the linker gives both new names.)
 FIELDS = (
     "utc_s", "import_counts", "export_counts", "q_import_counts", "q_export_counts", "open_counts",
@@ -23,7 +25,7 @@ FIELDS = (
     "overdraft_counts", "overdraft_micro", "claims", "latches", "relay_closed",
     "card_generation", "refused_cards", "writeback_seq", "event_seq", "boots",
     "debt_micro", "debt_paid_micro", "charges_micro", "month_counts", "month", "day", "utility_serial",
-    "cover_opens", "magnet_times", "failed_logins", "lock",
+    "failed_logins", "lock", "va_counts",
 )  # fmt: skip
 
 
@@ -36,6 +38,8 @@ class MeterState:
         self.export_counts = 0
         self.q_import_counts = 0
         self.q_export_counts = 0
+        self.va_counts = 0  # apparent energy
+        self.phase_counts = []  # three phases: import of each, export, reactive import, reactive export; else empty
         self.rate_counts = [0] * RATES
         self.rate_cost_micro = [0] * RATES
         self.cost_acc = 0  # remainder of account.book(), below COUNTS_PER_KWH
@@ -62,10 +66,9 @@ class MeterState:
         self.month = 0  # (year - 2000) * 12 + month - 1 of local time; 0: not known yet
         self.day = 0  # days since 2000-01-01 of local time that were charged last; 0: none
         self.utility_serial = 0  # of the newest utility card that changed something
-        self.cover_opens = 0
-        self.magnet_times = 0
         self.failed_logins = 0
         self.lock = 0  # failed logins in a row
+        self.tampers = bytearray(2 * KINDS)
 
     def copy_from(self, other) -> None:
         """Become equal to another state, keeping this object and its lists.
@@ -75,6 +78,13 @@ class MeterState:
         for name in FIELDS:
             setattr(self, name, getattr(other, name))
         self.card_uid = other.card_uid
+        self.tampers[:] = other.tampers
+        self.phase_counts[:] = other.phase_counts
         for i in range(RATES):
             self.rate_counts[i] = other.rate_counts[i]
             self.rate_cost_micro[i] = other.rate_cost_micro[i]
+
+
+def times(s, kind: int) -> int:
+    """How often there was tampering of this kind (codes.TAMPER_*)."""
+    return s.tampers[2 * kind] | s.tampers[2 * kind + 1] << 8

@@ -9,7 +9,8 @@
      "seasons": [["04-01", "all"]],
      "special_days": [["2026-12-25", "sunday"], ["*-01-01", "sunday"]],
      "fallback": "day",
-     "standing": "0.25", "steps": [[100, "0.05"], [300, "0.10"]], "from": "2027-01-01 00:00"}
+     "standing": "0.25", "steps": [[100, "0.05"], [300, "0.10"]], "from": "2027-01-01 00:00",
+     "signals": [["2027-01-15 17:00", "2027-01-15 20:00", "0.90", "Peak event"]]}
 
 price    per kWh, a decimal string of at most 6 decimals, 0 to 1000; up to 8 rates.
 days     switch times in local time, the first 00:00, rising; a rate holds until the next time or midnight.
@@ -23,7 +24,9 @@ standing what each day costs, whatever is used; charged when the day begins. 0 w
 steps    [kWh, price]: beyond so many kWh in a month of local time, each kWh costs so much more, on top of the steps
          before. A negative price makes it cheaper, but never less than nothing. Up to 6.
 from     the local time from which this tariff holds; the one before goes on until then. At once when left out.
-One price at all times: {"name": "Flat", "currency": "EUR", "price": "0.30"}; the last three may go with it.
+signals  prices for a time, announced ahead: from, until (local time), the price per kWh in place of the rate's, and
+         its name. Energy stays in the register of its rate; steps go on top. One after the other, up to 12.
+One price at all times: {"name": "Flat", "currency": "EUR", "price": "0.30"}; the last four may go with it.
 """
 
 from micropython import const
@@ -44,7 +47,8 @@ _MAX_SEASONS = const(12)
 _MAX_SPECIAL_DAYS = const(64)
 _MAX_STEPS = const(6)
 _MAX_STEP_KWH = const(1_000_000)
-_ALWAYS = ("name", "currency", "standing", "steps", "from")
+_MAX_SIGNALS = const(12)
+_ALWAYS = ("name", "currency", "standing", "steps", "from", "signals")
 _KEYS = ("price", "rates", "days", "weeks", "seasons", "special_days", "fallback")
 
 
@@ -58,6 +62,8 @@ def read(doc) -> Tariff:
         tariff.steps = _steps(_some(doc, "steps", list, _MAX_STEPS), min(tariff.prices_micro))
     if "from" in doc:
         tariff.from_minute = _minute(doc["from"], "from")
+    if doc.get("signals", []) != []:
+        tariff.signals = _signals(_some(doc, "signals", list, _MAX_SIGNALS), tariff.steps)
     return tariff
 
 
@@ -117,6 +123,27 @@ def _steps(entries, least_micro):
         if least_micro < 0:
             raise ConfigError(path, "makes the cheapest rate cost less than nothing")
         out.extend((kwh * COUNTS_PER_KWH, more_micro))
+    return tuple(out)
+
+
+def _signals(entries, steps):
+    out = []
+    before = 0
+    # With all steps that make it cheaper, a price must not be less than nothing.
+    least_micro = min([0] + [sum(steps[1 : i + 2 : 2]) for i in range(0, len(steps), 2)])
+    for i, entry in enumerate(entries):
+        path = f"signals[{i}]"
+        if type(entry) is not list or len(entry) != 4:
+            raise ConfigError(path, 'must read ["2027-01-15 17:00", "2027-01-15 20:00", "0.90", "name"]')
+        begins = _minute(entry[0], path)
+        ends = _minute(entry[1], path)
+        if begins < before or ends <= begins:
+            raise ConfigError(path, "must begin after the one before, and before it ends")
+        before = ends
+        price_micro = _price(entry[2], path)
+        if price_micro + least_micro < 0:
+            raise ConfigError(path, "with the steps costs less than nothing")
+        out.append((begins, ends, price_micro, name(entry[3], path, 12)))
     return tuple(out)
 
 

@@ -5,8 +5,9 @@ Source: Atmel-46003B (M90E32AS datasheet, 2015), sections 4.2 and 5. SPI mode 3,
 A frame is 32 clocks, MSB first: 1 = read, 5 ignored bits, 10 address bits, 16 data bits; one register per
 chip select. Frames (1 | 3 phases):
     read_tick   14 | 24   CRC status 1; U, I, P 5 per phase; four energy registers, each with its check, 8
-                +8 | 24   an audit (atm90e32_energy.py), every 16th tick, and each tick of a noisy line
-    read_slow   10 | 24   check 2   start 272 | 288, and 75 ms of waiting; 97 | 113 if the part kept all
+                +8 | 24   an audit (atm90e32_energy.py): one phase, every 16th tick and each tick of a noisy line; three
+                          phases, each tick, for their own counts
+    read_slow   12 | 26   check 2   start 272 | 288, and 75 ms of waiting; 97 | 113 if the part kept all
 
 The part takes a write at any time, and noise can make one of a read. So its CRC status is read before the
 energy, every tick: an upset configuration costs what was counted since the tick before, and is never booked.
@@ -61,29 +62,10 @@ def power_m(high: int, low: int) -> int:
     return (signed(high) << 16 | low) * 8 // 25
 
 
-class Sample:
-    """What was read last. Lists are per phase A, B, C; filled in place."""
-
-    def __init__(self):
-        self.urms_mv = [0, 0, 0]
-        self.irms_ma = [0, 0, 0]
-        self.p_mw = [0, 0, 0]
-        self.q_mvar = [0, 0, 0]
-        self.s_mva = [0, 0, 0]
-        self.pf_milli = [0, 0, 0]
-        self.p_total_mw = 0
-        self.freq_chz = 0
-        self.state0 = 0
-        self.state1 = 0
-        # Energy since the last tick, in 0.01 pulse.
-        self.import_counts = 0
-        self.export_counts = 0
-        self.q_import_counts = 0
-        self.q_export_counts = 0
-
-
 class Atm90e32:
     """One part behind an SPI bus (write_readinto) and a chip select pin. `disturbed`: bad frames seen."""
+
+    energy = Energy
 
     def __init__(self, spi, cs, setup=None):
         self._spi = spi
@@ -156,10 +138,11 @@ class Atm90e32:
             kept = atm90e32_start.configured(self, self._setup)
             if not kept:
                 await atm90e32_start.set_up(self, self._setup)
+            # After a reset, what was counted is what the filters let through while settling.
+            atm90e32_start.empty(self._energy, self._phases, kept)
         finally:
             unload("drivers.atm90e32_start", "drivers.atm90e32_regs")
-        # After a reset, what was counted is what the filters let through while settling.
-        self._energy.restart(kept)
+        self._energy.restart()
 
     def _configure(self, setup):
         self._setup = setup
@@ -184,7 +167,7 @@ class Atm90e32:
         if not self.holds(CRC_ERR_STATUS, 0):
             self._fail("configuration CRC", CRC_ERR_STATUS, "a register changed: check 3.3 V, noise on SPI")
 
-    def read_tick(self, sample: Sample) -> None:
+    def read_tick(self, sample) -> None:
         """The one-second read: U, I, P and the energy since the last one. Never waits; allocates only in audits.
 
         ChipError, and nothing to book, if the part does not answer, its configuration is upset, or it counted
@@ -207,12 +190,13 @@ class Atm90e32:
         sample.p_total_mw = p
 
         p //= 1000
+        sample.va_counts = 0
         self._energy.read(p, sample)
         if sample.import_counts == 0 and sample.export_counts == 0 and abs(p) > _SOME_W:
             self.check()
 
-    def read_slow(self, sample: Sample) -> None:
-        """Q, S and power factor per phase, frequency and the state bits (EMMState0/1)."""
+    def read_slow(self, sample) -> None:
+        """Q, S and power factor per phase, frequency, the state bits (EMMState0/1), and the apparent energy."""
         for n in range(self._phases):
             sample.q_mvar[n] = self.read_power(Q_MEAN_A + n)
             sample.s_mva[n] = self.read_power(S_MEAN_A + n)
@@ -220,3 +204,4 @@ class Atm90e32:
         sample.freq_chz = self.read(FREQ)
         sample.state0 = self.read(EMM_STATE0)
         sample.state1 = self.read(EMM_STATE1)
+        sample.va_counts = self._energy.apparent()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """When the IC's totals and its phases disagree: which reading was not what it seemed to be.
 
-Pure arithmetic. Total and phase registers count the same energy, so what was read from them since the last
+Arithmetic. Total and phase registers count the same energy, so what was read from them since the last
 agreement must differ by next to nothing. A bit flipped in the address of a read makes it fetch another
 register: the wanted one keeps its counts, the other one may have lost them. Reading everything once more
 brings the former to light; what remains is explained by at most two of
@@ -11,6 +11,8 @@ nearest to what the measured power suggests wins; each thing assumed counts agai
 """
 
 from micropython import const
+
+from meter.drivers.atm90e32_regs import Q_MEAN_A
 
 # What an assumption costs, in counts of distance.
 _OTHER = const(0)  # the second candidate: that one of the two is wrong is known
@@ -140,3 +142,20 @@ class Evidence:
                         best = c
                         out = 0, f2, r2, void
         self.diff, self.forward, self.reverse, self.void = out
+
+
+def judge(ic, phases, ms, mj, diff, sign, limit, low, high, reads, forward_before, reverse_before, void, tolerance):
+    """The evidence of an audit, settled. reads: threes of address, counts, second candidate; phases: of which the
+    reactive power, not read yet, is asked for now, 0 for active energy; mj: per count."""
+    if phases:
+        high = 0
+        for n in range(phases):
+            high += ic.read_power(Q_MEAN_A + n) // 1000
+        high = high * ms // mj
+    e = Evidence(diff, sign, limit, low, high)
+    for n in range(0, len(reads), 3):
+        e.read(reads[n], reads[n + 1], reads[n + 2])
+    e.before(forward_before, reverse_before)
+    e.taken(void)
+    e.settle(tolerance)
+    return e

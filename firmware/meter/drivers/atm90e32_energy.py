@@ -8,7 +8,8 @@ What the wire does to a frame must not reach the ledger:
                   disagreed, or a total is more than the power at both ends of the tick, or, for reactive
                   energy, the tick before it suggest
 Any one flipped bit in a tick moves at most 2 counts (22.5 J), which the audits that follow even out. Several in
-the energy frames of one tick can misplace counts.
+the energy frames of one tick can misplace counts. With three phases every tick is audited, for the counts by
+phase (atm90e32_phases.py). Apparent energy has one register and no audit: LastSPIData, and what mains can deliver.
 """
 
 import time
@@ -17,7 +18,7 @@ from micropython import const
 
 from meter import unload
 from meter.core.errors import ChipError
-from meter.drivers.atm90e32_regs import AP_ENERGY_T, LAST_SPI_DATA, Q_MEAN_A
+from meter.drivers.atm90e32_regs import AP_ENERGY_T, LAST_SPI_DATA, SA_ENERGY_T
 
 _AUDIT_EVERY = const(16)  # ticks; a phase register fills in 32 s at 100 A
 _WARY_TICKS = const(32)  # after a disagreement, audit each tick for so long
@@ -34,29 +35,31 @@ class Energy:
         self._phases = phases
         self._sign = sign  # -1: totals are signed sums of the phases; +1: of absolute values
         self._mj = 36_000_000 // pulse_constant  # per count
+        self.owed = [0] * 4  # for the next tick
         self._counts = [0] * 4  # of this tick
         self._others = [-1] * 4  # second candidate of each total
         self._other = -1
         self._before = [0] * 4  # of the tick before, where no audit has confirmed them
-        self._owed = [0] * 4  # for the next tick
         self._open = [0, 0]  # total - phases, active and reactive, since the last audit
         self._wary = 0
         self._audit_in = _AUDIT_EVERY
+        self.by_phase = None  # or Phases
+        unload("drivers.atm90e32_phases")
+        if phases == 3:
+            from meter.drivers.atm90e32_phases import Phases
+
+            self.by_phase = Phases(sign)
+        self._va_limit = 0
         self._read_ms = 0
         self._over = None
         self._w = 0
         self._short = 0  # what the last tick lacked, by its power
 
-    def restart(self, keep: bool) -> None:
-        """Empty all registers. What they held goes to the next tick, or, if not to be kept, nowhere."""
+    def restart(self) -> None:
+        """The registers were emptied just now; what they held is owed, or was not worth keeping."""
         self._wary = 0
+        self._va_limit = 0xFFFF  # how long it has been counting, nobody knows
         for k in range(4):
-            counts = self._take(AP_ENERGY_T + 4 * k, 0)
-            phases = 0
-            for n in range(self._phases):
-                phases += self._take(AP_ENERGY_T + 1 + n + 4 * k, counts)
-            if keep:
-                self._owed[k] += min(counts, phases)
             self._before[k] = 0
         self._open[0] = self._open[1] = 0
         self._read_ms = time.ticks_ms()
@@ -77,11 +80,12 @@ class Energy:
         self._read_ms = now_ms
         mj = self._mj
         self._limit = min(0xFFFF, self._phases * _MAX_VA * (ms + 100) // mj)
+        self._va_limit += self._limit
         counts = self._counts
-        owed = self._owed
+        owed = self.owed
         q = counts[2] - counts[3]
         for k in range(4):
-            counts[k] = self._take(AP_ENERGY_T + 4 * k, counts[k])
+            counts[k] = self.take(AP_ENERGY_T + 4 * k, counts[k])
             self._others[k] = self._other
 
         # What the power at its two ends says of a tick; of reactive energy, what the last tick said.
@@ -94,6 +98,7 @@ class Energy:
         if (
             self._audit_in <= 0
             or self._wary > 0
+            or self.by_phase
             or counts[0] > max(w, p, 0) + margin
             or counts[1] > max(-w, -p, 0) + margin
             or counts[2] > q_top
@@ -102,8 +107,8 @@ class Energy:
         ):
             # A read that went astray leaves its counts for the next tick.
             low = min(w, p) + min(self._short, 0)
-            void = self._audit(0, low, max(w, p) + max(self._short, 0), margin, ms, 0)
-            self._audit(2, q, q, q_top, ms, void)
+            void = self._audit(0, low, max(w, p) + max(self._short, 0), margin, ms, 0, sample.p_mw)
+            self._audit(2, q, q, q_top, ms, void, sample.q_mvar)
             self._audit_in = _AUDIT_EVERY
             if self._wary:
                 self._wary -= 1
@@ -129,8 +134,18 @@ class Energy:
         sample.q_import_counts = owed[2]
         sample.q_export_counts = owed[3]
         owed[0] = owed[1] = owed[2] = owed[3] = 0
+        if self.by_phase:
+            self.by_phase.give(sample)
 
-    def _take(self, addr, expect):
+    def apparent(self) -> int:
+        """Apparent energy since it was last asked for; nothing if that is more than the mains can deliver."""
+        counts = self.take(SA_ENERGY_T, 0)
+        if counts > self._va_limit:
+            counts = 0
+        self._va_limit = 0
+        return counts
+
+    def take(self, addr, expect):
         # Read and clear an energy register: what was handed out, by two frames that agree. A second value
         # that is possible too is left in _other.
         ic = self._ic
@@ -155,7 +170,7 @@ class Energy:
             got = check
         return got
 
-    def _audit(self, k, low, high, margin, ms, void):
+    def _audit(self, k, low, high, margin, ms, void, powers):
         # Confirm this tick's counts[k] and [k + 1] by the phase registers; gives what was read by mistake.
         counts = self._counts
         base = AP_ENERGY_T + 4 * k
@@ -172,17 +187,17 @@ class Energy:
         for again in (0, 1):
             if again:
                 # Registers a read missed still hold their counts.
-                f = self._take(base, 0)
+                f = self.take(base, 0)
                 reads += (base, f, self._other)
-                r = self._take(base + 4, 0)
+                r = self.take(base + 4, 0)
                 reads += (base + 4, r, self._other)
                 forward += f
                 reverse += r
                 diff += f + sign * r
             for n in range(1, self._phases + 1):
-                f = self._take(base + n, forward)
+                f = self.take(base + n, forward)
                 reads += (base + n, f, self._other)
-                r = self._take(base + 4 + n, reverse)
+                r = self.take(base + 4 + n, reverse)
                 reads += (base + 4 + n, r, self._other)
                 diff -= f + sign * r
             agree = -tolerance <= diff <= tolerance
@@ -192,21 +207,13 @@ class Energy:
                 self.noise()
         taken = 0
         if not agree or forward > self._limit or reverse > self._limit:
-            from meter.drivers.atm90e32_audit import Evidence  # seldom: let go when all has been quiet again
+            from meter.drivers.atm90e32_audit import judge  # seldom: let go when all has been quiet again
 
             self.noise()
-            if k:
-                # Reactive power has not been read yet.
-                high = 0
-                for n in range(self._phases):
-                    high += self._ic.read_power(Q_MEAN_A + n) // 1000
-                high = high * ms // self._mj
-            e = Evidence(self._open[group], sign, self._limit, low, high)
-            for n in range(0, len(reads), 3):
-                e.read(reads[n], reads[n + 1], reads[n + 2])
-            e.before(self._before[k], self._before[k + 1])
-            e.taken(void)
-            e.settle(tolerance)
+            e = judge(
+                self._ic, self._phases if k else 0, ms, self._mj, self._open[group], sign, self._limit, low, high,
+                reads, self._before[k], self._before[k + 1], void, tolerance,
+            )  # fmt: skip
             diff = e.diff
             forward = e.forward
             reverse = e.reverse
@@ -214,8 +221,12 @@ class Energy:
             if forward > self._limit or reverse > self._limit:
                 self._over = f"energy, register {base:02X}H: {forward} and {reverse}, more than mains can deliver"
                 forward = reverse = 0
+                agree = False
         self._open[group] = diff if self._wary else 0
         self._before[k] = self._before[k + 1] = 0
         counts[k] = forward
         counts[k + 1] = reverse
+        if self.by_phase:
+            hit = self._wary == _WARY_TICKS
+            self.by_phase.audited(reads, forward + sign * reverse, hit, agree, powers, ms, self._mj)
         return taken

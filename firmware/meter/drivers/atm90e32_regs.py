@@ -8,8 +8,9 @@ under a configuration that is not complete.
 
 A setup is any object with `phases` (1 or 3) and `pulse_constant` (pulses per kWh). Optional attributes:
     current_scale   1: 1 mA per count of Irms, up to 65.5 A. 2: 2 mA, up to 131 A, half the power resolution
+    three_wire      True: three phases without neutral; voltages A-B on A, C-B on C, B is unused and reads 0
     absolute        True: the total counts |P| of each phase, so a reversed CT bills; False: the signed sum
-    u_nominal_v     230; sag 78 %, phase loss 10 %, over-voltage 120 % follow from it
+    u_nominal_v     230, phase to neutral also with three_wire; sag 78 %, phase loss 10 %, over-voltage 120 % follow
     i_max_ma        60_000; over-current limit
     start_mw        1_000; below it nothing is counted; a single phase drops out below a tenth of it
     calibration     ((address, value), ...) for 14H-34H and 41H-6CH, taken at current_scale 1
@@ -28,6 +29,7 @@ LAST_SPI_DATA = const(0x78)
 CRC_ERR_STATUS = const(0x79)
 CFG_REG_ACC_EN = const(0x7F)
 AP_ENERGY_T = const(0x80)  # total; phases A, B, C follow; +4 reverse, +8 reactive, +12 reverse reactive
+SA_ENERGY_T = const(0x90)
 P_MEAN_A = const(0xB1)  # high words; B, C follow; low words are 10H further on
 Q_MEAN_A = const(0xB5)
 S_MEAN_A = const(0xB9)
@@ -41,6 +43,7 @@ CFG_OPEN = const(0x55AA)
 CFG_CLOSED = const(0x0000)  # anything but the keys: latch the CRC of 00H-6FH, then watch it
 
 _MMODE0_3P4W = const(0x0080)  # 50 Hz, reactive on CF2
+_MMODE0_3P3W = const(0x0185)
 _MMODE0_ABS_P = const(0x0008)
 _UNITY = const(0x8000)
 
@@ -57,6 +60,10 @@ def init_table(setup):
     # DS 3.5.1: PL_constant is the energy of 0.01 pulse in units of 80 nJ.
     pl = 450_000_000_000 // (setup.pulse_constant * scale)
     mode = _MMODE0_3P4W | (7 if setup.phases == 3 else 4)
+    u_v = getattr(setup, "u_nominal_v", 230)
+    if getattr(setup, "three_wire", False):
+        mode = _MMODE0_3P3W
+        u_v = u_v * 1732 // 1000
     if getattr(setup, "absolute", False):
         mode |= _MMODE0_ABS_P
     start = start_threshold(setup)
@@ -68,7 +75,7 @@ def init_table(setup):
         elif addr == 0x62:
             i_gain = value
     # Thresholds sit before the gain stage, in peak values: Vrms * 100 * sqrt(2) * 2**14 / Ugain.
-    u_th = getattr(setup, "u_nominal_v", 230) * 2_317_048 // u_gain
+    u_th = u_v * 2_317_048 // u_gain
     i_th = min(0xFFFF, getattr(setup, "i_max_ma", 60_000) * 23_170 // i_gain)
     over = min(0xFFFF, u_th * 120 // 100)
     limits = (0x143F, over, 1, u_th * 78 // 100, u_th // 10, 0xFFFF, i_th, 4700, 5300, 0x010F, 0)  # 50 Hz

@@ -10,6 +10,7 @@ from micropython import const
 
 from meter.core.errors import ChipError
 from meter.drivers.atm90e32_regs import (
+    AP_ENERGY_T,
     CFG_CLOSED,
     CFG_OPEN,
     CFG_REG_ACC_EN,
@@ -23,7 +24,7 @@ from meter.drivers.atm90e32_regs import (
     start_threshold,
 )
 
-__all__ = ("configured", "set_up", "start_threshold")
+__all__ = ("configured", "empty", "set_up", "start_threshold")
 
 _TRIES = const(5)
 _RESET_MS = const(45)  # DS 6.4: up to 40
@@ -73,6 +74,20 @@ async def set_up(ic, setup) -> None:
     await asyncio.sleep_ms(_CRC_MS)
     if not ic.holds(CRC_ERR_STATUS, 0):
         _fail("supervision", CRC_ERR_STATUS, "reports a configuration CRC error: check 3.3 V")
+
+
+def empty(energy, phases: int, keep: bool) -> None:
+    """Empty all energy registers. What they held goes to the next tick, or, if not to be kept, nowhere."""
+    for k in range(4):
+        counts = energy.take(AP_ENERGY_T + 4 * k, 0)
+        in_all = 0
+        for n in range(phases):
+            got = energy.take(AP_ENERGY_T + 1 + n + 4 * k, counts)
+            in_all += got
+            if keep and energy.by_phase:
+                energy.by_phase.add(3 * k + n, min(got, counts))
+        if keep:
+            energy.owed[k] += min(counts, in_all)
 
 
 def _put(ic, stage, addr, value):

@@ -11,7 +11,7 @@ import time
 
 from micropython import const
 
-_REST_MS = const(200)
+_REST_MS = const(201)  # 200 are needed; a tick count may have lost nearly one
 _PULSE_MIN_MS = const(50)
 _PULSE_MAX_MS = const(1000)
 

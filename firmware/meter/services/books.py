@@ -13,12 +13,14 @@ from micropython import const
 from meter import unload
 from meter.core import account, civil, codes, overload, supply
 from meter.core.errors import BusError, CardError
-from meter.core.friendly import is_friendly
 from meter.core.state import RELAY_UNKNOWN
 from meter.storage.ledger import FRESH
 
 _LOCK_FREE = const(2)  # failed logins in a row that cost nothing
 _LOCK_MAX = const(12)
+_BEGIN = const(0)
+_WORK = const(1)
+_STORE = const(2)
 _FRAM_GOOD = const(10)  # commits in a row: a FRAM that comes and goes must not fill its own log
 
 
@@ -42,17 +44,25 @@ class Books:
         self._zone = civil.Zone(cfg.utc_offset_min, cfg.dst)
         self._uptime_s = 0
         self._locked_at_s = 0
-        self._minute = -1  # the minute rate and price were looked up for
-        self._date = ()  # of the day whose work is done
-        self._friendly = False
+        self._minute = -2  # the minute minute.py was at work in; -1: one without a clock
+        self.date = ()  # of the day whose work is done
+        self.friendly = False
         self._testing = False
         self.daily_micro = 0  # what a day costs, in the mean of the last seven; 0: not known
+        self.day_spent_micro = None  # spent_micro() when this day began
+        self.yesterday_micro = None  # what yesterday cost
+        self.month_cost_micro = None  # rate_cost_micro and charges_micro when this billing month began
+        self.demand = None  # of demand.py
+        self.rate_kept = -1  # the rate storage/registers.py has
+        self.due = None  # what minute.py is to write there
+        self.unwritten = None  # a reading the flash has not taken yet
         self.faults = 0
         self.utc_s = None
         self.sample = None
         self.alarm = 0
         self.rate = tariff.fallback
-        self.price_micro = tariff.prices_micro[self.rate]
+        self.rate_micro = self.price_micro = tariff.prices_micro[self.rate]
+        self.signal = ""  # name of the price signal in force
         self.changed = asyncio.ThreadSafeFlag()  # the guard waits on it: the supply decision may be another
         self.ticked = asyncio.ThreadSafeFlag()  # the panel waits on it: a new second
         self.counted = asyncio.Event()  # the load profile waits on it: a new second
@@ -60,7 +70,7 @@ class Books:
         self.trouble = ""  # one display row: what fell last
         self._fram_good = 0  # commits since one failed
         self._fram_lost_at = None  # utc_s when it fell silent: it cannot take that record itself
-        self._off_since = 0  # utc_s of the last commit before this start, until the first tick has told it
+        self.off_since = 0  # utc_s of the last commit before this start, until the first tick has told it
 
     def open(self) -> int:
         """Read the ledger; gives ledger.FRESH, LOADED or FELL_BACK. Raises BusError, StorageError."""
@@ -68,10 +78,14 @@ class Books:
         found = self._ledger.load(s)
         if found == FRESH:
             s.credit_micro = self.cfg.initial_credit_micro
+        if self.cfg.phases == 1:
+            s.phase_counts = []
+        elif not s.phase_counts:
+            s.phase_counts = [0] * 12
         self._events.open(s.event_seq)
+        self._minutely(_BEGIN)
         s.boots += 1
-        self._take_later(s.utc_s, log=False)  # its time came before this start
-        self._off_since = s.utc_s
+        self.off_since = s.utc_s
         self.ready = True
         if found == FRESH:
             self._assess(log=False)  # a meter without credit must not begin by switching on
@@ -88,23 +102,29 @@ class Books:
         self.utc_s = utc_s
         self.sample = sample
         if utc_s is not None:
-            if self._off_since is not None:
-                self.log(codes.LOG_POWER_UP, utc_s - self._off_since if self._off_since else -1)
-                self._off_since = None
             s.utc_s = utc_s
-        self._look_up_rate(utc_s)
+        minute = -1 if utc_s is None else utc_s // 60
+        begins = minute != self._minute
+        if begins and self._minutely(_WORK):
+            self._minute = minute
         if sample is not None:
             counts = sample.import_counts
-            account.book(s, counts, self.rate, self.tariff.prices_micro[self.rate], self.tariff.steps)
+            account.book(s, counts, self.rate, self.rate_micro, self.tariff.steps)
             account.book_unpriced(s, sample.export_counts, sample.q_import_counts, sample.q_export_counts)
+            s.va_counts += sample.va_counts
+            if s.phase_counts:
+                for i in range(12):
+                    s.phase_counts[i] += sample.phase_counts[i]
             if s.relay_closed == 0:
                 s.open_counts += counts
         power_mw = None if sample is None else sample.p_total_mw
         event = self._overload.step(s, self.cfg, power_mw, self._uptime_s)
         if event:
-            self._step(event)
+            self.step(event)
         self._assess()
-        self._commit()
+        self.commit()
+        if begins and self.due:
+            self._minutely(_STORE)
         self.ticked.set()
         self.counted.set()
 
@@ -114,46 +134,28 @@ class Books:
         self.tariff = tariff
         self.later = later
         self._zone = civil.Zone(cfg.utc_offset_min, cfg.dst)
-        self._minute = -1
-        self._look_up_rate(self.utc_s)
+        self._minutely(_WORK)
         self._assess()
-        self._commit()
+        self.commit()
+        if self.due:
+            self._minutely(_STORE)
 
-    def _look_up_rate(self, utc_s):
-        # A switch falls on a whole minute, so one look-up a minute does.
-        minute = -1 if utc_s is None else utc_s // 60
-        if minute == self._minute and minute >= 0:
-            return
-        self._minute = minute
-        local = self.local()
-        if local is None:
-            self.rate = self.tariff.fallback
-        else:
-            self._friendly = is_friendly(self.cfg.friendly, local)
-            self._take_later(self.utc_s)
-            if local[:3] != self._date:
-                self._new_day(local)
-            self.rate = self.tariff.rate_at(local[0], local[1], local[2], local[3], local[4] * 60 + local[5])
-        self.price_micro = account.price(self.s, self.tariff.prices_micro[self.rate], self.tariff.steps)
-
-    def _new_day(self, local):
+    def _minutely(self, what) -> bool:
+        """Begin, work or store of minute.py. False: the heap is too small just now."""
         try:
-            from . import daily
+            from . import minute
 
-            daily.work(self, local)
-            self._date = local[:3]
+            if what == _BEGIN:
+                minute.begin(self)
+            elif what == _WORK:
+                minute.work(self)
+            else:
+                minute.store(self)
         except MemoryError:
-            pass  # tried again in a minute; the tick must be booked
+            return False
         finally:
-            unload("services.daily", "storage.readings")
-
-    def _take_later(self, utc_s, log=True):
-        """The tariff that waits for its time: has it come?"""
-        if self.later and self.is_past(self.later.from_minute, utc_s):
-            self.tariff = self.later
-            self.later = None
-            if log:
-                self.log(codes.LOG_TARIFF_CHANGED, codes.BY_TIME)
+            unload("services.minute", "core.demand", "core.friendly", "core.rates", "storage.snapshot")
+        return True
 
     def is_past(self, minute: int, utc_s=None) -> bool:
         """Is it so many minutes since 2000 by local time, or later? utc_s: another time than now."""
@@ -165,7 +167,7 @@ class Books:
         s, cfg = self.s, self.cfg
         before = s.claims
         off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
-        supply.after_credit(s, cfg.alarm2_micro, off_micro, self._friendly)
+        supply.after_credit(s, cfg.alarm2_micro, off_micro, self.friendly)
         self._note(before)
         self._set_alarm(log)
 
@@ -178,7 +180,8 @@ class Books:
                 self.log(codes.LOG_ALARM1 if alarm == 1 else codes.LOG_ALARM2)
             self.alarm = alarm
 
-    def _step(self, event):
+    def step(self, event: int) -> None:
+        """An event for the supply rules (supply.py)."""
         before = self.s.claims
         supply.step(self.s, event)
         self._note(before)
@@ -194,7 +197,7 @@ class Books:
             self.log(codes.LOG_CLOSE, before)
         self.changed.set()
 
-    def _commit(self) -> bool:
+    def commit(self) -> bool:
         self.s.event_seq = self._events.next_number
         try:
             self._ledger.commit(self.s)
@@ -224,6 +227,10 @@ class Books:
         if self.utc_s is None:
             return None
         return self._zone.fields(self.utc_s)
+
+    def spent_micro(self) -> int:
+        """What all energy and all standing charges have cost."""
+        return sum(self.s.rate_cost_micro) + self.s.charges_micro
 
     @property
     def rate_name(self):
@@ -261,15 +268,15 @@ class Books:
         s = self.s
         self.fault(codes.FAULT_RELAY, False)
         if s.claims & codes.CLAIM_FAULT:
-            self._step(codes.EV_FAULT_GONE)
+            self.step(codes.EV_FAULT_GONE)
         if s.relay_closed != closed:
             s.relay_closed = closed
-            self._commit()
+            self.commit()
 
     def relay_moves(self) -> None:
         """The guard is about to close: should power fail before it has sensed, no one knows where the contact is."""
         self.s.relay_closed = RELAY_UNKNOWN
-        self._commit()
+        self.commit()
 
     def relay_failed(self, wanted: int) -> None:
         """The contact is not where it should be. Voltage behind an open contact makes closing unsafe."""
@@ -277,7 +284,7 @@ class Books:
             self.log(codes.LOG_RELAY_FAULT, wanted)
         self.fault(codes.FAULT_RELAY, True)
         if not wanted:
-            self._step(codes.EV_FAULT)
+            self.step(codes.EV_FAULT)
 
     # -- card, button, supplier -------------------------------------------------------------------
 
@@ -295,8 +302,8 @@ class Books:
         s.card_uid = uid
         s.card_generation = generation
         off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
-        supply.after_credit(s, cfg.alarm2_micro, off_micro, self._friendly)
-        if not self._commit():
+        supply.after_credit(s, cfg.alarm2_micro, off_micro, self.friendly)
+        if not self.commit():
             s.copy_from(before)
             raise CardError(codes.CARD_STORAGE, "the purchase cannot be stored")
         self.log(codes.LOG_PURCHASE, count)
@@ -309,7 +316,7 @@ class Books:
         """A valid user card of this meter was shown: what waits for a card is over. Not committed: next_writeback()
         follows, and a record takes 28 ms of the bus."""
         self.s.lock = 0
-        self._step(codes.EV_USER_CARD)
+        self.step(codes.EV_USER_CARD)
         self._lend()
 
     def _lend(self):
@@ -317,7 +324,7 @@ class Books:
         s, cfg = self.s, self.cfg
         left_micro = s.credit_micro + cfg.overdraft_micro
         if -cfg.emergency_micro < left_micro <= 0 and not s.latches & codes.LATCH_EMERGENCY:
-            self._step(codes.EV_EMERGENCY)
+            self.step(codes.EV_EMERGENCY)
             self.log(codes.LOG_EMERGENCY)
             self._assess()
 
@@ -335,7 +342,7 @@ class Books:
             s.lock = min(s.lock + 1, _LOCK_MAX)
             self._locked_at_s = self._uptime_s
         self.log(codes.LOG_CARD_REFUSED, code)
-        self._commit()
+        self.commit()
 
     def locked_s(self) -> int:
         """How long no card is read yet, because so many in a row could not prove what they are: from the third on
@@ -348,26 +355,29 @@ class Books:
     def next_writeback(self) -> int:
         """The number of the next write-back; 0 when it cannot be stored: a number must not be used twice."""
         self.s.writeback_seq += 1
-        return self.s.writeback_seq if self._commit() else 0
+        return self.s.writeback_seq if self.commit() else 0
 
-    def tampered(self, magnet: int) -> None:
-        """The cover was opened (0), or a magnet has come near (1)."""
-        s = self.s
-        if magnet:
-            s.magnet_times = min(s.magnet_times + 1, 0xFFFF)
-        else:
-            s.cover_opens = min(s.cover_opens + 1, 0xFFFF)
+    def found(self, code: int, phase: int, value: int, lasted_s: int = -1) -> None:
+        """What is watched for (watch.py) has begun, or ended after lasted_s. value: its most extreme figure."""
+        try:
+            from . import incidents
+
+            incidents.found(self, code, phase, value, lasted_s)
+        except MemoryError:
+            self.log(code, value * 4 + phase)
+        finally:
+            unload("services.incidents", "storage.incidents", "storage.ring")
 
     def utility_card(self, serial: int) -> None:
         """A utility card has changed something: no older one may change it back."""
         self.s.utility_serial = serial
-        self._commit()
+        self.commit()
 
     def inspected(self) -> None:
         """The supplier's inspector was here: what tampering has blocked is released."""
         self.log(codes.LOG_INSPECTED, self.s.claims)
-        self._step(codes.EV_UTILITY_CARD)
-        self._commit()
+        self.step(codes.EV_UTILITY_CARD)
+        self.commit()
 
     def test_relay(self, off: bool) -> None:
         """Supply goes off although nothing asks for it, or comes back; never remembered over a start."""
@@ -375,10 +385,10 @@ class Books:
         self.changed.set()
 
     def button(self) -> None:
-        self._step(codes.EV_BUTTON)
-        self._commit()
+        self.step(codes.EV_BUTTON)
+        self.commit()
 
     def remote(self, on: bool) -> None:
         """The supplier's command, already authenticated by whoever brings it."""
-        self._step(codes.EV_REMOTE_ON if on else codes.EV_REMOTE_OFF)
-        self._commit()
+        self.step(codes.EV_REMOTE_ON if on else codes.EV_REMOTE_OFF)
+        self.commit()

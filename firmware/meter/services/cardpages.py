@@ -6,10 +6,11 @@ Nothing here waits or decides.
 
 from micropython import const
 
+from meter.core.energy import COUNTS_PER_KWH
 from meter.drivers.hd44780 import CARD
 
 from . import pages
-from .texts import fit, kwh, money, pair
+from .texts import fit, fixed, money, pair
 
 FIGURES = const(5)
 _NAMES = "Total purchased     Purchases made      Last purchase       Total used          Credit now          "
@@ -32,7 +33,7 @@ def figure(books, n: int) -> tuple:
     if n == 1:
         value = pair("", "%d" % s.purchase_count)
     elif n == 3:
-        value = pair("", kwh(s.import_counts) + " kWh")
+        value = pair("", fixed(s.import_counts * 100, COUNTS_PER_KWH, 2) + " kWh")
     else:
         value = _amount(books, (s.purchased_micro, 0, s.last_purchase_micro, 0, s.credit_micro)[n])
     title = pair(CARD + " Your account", "%d/%d" % (n + 1, FIGURES))
@@ -51,7 +52,9 @@ def unfinished(books, added_micro: int) -> tuple:
 
 def remove(books) -> tuple:
     """A card may be left in for days: why supply is off, or the balance, must not hide behind the request."""
-    rows = pages.off(books, 0) if books.s.claims else (_BLANK,) * 3 + (_amount(books, books.s.credit_micro, "Credit"),)
+    rows = (_BLANK,) * 3 + (_amount(books, books.s.credit_micro, "Credit"),)
+    if books.s.claims:
+        rows = pages.seldom(books, pages.OFF)[1]
     return (fit(CARD + " Remove card"),) + rows[1:]
 
 

@@ -3,8 +3,6 @@
 
 from meter.drivers.hd44780 import CARD
 
-from .texts import cells, fault, fit
-
 # Three cells each, in the order of the CARD_ codes: the reason and the remedy.
 _CARDS = (
     "Not a card for      electricity credit. Use your meter card "
@@ -26,9 +24,10 @@ _CARDS = (
 
 def refused(code: int) -> tuple:
     """Four rows for a card error code (codes.CARD_*)."""
-    return (CARD + " Card not accepted ",) + cells(_CARDS, code - 1, 3)
+    at = 60 * (code - 1)
+    return CARD + " Card not accepted ", _CARDS[at : at + 20], _CARDS[at + 20 : at + 40], _CARDS[at + 40 : at + 60]
 
 
 def no_keys() -> tuple:
-    name, remedy = fault(8)  # the number of FAULT_KEYS
-    return fit(CARD + " Card not read"), name, remedy, " " * 20
+    """As the fault is called on its page."""
+    return CARD + " Card not read     ", "Card keys missing   ", "Provision this meter", " " * 20

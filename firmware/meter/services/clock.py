@@ -87,3 +87,5 @@ class Clock:
         self._utc_s = utc_s
         if abs(utc_s - was) > 60:
             self._books.log(codes.LOG_CLOCK_SET, utc_s - was)
+            if utc_s < was:
+                self._books.found(codes.LOG_CLOCK_BACK, 3, was - utc_s)

@@ -23,11 +23,15 @@ from .books import room
 _YEAR = const(366)
 
 
-def work(books, local) -> None:
-    """local: civil.fields() of now. Changes the state before the tick is booked, which then commits it."""
+def work(books, local) -> tuple:
+    """local: civil.fields() of now. Changes the state before the tick is booked, which then commits it.
+
+    Gives (day, month, anew) for billing.freeze(). A month begins on Settings.billing_day.
+    """
     s = books.s
     today = civil.days(local[0], local[1], local[2])
-    month = (local[0] - 2000) * 12 + local[1] - 1
+    month = (local[0] - 2000) * 12 + local[1] - 1 - (local[2] < books.cfg.billing_day)
+    spent_micro = books.spent_micro()  # before this day's charges
     n = today - s.day
     anew = not s.day or not -_YEAR <= n <= _YEAR
     room()  # too little heap: nothing has been changed yet
@@ -41,6 +45,9 @@ def work(books, local) -> None:
         if anew or month > s.month:
             s.month = month
             s.month_counts = s.import_counts
+        before_micro = books.day_spent_micro
+        books.yesterday_micro = None if n != 1 or before_micro is None else spent_micro - before_micro
+        books.day_spent_micro = spent_micro
         if told:
             books.log(codes.LOG_DAYS, n)
     try:
@@ -48,8 +55,16 @@ def work(books, local) -> None:
         if anew:
             readings.forget(s.month, s.day)
         readings.month_began(s.month, s.month_counts)
-        readings.day_began(s.day, sum(s.rate_cost_micro) + s.charges_micro)
+        readings.day_began(s.day, spent_micro)
         readings.store()
         books.daily_micro = readings.daily_micro()
+        # A start has only what was written.
+        began_micro = readings.spent(s.day)
+        before_micro = readings.spent(s.day - 1)
+        if began_micro is not None:
+            books.day_spent_micro = began_micro
+            if before_micro is not None:
+                books.yesterday_micro = began_micro - before_micro
     except BusError:
         books.fram_lost()
+    return s.day, s.month, anew

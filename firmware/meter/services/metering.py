@@ -12,7 +12,7 @@ from micropython import const
 
 from meter.core import codes
 from meter.core.errors import BusError, ChipError
-from meter.drivers.atm90e32 import Sample
+from meter.drivers.sample import Sample
 
 from .books import room
 

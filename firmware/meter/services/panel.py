@@ -9,6 +9,9 @@ What is shown, first match wins:
     a claim holds the supply off     the reason and the remedy; LED fast
     alarm 1 or worse                 the balance; LED slow, buzzer once when it begins
     otherwise                        the pages in turn, 6 s each; from the faults on when there is a new one
+The balance, power and clock are drawn at every tick. The other pages are loaded from flash for it. Those that turn are
+drawn together when the first of them turns up, and at the tick after claims, latches, faults, alarm or purchases have
+changed. A reason, and what a key has chosen, is drawn anew every 4 s while it stays.
 The display cannot be read back, so it is started anew after the relay has switched (the dip can cost it its
 4-bit sync) and every ten minutes.
 """
@@ -26,7 +29,7 @@ from .texts import fit
 
 _PAGE_MS = const(5700)  # 6 s, for ticks that come a little early
 _KEY_HOLD_MS = const(20_000)
-_TURN_MS = const(4000)  # reasons, when there are several
+_STALE_MS = const(3700)  # 4 s: a page that is loaded, and the next of several reasons
 _DEBOUNCE_MS = const(30)
 _BEEP_MS = const(200)
 _IDLE_MS = const(1500)  # longer than a tick: ends a wait only when metering stands still
@@ -47,25 +50,27 @@ class Panel:
         self._wake = books.ticked  # ours alone to wait on; keys and say() set it too
         self._edge = self._down = False
         self._said = None
-        self._said_until = 0
         self._drawn = 0
         self._start_at = None  # when the display is to be started anew; None: now
         self._relay = None
         self._claims = self._faults = 0
         self._alarm = None
+        self._news = None  # what the page shown was drawn for, if it was loaded
+        self._stale_at = self._reason = 0
+        self._ahead: list = []  # what the pages ahead were drawn for, then their numbers and texts
         self._phase = self._lit = 0
-        self._front()
+        self._turn(0)
 
     def say(self, lines, hold_ms: int) -> None:
         """Show 4 lines instead of the pages for hold_ms or until unsay()."""
-        self._said = tuple([fit(line) for line in lines])
-        self._said_until = time.ticks_add(time.ticks_ms(), hold_ms)
+        self._turn(0, hold_ms)
+        self._said = tuple(map(fit, lines))
         self._wake.set()
 
     def unsay(self) -> None:
         """Back to the pages, the balance first."""
         self._said = None
-        self._front()
+        self._turn(0)
         self._wake.set()
 
     async def run(self, beat) -> None:
@@ -82,7 +87,7 @@ class Panel:
                     await self._refresh()
                 timeout_ms = self._blink(ticked)
                 if self._said:
-                    timeout_ms = max(1, min(timeout_ms, _left_ms(self._said_until)))
+                    timeout_ms = max(1, min(timeout_ms, _left_ms(self._until)))
                 try:
                     await asyncio.wait_for_ms(self._wake.wait(), timeout_ms)
                     ticked = True
@@ -111,52 +116,99 @@ class Panel:
             if books.s.claims:
                 books.button()
             self._turn(self._page + 1, _KEY_HOLD_MS)
-            self._key = True
 
     # -- pages ------------------------------------------------------------------------------------
 
-    def _front(self):
-        self._key = False
-        self._turn(0, _PAGE_MS)
-
-    def _turn(self, page, for_ms):
+    def _turn(self, page, for_ms=_PAGE_MS):
         self._page = page
-        self._page_until = time.ticks_add(time.ticks_ms(), for_ms)
+        self._key = for_ms == _KEY_HOLD_MS
+        self._until = time.ticks_add(time.ticks_ms(), for_ms)
 
     def _rows(self):
+        """What is to be shown; None: what is shown already."""
         books = self._books
+        s = books.s
         if self._said:
-            if _left_ms(self._said_until) > 0:
+            if _left_ms(self._until) > 0:
+                self._news = None
                 return self._said
             self._said = None
-            self._front()
-        claims = books.s.claims
-        if not books.ready or not (claims or books.faults or books.sample or books.utc_s):
-            self._front()
-            return pages.starting(books)
-        over = _left_ms(self._page_until) <= 0
-        # A changed reason is news, and a key that has grown old is over: both go back to the front.
-        if claims != self._claims or (over if self._key else claims or books.alarm):
-            self._claims = claims
-            self._front()
-        elif books.faults & ~self._faults:
-            self._turn(1, _PAGE_MS)  # the first of the faults
-        elif over:
-            self._turn(self._page + 1, _PAGE_MS)
-        self._faults = books.faults
-        if self._page >= pages.count(books):
-            self._page = 0
-        if claims and not self._key:
-            return pages.off(books, time.ticks_diff(time.ticks_ms(), 0) // _TURN_MS)
-        return pages.page(books, self._page)
+            self._turn(0)
+        if not books.ready or not (s.claims or books.faults or books.sample or books.utc_s):
+            self._turn(0)
+            page = pages.STARTING
+        else:
+            over = _left_ms(self._until) <= 0
+            # A changed reason is news, and a key that has grown old is over: both go back to the front.
+            if s.claims != self._claims or (over if self._key else s.claims or books.alarm):
+                self._claims = s.claims
+                self._turn(0)
+            elif books.faults & ~self._faults:
+                self._turn(pages.FAULTS)
+            elif over:
+                self._turn(self._page + 1)
+            self._faults = books.faults
+            if self._page > pages.STATUS:
+                self._page = 0
+            page = pages.OFF if s.claims and not self._key else self._page
+        news = [0, s.claims, s.latches, s.purchase_count, books.faults, books.alarm]
+        ahead = self._ahead
+        text = ""
+        if page == 0:
+            ahead.clear()
+        elif page > 0 and not self._key and not books.faults >> page - 1:
+            page = max(page, pages.ENERGY)
+            while len(ahead) > 1 and ahead[1] < page:
+                del ahead[1:3]
+            if len(ahead) < 3 or ahead[0] != news:
+                ahead: list = [news]
+                self._ahead = ahead
+                ahead.extend(pages.ahead(books, page))
+            self._page = page = ahead[1]
+            text = ahead[2]
+        rows = pages.live(books, page)
+        if rows:
+            self._news = None
+            return rows
+        news = [page] + news[1:]
+        if text:
+            if news == self._news:
+                return None
+            self._news = news
+            return [text[i : i + 20] for i in range(0, 80, 20)]
+        if news != self._news:
+            self._reason = 0
+        elif _left_ms(self._stale_at) > 0:
+            return None
+        else:
+            self._reason += 1
+        news[0], rows = pages.seldom(books, page, self._reason)
+        self._news = news
+        if page > 0:
+            self._page = page = news[0]
+        self._stale_at = time.ticks_add(time.ticks_ms(), _STALE_MS)
+        return rows
 
     async def _refresh(self):
         books = self._books
+        lcd = self._lcd
         self._drawn = time.ticks_ms()
-        rows = self._rows()
-        if await self._display_ready():
+        relay = books.s.relay_closed
+        if self._start_at is None or (relay != self._relay and lcd.ready) or _left_ms(self._start_at) <= 0:
+            self._relay = relay
+            self._news = None
             try:
-                self._lcd.show(rows)
+                await lcd.start()
+            except BusError:
+                pass
+            self._start_at = time.ticks_add(time.ticks_ms(), _RESTART_MS if lcd.ready else _RETRY_MS)
+            # There is no event log before the ledger has been read; a display still missing is named then.
+            if books.ready:
+                books.fault(FAULT_DISPLAY, not lcd.ready)
+        rows = self._rows()
+        if rows and lcd.ready:
+            try:
+                lcd.show(rows)
             except BusError:
                 self._start_at = None  # one disturbed transfer is no fault: started anew, or named, at the next wake
         if books.ready and books.alarm != self._alarm:
@@ -166,23 +218,6 @@ class Panel:
                 self._buzzer(1)
                 await asyncio.sleep_ms(_BEEP_MS)
                 self._buzzer(0)
-
-    async def _display_ready(self):
-        books = self._books
-        lcd = self._lcd
-        relay = books.s.relay_closed
-        if self._start_at is not None and (relay == self._relay or not lcd.ready) and _left_ms(self._start_at) > 0:
-            return lcd.ready
-        self._relay = relay
-        try:
-            await lcd.start()
-        except BusError:
-            pass
-        self._start_at = time.ticks_add(time.ticks_ms(), _RESTART_MS if lcd.ready else _RETRY_MS)
-        # There is no event log before the ledger has been read; a display still missing is named then.
-        if books.ready:
-            books.fault(FAULT_DISPLAY, not lcd.ready)
-        return lcd.ready
 
     # -- LED --------------------------------------------------------------------------------------
 

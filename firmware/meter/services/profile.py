@@ -10,7 +10,7 @@ from micropython import const
 from meter import unload
 from meter.storage.profile import CLOCK_INVALID, NOT_MEASURED, SUPPLY_OFF
 
-_RETRY_S = const(60)
+_MINUTE_S = const(60)
 
 
 class Profile:
@@ -20,7 +20,9 @@ class Profile:
         self.now_s = 0
         self.end_s = 0  # of the slot that is running; 0: none yet
         self.flags = 0  # of that slot, see storage/profile.py
-        self.sums = [0] * 5  # over its measured seconds: their number, mV, mA, power factor; the highest power
+        # Over its measured seconds: their number, the highest power; of each phase mV, mA, power factor.
+        self.sums = [0] * 11
+        self.cfg = books.cfg  # what the slot began with
         self.before = None  # registers at the start, until the first tick
         self.waiting = []  # rows the flash has not taken yet
         self.known = 0  # what the ring's next number is, if nothing was cut
@@ -49,13 +51,13 @@ class Profile:
             else:
                 sums[0] += 1
                 for i in range(books.cfg.phases):
-                    sums[1] += sample.urms_mv[i]
-                    sums[2] += sample.irms_ma[i]
-                    sums[3] += sample.pf_milli[i]
-                if sample.p_total_mw > sums[4]:
-                    sums[4] = sample.p_total_mw
+                    sums[2 + i] += sample.urms_mv[i]
+                    sums[5 + i] += sample.irms_ma[i]
+                    sums[8 + i] += sample.pf_milli[i]
+                if sample.p_total_mw > sums[1]:
+                    sums[1] = sample.p_total_mw
             self.flags |= flags
-            if now_s == self.end_s or (self.waiting and not now_s % _RETRY_S):
+            if now_s == self.end_s or (not now_s % _MINUTE_S and (self.waiting or self.cfg is not books.cfg)):
                 self._slots(0)
 
     def _slots(self, now_s):

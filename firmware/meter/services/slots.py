@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a slot of the load profile begins and ends: at each quarter of an hour, UTC. Loaded for that only.
+"""When a slot of the load profile begins and ends: at the multiples of its period, UTC. Loaded for that only.
 
 A tick belongs to the slot that ends at it or next: what it counted flowed in the second before. A slot cut
 short by an outage gets its row at the next start, with the registers of the ledger; a clock set by more than a
 minute ends a slot unless it is still the same one. A slot in which the meter never ran has no row. While the
 clock is not valid, slots go on from the last time known.
+
+Other settings are for the next slot: a row has period and channels of the settings its slot began with. They are
+noticed at the next whole minute; if their period has a boundary before the end of the slot that is running, it ends
+there.
 """
 
 from micropython import const
@@ -14,27 +18,29 @@ from meter.core.errors import StorageError
 from meter.storage import profile
 from meter.storage.profile import CLOCK_SET, OUTAGE
 
-_PERIOD_S = const(900)
 _SET_S = const(60)  # the clock was set, if it moved by more
 _WAITING_MAX = const(4)  # rows
 
 
 def work(p, now_s: int) -> None:
-    """What is due for the Profile p. now_s -1: at the start; 0: at the end of a slot; else: the clock has not
-    moved on by just a second, or this is the first tick."""
+    """What is due for the Profile p. now_s -1: at the start; 0: at the end of a slot, or of a minute; else: the clock
+    has not moved on by just a second, or this is the first tick."""
     if now_s < 0:
         s = p.books.s
         if not p.end_s and s.utc_s:
             # As the power left it.
             p.now_s = s.utc_s
-            p.end_s = _end_of(s.utc_s)
+            _begin(p, s.utc_s)
             p.before = _registers(s)
         return
     if now_s:
         _move(p, now_s)
-    elif p.now_s == p.end_s:
-        _close(p)
-        p.end_s += _PERIOD_S
+    else:
+        if p.cfg is not p.books.cfg:
+            p.end_s = min(p.end_s, _end_of(p, p.now_s))
+        if p.now_s == p.end_s:
+            _close(p)
+            _begin(p, p.now_s + 1)
     if p.waiting:
         _store(p)
 
@@ -47,33 +53,47 @@ def _move(p, now_s):
         flags = OUTAGE
     elif jump and p.end_s:
         flags = CLOCK_SET
-    end_s = _end_of(now_s)
     if not p.end_s:
-        p.end_s = end_s
-    elif now_s > p.end_s or (jump and end_s != p.end_s):
+        _begin(p, now_s)
+    elif now_s > p.end_s or (jump and _end_of(p, now_s) != p.end_s):
         p.flags |= flags
         _close(p)
-        p.end_s = end_s
+        _begin(p, now_s)
     p.before = None
     p.flags |= flags
 
 
-def _end_of(utc_s):
-    return -(-utc_s // _PERIOD_S) * _PERIOD_S
+def _begin(p, utc_s):
+    """A slot begins, in which this second is."""
+    p.cfg = p.books.cfg
+    p.end_s = _end_of(p, utc_s)
+
+
+def _end_of(p, utc_s):
+    period_s = 60 * p.books.cfg.profile_min
+    return -(-utc_s // period_s) * period_s
 
 
 def _registers(s):
-    return s.import_counts, s.export_counts, s.q_import_counts, s.q_export_counts
+    return s.import_counts, s.export_counts, s.q_import_counts, s.q_export_counts, s.va_counts
 
 
 def _close(p):
     sums = p.sums
-    n = (sums[0] or 1) * p.books.cfg.phases
-    row = profile.pack(
-        p.end_s, sums[0], p.flags, _PERIOD_S // 60, p.before or _registers(p.books.s),
-        sums[1] // (10 * n), sums[2] // (10 * n), sums[3] // n, sums[4] // 10_000,
-    )  # fmt: skip
-    p.waiting.append(row)
+    cfg = p.cfg
+    n = sums[0] or 1
+    # Three wires: phase B is the common one, and has nothing to measure.
+    used = range(0, cfg.phases, 2 if cfg.three_wire else 1)
+    values = list(p.before or _registers(p.books.s))
+    for first, unit in ((2, 10), (5, 10), (8, 1)):
+        of_all = 0
+        for i in used:
+            of_all += sums[first + i]
+        values.append(of_all // (unit * n * len(used)))
+    values.append(sums[1] // 10_000)
+    for i in range(2, 8):
+        values.append(sums[i] // (10 * n))
+    p.waiting.append(profile.pack(p.end_s, cfg.profile_channels, sums[0], p.flags, cfg.profile_min, values))
     if len(p.waiting) > _WAITING_MAX:
         p.waiting.pop(0)
     p.flags = 0

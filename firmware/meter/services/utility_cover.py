@@ -2,6 +2,7 @@
 """Cover reset: an inspector has seen the meter, what tampering has blocked is released. Loaded with the card."""
 
 from meter.core import codes
+from meter.core.state import KINDS, times
 from meter.drivers.hd44780 import CARD
 
 from . import utility
@@ -15,7 +16,7 @@ async def work(u) -> tuple:
     rows = (
         CARD + " Inspection",
         "Supply released." if blocked else "Nothing was blocked.",
-        "Cover opened %7d" % s.cover_opens,
-        "Magnet near %8d" % s.magnet_times,
+        "Cover %5d Magnet %d" % (times(s, codes.TAMPER_COVER), times(s, codes.TAMPER_MAGNET)),
+        "Other signs %8d" % sum([times(s, kind) for kind in range(codes.TAMPER_REVERSE, KINDS)]),
     )
     return rows, utility.DONE if blocked else utility.ALREADY

@@ -3,8 +3,8 @@
 
 The ledger's record is the same, but a tick that changes nothing but energy, cost and time is written once a minute
 only: a power cut costs up to 60 s of energy (and its cost, so that sums agree), never a purchase, a claim or a
-position of the relay. 16 blocks and 12 records to a block: 120 erases a day, 7.5 of each block, 100,000 after
-36 years.
+position of the relay. 16 blocks and 9 records to a block: 160 erases a day, 10 of each block, 100,000 after
+27 years.
 """
 
 import struct
@@ -14,22 +14,28 @@ from micropython import const
 from meter.core.errors import BusError, StorageError
 from meter.storage import ledger
 from meter.storage.events import TIME_GOOD, TIME_UNKNOWN
-from meter.storage.readings import SLOT_A, SLOT_B
 from meter.storage.ring import Ring
 
-LEDGER_FIRST = const(91)  # blocks of the partition
+LEDGER_FIRST = const(128)  # blocks of the partition
 LEDGER_BLOCKS = const(16)
-LEDGER_SIZE = const(316)
+LEDGER_SIZE = const(448)
 LEDGER_KIND = const(2)
-EVENTS_FIRST = const(107)
+EVENTS_FIRST = const(144)
 EVENTS_BLOCKS = const(7)
 EVENTS_SIZE = const(20)
 EVENTS_KIND = const(3)
-READINGS_FIRST = const(114)
+READINGS_FIRST = const(151)
 READINGS_BLOCKS = const(3)
 READINGS_SIZE = const(196)
 READINGS_KIND = const(4)
+REGISTERS_FIRST = const(154)
+REGISTERS_BLOCKS = const(3)
+REGISTERS_SIZE = const(516)
+REGISTERS_KIND = const(8)
+_READINGS = (0x0C00, 0x0E00)  # where a board with FRAM has them
+_REGISTERS = (0x5000, 0x5200)
 EVERY = const(60)  # ticks
+_CUT_AT_FIRST = const(24)  # records of a new meter that may all have been cut
 _EVENT = "<IIBBi"
 
 
@@ -46,7 +52,7 @@ class FlashLedger:
     def load(self, s) -> int:
         """Fill MeterState from the newest sound record: FRESH, LOADED or FELL_BACK.
 
-        Raises StorageError when records are there but none is sound. A first block without one is a new meter's:
+        Raises StorageError when records are there but none is sound. Two dozen of them are a new meter's:
         it was cut before its first minutes were over.
         """
         ring = self._ring
@@ -60,7 +66,7 @@ class FlashLedger:
             if any(self._buf) and self._buf != b"\xff" * LEDGER_SIZE:
                 lost += 1
             number -= 1
-        if ring.damaged or ring.next_number > ring.per + 1:
+        if ring.damaged or ring.next_number > _CUT_AT_FIRST + 1:
             raise StorageError(0, "ledger records damaged")
         return ledger.FRESH
 
@@ -68,8 +74,8 @@ class FlashLedger:
         """Write the state, or leave it to a later tick. Raises BusError: nothing has been written."""
         now = (
             s.purchased_micro, s.purchase_count, s.claims, s.latches, s.relay_closed, s.card_uid, s.card_generation,
-            s.refused_cards, s.writeback_seq, s.boots, s.day, s.debt_micro, s.utility_serial, s.cover_opens,
-            s.magnet_times, s.failed_logins, s.lock,
+            s.refused_cards, s.writeback_seq, s.boots, s.day, s.debt_micro, s.utility_serial,
+            bytes(s.tampers), s.failed_logins, s.lock,
         )  # fmt: skip
         if now == self._kept and self._left:
             self._left -= 1
@@ -116,29 +122,45 @@ class FlashEvents:
 
 
 class NoFram:
-    """In place of the part: the readings (storage/readings.py) are a ring, too; for the rest there is no place."""
+    """In place of the part: readings (storage/readings.py) and registers (storage/registers.py) are rings, too; for
+    the rest there is no place. Registers change some 20 times a day: two or three erases."""
 
     def __init__(self, dev):
-        self._ring = Ring(dev, READINGS_FIRST, READINGS_BLOCKS, READINGS_SIZE, READINGS_KIND)
+        self._rings = (
+            Ring(dev, READINGS_FIRST, READINGS_BLOCKS, READINGS_SIZE, READINGS_KIND),
+            Ring(dev, REGISTERS_FIRST, REGISTERS_BLOCKS, REGISTERS_SIZE, REGISTERS_KIND),
+        )
+        self._opened = [False, False]
 
     def read_into(self, offset: int, buf) -> None:
-        """The newest record, as both copies; zeros when there is none. Raises BusError."""
-        self._kept(offset)
-        record = bytearray(READINGS_SIZE)
+        """The newest sound record, as both copies; zeros when there is none. Raises BusError."""
         try:
-            found = self._ring.read_into(self._ring.open() - 1, record)
+            ring = self._of(offset)
+            record = bytearray(READINGS_SIZE if offset in _READINGS else REGISTERS_SIZE)
+            # Not simply the last number: that may have been passed over at a restart.
+            for number in range(ring.next_number - 1, max(0, ring.next_number - 1 - READINGS_BLOCKS * ring.per), -1):
+                if ring.read_into(number, record):
+                    buf[:] = record[4 : 4 + len(buf)]
+                    return
         except StorageError as e:
             raise BusError(0, e.text)
-        buf[:] = record[4:-4] if found else bytes(len(buf))
+        buf[:] = bytes(len(buf))
 
     def write(self, offset: int, buf) -> None:
         """Raises BusError."""
-        self._kept(offset)
         try:
-            self._ring.append(bytearray(4) + buf + bytearray(4))
+            self._of(offset).append(bytearray(4) + buf + bytearray(4))
         except StorageError as e:
             raise BusError(0, e.text)
 
-    def _kept(self, offset):
-        if offset not in (SLOT_A, SLOT_B):
+    def _of(self, offset):
+        if offset in _READINGS:
+            n = 0
+        elif offset in _REGISTERS:
+            n = 1
+        else:
             raise BusError(0, "this board has no FRAM")
+        if not self._opened[n]:
+            self._rings[n].open()
+            self._opened[n] = True
+        return self._rings[n]

@@ -17,15 +17,18 @@ from meter.core.state import FIELDS, RATES
 SLOT_A = const(0x0000)
 SLOT_B = const(0x0200)
 _MAGIC = const(0x4C50)  # "PL"
-_VERSION = const(2)
+_VERSION = const(3)
 
-_HEAD = "<HBBI"  # magic, version, 0, sequence
-# Behind the head: the single fields of MeterState in the order of state.FIELDS, the card, the two lists.
+_HEAD = "<HBBI"  # magic, version, number of phase registers (0 or 12), sequence
+# Behind the head: the single fields of MeterState in the order of state.FIELDS, the card, tampers, the lists.
 # Order and codes are the format: see FORMAT.md before touching them.
-_SCALARS = "IQQQQQIqQIQQQBBBBIIIIQQQQHHIHHHB"
-_FORMAT = _HEAD + _SCALARS + "x8s8Q8q"
-_BODY = const(304)  # struct.calcsize(_FORMAT), checked by a test
-SIZE = const(308)  # with the CRC-32 behind it
+_SCALARS = "IQQQQQIqQIQQQBBBBIIIIQQQQHHIHBQ"
+_FORMAT = _HEAD + _SCALARS + "x8s32s8Q8q"
+_BODY = const(340)  # struct.calcsize(_FORMAT), checked by a test; phase registers and the CRC-32 come behind it
+_PHASES = "<12Q"
+_PHASE_COUNTS = const(12)
+SIZE = const(344)  # of one phase
+SIZE_3 = const(440)  # of three
 
 FRESH = const(0)  # no record anywhere: a new meter
 LOADED = const(1)
@@ -33,19 +36,36 @@ FELL_BACK = const(2)  # one copy damaged or torn; the other one was taken
 
 
 def pack_into(buf, sequence: int, s) -> None:
-    """MeterState -> SIZE bytes. Values out of a field's range must not be in a state (checked where they grow)."""
+    """MeterState -> size_of(s) bytes. Values out of a field's range must not be in a state: it is checked where they
+    grow."""
+    phases = s.phase_counts
     struct.pack_into(
-        _FORMAT, buf, 0, _MAGIC, _VERSION, 0, sequence,
-        *[getattr(s, name) for name in FIELDS], s.card_uid, *s.rate_counts, *s.rate_cost_micro,
+        _FORMAT, buf, 0, _MAGIC, _VERSION, len(phases), sequence,
+        *[getattr(s, name) for name in FIELDS], s.card_uid, s.tampers, *s.rate_counts, *s.rate_cost_micro,
     )  # fmt: skip
-    struct.pack_into("<I", buf, _BODY, crc32(memoryview(buf)[:_BODY]))
+    body = _BODY
+    if phases:
+        struct.pack_into(_PHASES, buf, _BODY, *phases)
+        body = _BODY + 8 * _PHASE_COUNTS
+    struct.pack_into("<I", buf, body, crc32(memoryview(buf)[:body]))
+
+
+def size_of(s) -> int:
+    """Bytes of this state's record."""
+    return SIZE_3 if s.phase_counts else SIZE
+
+
+def _body(buf):
+    """Bytes in front of the CRC-32."""
+    return _BODY + 8 * _PHASE_COUNTS if buf[3] == _PHASE_COUNTS else _BODY
 
 
 def unpack_from(buf, s) -> int:
-    """SIZE bytes -> MeterState; gives the sequence number. Raises StorageError for a record that is not sound."""
-    magic, version, _, sequence = struct.unpack_from(_HEAD, buf, 0)
-    (crc,) = struct.unpack_from("<I", buf, _BODY)
-    if magic != _MAGIC or crc != crc32(memoryview(buf)[:_BODY]):
+    """SIZE_3 bytes -> MeterState; gives the sequence number. Raises StorageError for a record that is not sound."""
+    magic, version, phases, sequence = struct.unpack_from(_HEAD, buf, 0)
+    body = _body(buf)
+    (crc,) = struct.unpack_from("<I", buf, body)
+    if magic != _MAGIC or crc != crc32(memoryview(buf)[:body]):
         raise StorageError(0, "ledger record damaged")
     if version != _VERSION:
         raise StorageError(0, "ledger record of version %d, this firmware knows %d" % (version, _VERSION))
@@ -55,8 +75,11 @@ def unpack_from(buf, s) -> int:
         setattr(s, name, values[n])
         n += 1
     s.card_uid = values[n][:7]
-    s.rate_counts = list(values[n + 1 : n + 1 + RATES])
-    s.rate_cost_micro = list(values[n + 1 + RATES :])
+    s.tampers[:] = values[n + 1]
+    n += 2
+    s.rate_counts = list(values[n : n + RATES])
+    s.rate_cost_micro = list(values[n + RATES :])
+    s.phase_counts = list(struct.unpack_from(_PHASES, buf, _BODY)) if phases else []
     return sequence
 
 
@@ -68,7 +91,8 @@ def _is_blank(buf):
 
 def _is_cut(buf, blank):
     """Is this a record whose end is still blank, as copy A is?"""
-    return buf[SIZE - 1] == blank and crc32(memoryview(buf)[:_BODY]) != struct.unpack_from("<I", buf, _BODY)[0]
+    body = _body(buf)
+    return buf[body + 3] == blank and crc32(memoryview(buf)[:body]) != struct.unpack_from("<I", buf, body)[0]
 
 
 class Ledger:
@@ -76,7 +100,7 @@ class Ledger:
 
     def __init__(self, fram):
         self._fram = fram
-        self._buf = bytearray(SIZE)
+        self._buf = b""  # as long as the state's record
         self.sequence = 0
 
     def load(self, s) -> int:
@@ -86,7 +110,7 @@ class Ledger:
         a meter must not start from zero over a ledger it cannot read. One exception: the first commit of a new
         meter, to copy B, was cut, and copy A has never been written. Nothing is lost with it.
         """
-        buf = self._buf
+        buf = bytearray(SIZE_3)
         best = -1
         damaged = never = None
         for slot in (SLOT_A, SLOT_B):
@@ -112,6 +136,9 @@ class Ledger:
     def commit(self, s) -> None:
         """Write the state as the next record over the older copy. Raises BusError; the newer copy is untouched."""
         sequence = self.sequence + 1
-        pack_into(self._buf, sequence, s)
-        self._fram.write(SLOT_B if sequence & 1 else SLOT_A, self._buf)
+        buf = self._buf
+        if len(buf) != size_of(s):
+            self._buf = buf = bytearray(size_of(s))
+        pack_into(buf, sequence, s)
+        self._fram.write(SLOT_B if sequence & 1 else SLOT_A, buf)
         self.sequence = sequence

@@ -6,17 +6,16 @@ costs old readings only, never money.
 """
 
 import struct
-from binascii import crc32
 
 from micropython import const
+
+from meter.storage.twin import Twin
 
 SLOT_A = const(0x0C00)
 SLOT_B = const(0x0E00)
 SIZE = const(188)
 _BODY = const(184)
 _MAGIC = const(0x4D50)  # "PM"
-_VERSION = const(1)
-_HEAD = "<HBBI"  # magic, version, 0, sequence
 _MONTHS_AT = const(8)
 _MONTH_N = const(8)  # month u16, counts u48
 _DAYS_AT = const(104)
@@ -25,80 +24,54 @@ _DAY_N = const(10)
 _WEEK = const(7)
 
 
-def _sequence(buf):
-    """Of a sound record; 0 for any other."""
-    magic, version, _, sequence = struct.unpack_from(_HEAD, buf, 0)
-    (crc,) = struct.unpack_from("<I", buf, _BODY)
-    if magic != _MAGIC or version != _VERSION or crc != crc32(memoryview(buf)[:_BODY]):
-        return 0
-    return sequence
-
-
-class Readings:
-    """The newest sound record, or an empty one. fram: what has read_into(offset, buf) and write(offset, buf).
-
-    Raises BusError, as does store().
-    """
+class Readings(Twin):
+    """The newest sound record, or an empty one. Raises BusError, as does store()."""
 
     def __init__(self, fram):
-        self._fram = fram
-        buf = bytearray(SIZE)
-        other = bytearray(SIZE)
-        fram.read_into(SLOT_A, buf)
-        fram.read_into(SLOT_B, other)
-        if _sequence(other) > _sequence(buf):
-            buf = other
-        self._sequence = _sequence(buf)
-        if not self._sequence:
-            buf[:] = bytes(SIZE)
-        self._buf = buf
-        self._changed = False
+        super().__init__(fram, SLOT_A, SLOT_B, SIZE, _MAGIC)
 
     def months(self) -> bytes:
         """Twelve of u16 month (as MeterState.month), u48 import_counts at its end; newest first, zeros: none."""
-        return bytes(self._buf[_MONTHS_AT:_DAYS_AT])
+        return bytes(self.buf[_MONTHS_AT:_DAYS_AT])
 
     def month_began(self, month: int, counts: int) -> None:
         """All months before this one ended with so many counts, as far as they have no reading."""
-        buf = self._buf
+        buf = self.buf
         newest = struct.unpack_from("<H", buf, _MONTHS_AT)[0]
         for ended in range(max(newest + 1, month - 12) if newest else month - 1, month):
             buf[_MONTHS_AT + _MONTH_N : _DAYS_AT] = bytes(buf[_MONTHS_AT : _DAYS_AT - _MONTH_N])
             struct.pack_into("<HIH", buf, _MONTHS_AT, ended, counts & 0xFFFF_FFFF, counts >> 32)
-            self._changed = True
+            self.changed = True
 
     def day_began(self, day: int, spent_micro: int) -> None:
         """All energy and charges had cost so much when this day began."""
-        buf = self._buf
+        buf = self.buf
         if struct.unpack_from(_DAY, buf, _DAYS_AT)[0] < day:
             buf[_DAYS_AT + _DAY_N : _BODY] = bytes(buf[_DAYS_AT : _BODY - _DAY_N])
             struct.pack_into(_DAY, buf, _DAYS_AT, day, spent_micro)
-            self._changed = True
+            self.changed = True
 
     def forget(self, month: int, day: int) -> None:
         """What a clock that was wrong has left: months and days that have not been."""
-        buf = self._buf
+        buf = self.buf
         for at, n, end, first in ((_MONTHS_AT, _MONTH_N, _DAYS_AT, month), (_DAYS_AT, _DAY_N, _BODY, day)):
             while struct.unpack_from("<H", buf, at)[0] >= first:
                 buf[at:end] = bytes(buf[at + n : end]) + bytes(n)
-                self._changed = True
+                self.changed = True
+
+    def spent(self, day: int):
+        """What all had cost when this day began; None when not known."""
+        for at in range(_DAYS_AT, _BODY, _DAY_N):
+            then, spent_micro = struct.unpack_from(_DAY, self.buf, at)
+            if then == day:
+                return spent_micro
+        return None
 
     def daily_micro(self) -> int:
         """What a day has cost in the mean of the last seven; 0 when not known."""
-        day, spent_micro = struct.unpack_from(_DAY, self._buf, _DAYS_AT)
+        day, spent_micro = struct.unpack_from(_DAY, self.buf, _DAYS_AT)
         for at in range(_BODY - _DAY_N, _DAYS_AT, -_DAY_N):
-            then, before_micro = struct.unpack_from(_DAY, self._buf, at)
+            then, before_micro = struct.unpack_from(_DAY, self.buf, at)
             if then and day - _WEEK <= then < day:
                 return (spent_micro - before_micro) // (day - then)
         return 0
-
-    def store(self) -> None:
-        """Write the record over the older copy, if it has changed."""
-        if not self._changed:
-            return
-        sequence = self._sequence + 1
-        struct.pack_into(_HEAD, self._buf, 0, _MAGIC, _VERSION, 0, sequence)
-        struct.pack_into("<I", self._buf, _BODY, crc32(memoryview(self._buf)[:_BODY]))
-        self._fram.write(SLOT_B if sequence & 1 else SLOT_A, self._buf)
-        self._sequence = sequence
-        self._changed = False

@@ -53,6 +53,7 @@ class Ring:
         self._weak = False  # the one before that has been passed over, and must be marked so
         self._seen = -1  # an older block, whose first number is known
         self._seen_first = 0
+        self._found = 0
         self.next_number = 1
         self.gave_up = 0
         self.damaged = 0
@@ -116,8 +117,26 @@ class Ring:
 
     def read_into(self, number: int, buf) -> bool:
         """Record `number` into buf. False: overwritten, damaged, passed over or not yet there."""
-        if not 0 < number < self.next_number:
+        block = self._find(number)
+        if block < 0:
             return False
+        self._read(block, HEAD + (number - self._found) * self._size, buf)
+        return self._number(buf) == number
+
+    def read_some(self, number: int, buf) -> int:
+        """Record `number` and those behind it in its block into buf, as many as fit there; how many. Unchecked."""
+        block = self._find(number)
+        if block < 0:
+            return 0
+        slot = number - self._found
+        n = min(self.per - slot, len(buf) // self._size)
+        self._read(block, HEAD + slot * self._size, memoryview(buf)[: n * self._size])
+        return n
+
+    def _find(self, number):
+        """The block that must hold a record, with its first number in _found; -1: none."""
+        if not 0 < number < self.next_number:
+            return -1
         # A block holds so many numbers or fewer: it is so many blocks back or more.
         back = max(0, (self._first - number + self.per - 1) // self.per)
         while back < self._count:
@@ -132,13 +151,10 @@ class Ring:
                 if back:
                     self._seen = block
                     self._seen_first = first
-                slot = number - first
-                if slot >= self.per:
-                    return False
-                self._read(block, HEAD + slot * self._size, buf)
-                return self._number(buf) == number
+                self._found = first
+                return block if number - first < self.per else -1
             back += 1
-        return False
+        return -1
 
     def spans(self):
         """(first number, number behind the last, mixed) of each block, oldest first. For mixed see mix()."""

@@ -7,14 +7,21 @@ instant of a read or of a change brings everything up to it. Energy is integrate
 Where the datasheet is silent, the model decides, and says so here:
     energy registers wrap at FFFFH, or stay there with `saturates`
     a phase under PPhaseTh, or a total under PStartTh, adds nothing to its phase registers either
+    with three wires (MMode0 bit 8), B's channels read 0 and count nothing
     harmonics are zero: fundamental energy and power equal the total ones
-Without effect: U/I and DC offsets, phase delay, segment, frequency and temperature compensation, phase order.
+    U and I offsets add before their gains (so that offset first, gain second, as the application note has it, leaves
+        no offset), a power offset behind; a reading below zero is zero
+Without effect: DC offsets, segment, frequency and temperature compensation, the currents' phase order.
 """
 
+from fractions import Fraction
 from math import atan2, cos, degrees, isqrt, radians, sin
+
+from .atm90e32_front import FrontEnd, phi_radians, turned
 
 CYCLES = 16  # a measured value is a mean over so many periods of the mains
 _UW_PER_LSB = 320  # 0.00032 W
+_GAINS = 1 << 45  # three of them, Q15
 _PJ_PER_UNIT = 80_000  # of PL_constant
 # Energy channel -> its forward register: (active, reactive, apparent, fundamental) x (T, A, B, C).
 _FORWARD = (0x80, 0x81, 0x82, 0x83, 0x88, 0x89, 0x8A, 0x8B, 0x90, 0x91, 0x92, 0x93, 0xA0, 0xA1, 0xA2, 0xA3)
@@ -34,7 +41,11 @@ class Engine:
 
     def __init__(self):
         self.saturates = False
+        self.cf1_dead = False  # the pulse output gives nothing more
+        self.registers_dead = False  # the energy registers stay where they are
         self._in = [(0, 0, 0, 0)] * 3  # u_mv, i_ma, p_mw, q_mvar at the terminals
+        self.front = (FrontEnd(), FrontEnd(), FrontEnd())
+        self._turn = (0, 1200, 2400)
         self._freq_chz = 5000
         self._now_us = 0
         self._regs: list = []
@@ -54,6 +65,17 @@ class Engine:
         self._freq_chz = freq_chz
         self._rewire(now_us)
 
+    def set_turn(self, b: int, c: int, now_us: int) -> None:
+        """By how much the voltages of B and C lag A's, 0.1 degree: 1200 and 2400 in the right order."""
+        self.advance(now_us)
+        self._turn = (0, b % 3600, c % 3600)
+        self._rewire(now_us)
+
+    def rewire(self, now_us: int) -> None:
+        """The front end is another one."""
+        self.advance(now_us)
+        self._rewire(now_us)
+
     def advance(self, now_us: int) -> None:
         """Bring energy, measurements and states up to this instant."""
         self._now_us = now_us
@@ -68,7 +90,17 @@ class Engine:
         channel = CHANNEL[addr]
         return (self._forward_sum if _FORWARD[channel] == addr else self._reverse_sum)[channel]
 
+    def pulses(self, now_us: int) -> int:
+        """Pulses CF1 has given since power-up or reset: all active energy, whichever way it flowed."""
+        self._count(0, now_us)
+        pulses = (self._forward_sum[0] + self._reverse_sum[0]) // 100
+        if not self.cf1_dead:
+            self._given += pulses - self._gone_by
+        self._gone_by = pulses
+        return self._given
+
     def _reset_engine(self, now_us):
+        self._given = self._gone_by = 0  # pulses: on the pin, and with those a dead one has not given
         self._power = [0] * 16  # uW that are counted now
         self._counted_us = [now_us] * 16
         self._acc = [0] * 16  # pJ, signed, within one count
@@ -108,6 +140,8 @@ class Engine:
             self._backwards[channel] = True
             self._reverse_sum[channel] += n
             addr += 4
+        if self.registers_dead:
+            return
         n += self._regs[addr]
         self._regs[addr] = min(n, 0xFFFF) if self.saturates else n & 0xFFFF
 
@@ -133,13 +167,24 @@ class Engine:
             u = self._in[u_from][0] if 0 <= u_from < 3 else 0
             i = self._in[i_from][1] if i_from < 3 else 0
             p, q = self._in[i_from][2:] if i_from < 3 and i_from == u_from else (0, 0)
+            if n == 1 and regs[0x33] & 0x100:
+                u = i = p = q = 0  # three wires: B is what A and C are measured against
+            front = self.front[n]
+            u, i = front.seen_ui(u, i)
+            p, q = turned(*front.seen_pq(p, q), phi_radians(regs[0x48 + 2 * n], self._freq_chz))
             pga = (1, 2, 4, 4)[regs[0x34] >> 2 * n & 3]
             self._raw.append((u, i * pga))
             u_gain, i_gain = regs[0x61 + 4 * n], regs[0x62 + 4 * n] * pga
             trim = 0x8000 + _s16(regs[0x47 + 2 * n])
-            p = (p * 1000 * u_gain * i_gain * trim >> 45) + _s16(regs[0x41 + 2 * n]) * _UW_PER_LSB
-            q = (q * 1000 * u_gain * i_gain * trim >> 45) + _s16(regs[0x42 + 2 * n]) * _UW_PER_LSB
-            value += [u * u_gain >> 15, i * i_gain >> 15, p, q]
+            p = (p * 1000 * u_gain * i_gain * trim // _GAINS) + _s16(regs[0x41 + 2 * n]) * _UW_PER_LSB
+            q = (q * 1000 * u_gain * i_gain * trim // _GAINS) + _s16(regs[0x42 + 2 * n]) * _UW_PER_LSB
+            u_offset, i_offset = _s16(regs[0x63 + 4 * n]), _s16(regs[0x64 + 4 * n])
+            if front.ideal and not u_offset and not i_offset:
+                value += [u * u_gain >> 15, i * i_gain >> 15, p, q]
+            else:
+                u = max(u + Fraction(u_offset * 10, 512), 0)
+                i = max(i + Fraction(i_offset, 512), 0)
+                value += [Fraction(u * u_gain, 0x8000), Fraction(i * i_gain, 0x8000), p, q]
         self._wire_energy()
         if not quiet:
             self._look(now_us)
@@ -212,14 +257,15 @@ class Engine:
             self._power_words(1 + n, p, q, s)
             regs[0xD9 + n] = min(u // 10, 0xFFFF)
             regs[0xE9 + n] = (u % 10 * 256 // 10) << 8
-            regs[0xDD + n] = min(i, 0xFFFF)
+            regs[0xDD + n] = min(i // 1, 0xFFFF)
+            regs[0xED + n] = (i % 1 * 256 // 1) << 8
             u_raw, i_raw = self._raw[n]
             regs[0xF1 + n] = min(u_raw * 1414 // 1000 * 8192 // 10 // 0x8000, 0xFFFF)
             regs[0xF5 + n] = min(i_raw * 1414 // 1000 * 8192 // 0x8000, 0xFFFF)
             angle = round(degrees(atan2(q, p)) * 10) % 3600 if p or q else 0
             regs[0xF9 + n] = angle
-            regs[0xFD + n] = n * 1200 if u else 0
-            turn = radians(-n * 120 - angle / 10)
+            regs[0xFD + n] = self._turn[n] if u else 0
+            turn = radians(-self._turn[n] / 10 - angle / 10)
             vector[0] += i * cos(turn)
             vector[1] += i * sin(turn)
         self._power_words(0, p_all, q_all, s_all)
@@ -263,6 +309,8 @@ class Engine:
                 state1 |= 0x0004 >> n
             if self._backwards[5 + n]:
                 state1 |= 0x0040 >> n
+        if self._turn[1] > self._turn[2] and all(u for u, _ in self._raw):
+            state0 |= 0x0200  # B comes after C
         if regs[0xDC] > regs[0x0A]:
             state0 |= 0x0080
         if self._backwards[0]:

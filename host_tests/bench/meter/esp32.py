@@ -14,7 +14,7 @@ _CHUNK = const(2048)
 class Partition:
     """A data partition; block protocol as docs.micropython.org's esp32.Partition has it."""
 
-    _TABLE = (("rings", 0x200, 128, 0x90), ("vfs", 0x280, 384, 0x81))  # label, first block, blocks, subtype
+    _TABLE = (("rings", 0x200, 256, 0x90), ("vfs", 0x300, 256, 0x81))  # label, first block, blocks, subtype
 
     def __init__(self, label):
         for name, first, count, subtype in self._TABLE:

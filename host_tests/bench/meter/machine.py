@@ -5,8 +5,8 @@ import errno
 import struct
 
 import link
-from ops import I2C_CFG, I2C_XFER, PIN_GET, PIN_IRQ, PIN_MODE, PIN_SET, RESET, RSP_AT, RTC_AT, SPI_CFG, SPI_XFER
-from ops import STATUS_NAK, WATCHDOG
+from ops import COUNT_GET, I2C_CFG, I2C_XFER, PIN_GET, PIN_IRQ, PIN_MODE, PIN_SET, RESET, RSP_AT, RTC_AT
+from ops import SPI_CFG, SPI_XFER, STATUS_NAK, WATCHDOG
 
 PWRON_RESET = 1
 HARD_RESET = 2
@@ -48,6 +48,22 @@ class Pin:
         at = link.room(3)
         link.buf[at : at + 3] = bytes((PIN_IRQ, self._id, trigger if handler else 0))
         return self
+
+
+class Counter:
+    """Counts rising edges from now on."""
+
+    def __init__(self, id, src=None):
+        self._pin = src._id
+        self._from = 0
+        self._from = self.value()
+
+    def value(self):
+        at = link.room(2)
+        link.buf[at] = COUNT_GET
+        link.buf[at + 1] = self._pin
+        link.call()
+        return (struct.unpack_from("<I", link.buf, RSP_AT)[0] - self._from) & 0xFFFFFFFF
 
 
 class SPI:

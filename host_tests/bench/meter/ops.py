@@ -37,6 +37,7 @@ FLASH_PROG = 12  #   offset u32, n u16, bytes -> status
 FLASH_ERASE = 13  #   block u16 -> status
 WATCHDOG = 14  # P timeout_ms u32; 0 feeds
 RESET = 15  #   no answer: the process ends here
+COUNT_GET = 16  #   pin -> rising edges seen there so far u32
 
 STATUS_OK = 0
 STATUS_NAK = 1

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is watched for: quality of the supply, and signs of theft. One table, one rule for all of it.
+
+A row says which figure is compared with what, for how long, and which event that is. Where the limits come from,
+and what the rows are: watch_doc.py. The figures are put together in services/watch.py.
+
+    limit above clear    begins at or over the limit, ends at or below clear
+    limit below clear    begins at or under the limit, ends at or above clear
+    gate                 a second figure without which there is no event, or it ends: at least so much, or, where the
+                         gate's bound is negative, less than that
+    hold, release        so many seconds without a break until it begins, and until it ends
+
+The extreme is taken from the first second of the hold on.
+"""
+
+from array import array
+
+from micropython import const
+
+# Columns of a row, eight numbers of 16 bits.
+_CODE = const(0)
+_FIGURE = const(1)
+_GATE = const(2)
+_BOUND = const(3)
+_LIMIT = const(4)
+_CLEAR = const(5)
+_HOLD_S = const(6)
+_RELEASE_S = const(7)
+COLUMNS = const(8)
+
+# Figures. The first four are per phase; figure f of phase p is at f * 3 + p, figure f of all at f + 8.
+U = const(0)  # 0.1 V
+I = const(1)  # 0.01 A  # noqa: E741
+P = const(2)  # W, negative: fed in
+OTHERS = const(3)  # 0.01 A: the highest current of the other phases, while this one has its voltage
+S = const(4)  # VA
+PF = const(5)  # 1/1000, absolute
+FREQUENCY = const(6)  # 0.01 Hz, 0: none
+U_SPREAD = const(7)  # 1/1000 of the mean
+I_SPREAD = const(8)
+I_HIGH = const(9)  # 0.01 A, of the phase with most
+SEQUENCE = const(10)  # 1: the phases turn the wrong way
+OPEN_W = const(11)  # W, taken while the contact is open
+OPEN_U = const(12)  # 1: voltage behind a contact that is open
+NEUTRAL = const(13)  # 0.01 A: line less neutral, beyond a tenth of the line's
+PULSES = const(14)  # 1/1000: energy registers against pulses
+COVER = const(15)
+MAGNET = const(16)
+CARDS = const(17)  # in a row that could not prove what they are
+FIGURES = const(26)
+
+BLIND = const(4)  # rows in front that do not need the metering IC
+NO_GATE = const(-1)
+ALL = const(3)  # in place of a phase
+
+
+class Watch:
+    """The rows and how far each has come. rows: array of 16-bit numbers, COLUMNS to a row."""
+
+    def __init__(self, rows, phases: int, three_wire: bool = False):
+        self.rows = rows
+        self._phases = phases
+        self._without = 1 if three_wire else -1
+        n = len(rows) // COLUMNS * phases
+        self._timers = array("H", bytes(2 * n))
+        self._extremes = array("i", bytes(4 * n))
+        self._since = array("I", bytes(4 * n))  # while an event lasts: when it began, in seconds; else 0
+
+    def step(self, figures, now_s: int, seconds: int, behind: int, tell) -> None:
+        """Look at the rows in front of `behind`, `seconds` after the last look; now_s: monotonic, from 1 on.
+
+        tell(code, phase, extreme, lasted_s) is called for what begins (lasted_s -1) and ends; the code of an end is
+        one more.
+        """
+        rows = self.rows
+        for row in range(0, behind * COLUMNS, COLUMNS):
+            figure = rows[row + _FIGURE]
+            limit = rows[row + _LIMIT]
+            rises = limit > rows[row + _CLEAR]
+            place = figure + 8 if figure > OTHERS else figure * 3
+            slot = row // COLUMNS * self._phases
+            for phase in range(1 if figure > OTHERS else self._phases):
+                value = figures[place + phase]
+                since = self._since[slot]
+                # The first line is nearly always the end of it: nothing begins, nothing lasts.
+                if (
+                    (since or self._timers[slot] or (value >= limit if rises else value <= limit))
+                    and phase != self._without
+                    and self._turns(row, slot, value, rises, self._passes(figures, row, phase), seconds)
+                ):
+                    self._since[slot] = 0 if since else now_s
+                    tell(
+                        rows[row + _CODE] + (1 if since else 0),
+                        ALL if figure > OTHERS else phase,
+                        self._extremes[slot],
+                        now_s - since if since else -1,
+                    )
+                slot += 1
+
+    def _passes(self, figures, row, phase):
+        gate = self.rows[row + _GATE]
+        if gate < 0:
+            return True
+        value = figures[gate + 8 if gate > OTHERS else gate * 3 + phase]
+        bound = self.rows[row + _BOUND]
+        return value >= bound if bound >= 0 else value < -bound
+
+    def _turns(self, row, slot, value, rises, passes, seconds):
+        """Does the event begin, or end, now?"""
+        rows = self.rows
+        since = self._since[slot]
+        timer = self._timers[slot]
+        extreme = self._extremes[slot]
+        bound = rows[row + (_CLEAR if since else _LIMIT)]
+        beyond = passes and ((value > bound if rises else value < bound) or (value == bound and not since))
+        if beyond and ((value > extreme if rises else value < extreme) or not (timer or since)):
+            self._extremes[slot] = value
+        turns = False
+        if beyond == (since > 0):
+            timer = 0
+        else:
+            timer += seconds
+            turns = timer >= rows[row + (_RELEASE_S if since else _HOLD_S)]
+        self._timers[slot] = 0 if turns else timer
+        return turns
+
+
+def at(figure: int, phase: int) -> int:
+    """Where a figure is among all of them; the loops above know it by heart."""
+    return figure * 3 + phase if figure <= OTHERS else figure + 8

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is done once a minute: rate and price, friendly hours, a tariff whose time has come, the day's work, maximum
+demand. Loaded for that only.
+
+A switch falls on a whole minute, so one look a minute does. A tick that spans one is booked to what it is read in.
+"""
+
+from micropython import const
+
+from meter import unload
+from meter.core import codes, demand
+from meter.core.errors import BusError
+from meter.core.friendly import is_friendly
+from meter.core.rates import price, rate_at
+from meter.storage.snapshot import snapshot
+
+_CLOCK_BACK_S = const(60)
+
+
+def begin(books) -> None:
+    """At the start, when the ledger has been read. Raises BusError."""
+    from . import billing
+
+    try:
+        take_later(books, books.s.utc_s, log=False)  # its time came before this start
+        billing.load(books)
+    finally:
+        unload("services.billing", "storage.registers", "storage.freezes", "storage.ring")
+
+
+def work(books) -> None:
+    """Before the tick at books.utc_s is booked; None: the clock is invalid. What is to be written is noted in
+    books.due, and written by store() when the tick is safe."""
+    s = books.s
+    local = books.local()
+    signal = None
+    day = None
+    peaked = False
+    before = None
+    if local is None:
+        books.rate = books.tariff.fallback
+        demand.minute(books.demand, s.import_counts, 0, books.rate)  # which no minute follows
+    else:
+        if books.off_since is not None:
+            powered_up(books, books.utc_s)
+        if len(books.demand) != demand.RING + books.cfg.demand_min:
+            books.demand = demand.begin(books.cfg.demand_min)  # maxima of another interval are none of this one
+            books.rate_kept = -1
+        peaked = demand.minute(books.demand, s.import_counts, books.utc_s // 60, books.rate)
+        books.friendly = is_friendly(books.cfg.friendly, local)
+        take_later(books, books.utc_s)
+        if local[:3] != books.date:
+            from . import daily
+
+            before = snapshot(s)  # without this day's charges
+            try:
+                day = daily.work(books, local)
+                books.date = local[:3]
+            except MemoryError:
+                pass  # tried again in a minute; the tick must be booked
+            finally:
+                unload("services.daily", "storage.readings")
+        books.rate = rate_at(books.tariff, local[0], local[1], local[2], local[3], local[4] * 60 + local[5])
+        for entry in books.tariff.signals:
+            if books.is_past(entry[0]) and not books.is_past(entry[1]):
+                signal = entry
+    books.rate_micro = signal[2] if signal else books.tariff.prices_micro[books.rate]
+    books.signal = signal[3] if signal else ""
+    books.price_micro = price(s, books.rate_micro, books.tariff.steps)
+    if peaked or day or books.unwritten or books.rate != books.rate_kept:
+        utc_s = books.utc_s or s.utc_s
+        maxima = books.demand[: demand.MAXIMA]
+        if books.due and not day and (books.due[4] or books.due[1] == books.rate):
+            # It could not be written yet: the registers of that moment count, not those of this one.
+            before = books.due[2]
+            if books.due[4]:
+                utc_s, _, _, maxima, day = books.due
+        books.due = utc_s, books.rate, before or snapshot(s), maxima, day
+
+
+def powered_up(books, utc_s) -> None:
+    """The first time this start has a clock: tell how long there was no power."""
+    before_s = books.off_since
+    books.off_since = None
+    if before_s:
+        books.utc_s = before_s
+        books.log(codes.LOG_POWER_DOWN)
+        books.utc_s = utc_s
+    books.log(codes.LOG_POWER_UP, utc_s - before_s if before_s else -1)
+    if before_s - utc_s > _CLOCK_BACK_S:
+        books.found(codes.LOG_CLOCK_BACK, 3, before_s - utc_s)
+
+
+def store(books) -> None:
+    """After the tick: write what was noted. What cannot be written is tried again with the next minute."""
+    from . import billing
+
+    try:
+        billing.store(books, *books.due)
+        books.due = None
+    except BusError:
+        books.fram_lost()
+    finally:
+        unload("services.billing", "storage.registers", "storage.freezes", "storage.ring")
+
+
+def take_later(books, utc_s, log=True) -> None:
+    """The tariff that waits for its time: has it come?"""
+    if books.later and books.is_past(books.later.from_minute, utc_s):
+        books.tariff = books.later
+        books.later = None
+        if log:
+            books.log(codes.LOG_TARIFF_CHANGED, codes.BY_TIME)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole firmware with a calibration: its front end measured right, and the seal over restarts."""
+
+import json
+
+from meter.core import codes
+from meter.core.state import times
+from meter.storage import seal
+
+from host_tests.bench.documents import as_files, settings
+from host_tests.bench.flash import VFS_AT
+from scripts.calibrate import document
+from scripts.calibrate.guide import Plan, calibrate
+from scripts.calibrate.ic import Ic
+from scripts.calibrate.sim import SimLink
+from scripts.image import build_image
+
+NUMBER = settings()["meter_number"]
+FRONT = {"u_ppm": 30_000, "i_ppm": -50_000, "lead_udeg": 600_000, "p_offset_uw": 300_000}
+
+
+def words() -> dict[int, int]:
+    """What the tool finds for this front end."""
+    link = SimLink(errors=False)
+    link.chip.front[0].err(**FRONT)
+    link.chip.rewire(link.now_us)
+    ic = Ic(link, 1, 1)
+    calibrate(ic, link, Plan(), 0, lambda text: None)
+    return ic.words
+
+
+def files(doc, old=None):
+    docs = {"calibration.json": doc, "calibration.old": old}
+    return {name: json.dumps(doc).encode() for name, doc in docs.items() if doc}
+
+
+def wrong(b):
+    b.plant.meter_ic.front[0].err(**FRONT)
+    b.plant.meter_ic.rewire(b.plant.clock.now_us)
+    return b
+
+
+def counted(b, s=120):
+    """Counts booked per counts that flowed, in ppm off."""
+    before = b.state().import_counts
+    b.run_s(s)
+    flowed = b.plant.house.power_w() * s * 3200 // 36_000
+    return (b.state().import_counts - before - flowed) * 1_000_000 // flowed
+
+
+def restarted(b, doc, old=None):
+    """The same meter, after somebody has put other documents into its file system."""
+    b.plug(False)
+    image = build_image(None, {**as_files(b.settings), **files(doc, old)})
+    b.plant.flash.data[VFS_AT : VFS_AT + len(image)] = image
+    b.plug(True)
+    b.run_s(5)
+    return b
+
+
+def told(b):
+    """(what the events say, is the fault logged?)"""
+    events = b.events()
+    fault = any(e.code == codes.LOG_FAULT and e.value == codes.FAULT_CALIBRATION for e in events)
+    return [e.value >> 2 for e in events if e.code == codes.LOG_CALIBRATION], fault
+
+
+def test_a_calibrated_meter_bills_what_flows_through_a_wrong_front_end(bench):
+    plain = counted(wrong(bench(load_w=4600)))
+    good = counted(wrong(bench(load_w=4600, files=files(document.make(NUMBER, 1, words())))))
+    assert abs(plain) > 10_000
+    assert abs(good) < 1_000  # 0.1 %: a count is 40 ppm of it
+
+
+def test_a_sealed_calibration_is_the_only_one_the_meter_takes_from_then_on(bench):
+    sealed = document.make(NUMBER, 1, {0x61: 33_000}, sealed=True)
+    other = document.make(NUMBER, 1, {0x61: 40_000})
+    b = bench(files=files(sealed))
+    kept = b.plant.fram.data[seal.BASE : seal.BASE + seal.SIZE]
+    assert int.from_bytes(kept[4:8], "little") == int(sealed["crc32"], 16)
+    assert (b.plant.meter_ic.peek(0x61), told(b)) == (33_000, ([], False))
+
+    restarted(b, other, old=sealed)
+    assert (b.plant.meter_ic.peek(0x61), told(b)) == (33_000, ([seal.OLD], True))
+    restarted(b, other)
+    assert (b.plant.meter_ic.peek(0x61), told(b)) == (0x8000, ([seal.OLD, seal.LOST], True))
+    before = b.state().import_counts
+    b.run_s(20)
+    assert b.state().import_counts > before  # it meters all the same
+    assert times(b.state(), codes.TAMPER_CALIBRATION) == 2
+    restarted(b, sealed)
+    assert (b.plant.meter_ic.peek(0x61), told(b)[0]) == (33_000, [seal.OLD, seal.LOST])
+    assert b.plant.fram.data[seal.BASE : seal.BASE + seal.SIZE] == kept
+
+
+def test_a_board_without_fram_takes_any_calibration(bench):
+    b = bench(board="esp32_nofram", files=files(document.make(NUMBER, 1, {0x61: 33_000}, sealed=True)))
+    assert (b.plant.meter_ic.peek(0x61), told(b)) == (33_000, ([], False))
+
+
+def test_a_provisioned_meter_without_a_calibration_says_so(bench):
+    assert told(bench(provisioned=True)) == ([], True)
+    assert told(bench()) == ([], False)

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make calibrate` at the simulated part: documents, seal, exit codes; and readings of a reference."""
+
+import json
+import os
+import pty
+import threading
+import tty
+
+import pytest
+from meter.core import calibration, config
+from typer.testing import CliRunner
+
+from scripts.calibrate import cli, document
+from scripts.calibrate.errors import DocumentError, ReadingError
+from scripts.calibrate.ic import Ic
+from scripts.calibrate.reference import Lines, Point, Reading, Typed, parse, parse_line
+
+NUMBER = "PW00000001"
+
+
+def run(*args, answers=None):
+    return CliRunner().invoke(cli.app, [str(a) for a in args], input=answers)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "calibration.json"
+
+
+@pytest.fixture
+def made(file):
+    assert run("run", "--meter", NUMBER, "--sim", "--out", file).exit_code == 0
+    return file
+
+
+def settings(number=NUMBER):
+    return config.parse({"meter_number": number})
+
+
+# -- the document ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phases, scale, registers", [(1, 1, 8), (3, 1, 24), (1, 2, 8), (3, 2, 24)])
+def test_a_calibration_is_a_document_its_meter_takes(file, phases, scale, registers):
+    done = run("run", "--meter", NUMBER, "--phases", phases, "--scale", scale, "--sim", "--out", file, "--json")
+    assert done.exit_code == 0, done.output
+    said, doc = json.loads(done.stdout), json.loads(file.read_text())
+    found_scale, table, seal = calibration.parse(doc, settings())
+    assert (found_scale, len(table[0]), seal) == (scale, registers, -1)
+    assert said["registers"] == doc["registers"] and said["met"]
+    assert len(said["residuals"]) == 3 * phases
+    assert max(abs(r["p_error_ppm"]) for r in said["residuals"]) < 500
+
+
+def test_a_document_measures_right_when_the_part_is_started_with_it(made):
+    assert run("verify", made, "--sim").exit_code == 0
+
+
+def test_with_words_of_another_meter_the_error_is_said_and_the_exit_code_is_1(file):
+    assert run("run", "--meter", "OTHER", "--sim", "--out", file).exit_code == 0
+    doc = json.loads(file.read_text())
+    file.write_text(json.dumps(document.make(NUMBER, 1, document.words(doc))))
+    done = run("verify", file, "--sim")
+    assert done.exit_code == 1
+    assert "MISSED" in done.stdout and "above 0.5 %" in done.stderr and "phase A: 230 V, 5 A" in done.stderr
+
+
+def test_a_limit_nobody_meets(file):
+    assert run("run", "--meter", NUMBER, "--sim", "--out", file, "--limit", "0.05", "--scale", 2).exit_code in (0, 1)
+
+
+def test_one_phase_alone_leaves_the_others_as_they_are(file):
+    run("run", "--meter", NUMBER, "--phases", 3, "--sim", "--out", file)
+    before = json.loads(file.read_text())["registers"]
+    run("run", "--meter", NUMBER, "--phases", 3, "--sim", "--out", file, "--only", "B", "--un", "200")
+    after = json.loads(file.read_text())["registers"]
+    of_b = {"43", "44", "49", "4A", "65", "66", "67", "68"}
+    assert {a for a in before if before[a] != after[a]} <= of_b and set(after) == set(before)
+
+
+def test_a_meter_that_lives_on_its_phase_leaves_the_offsets_out(file):
+    assert run("run", "--meter", NUMBER, "--sim", "--out", file, "--no-offsets").exit_code in (0, 1)
+    assert {"63", "64"}.isdisjoint(json.loads(file.read_text())["registers"])
+
+
+def test_what_is_shown_are_registers_by_name(made):
+    said = run("show", made).stdout
+    assert "voltage gain A" in said and "not sealed" in said
+
+
+# -- the seal ----------------------------------------------------------------------------------------
+
+
+def test_a_sealed_document_is_not_overwritten(made):
+    assert run("seal", made).exit_code == 0
+    doc = made.read_text()
+    for command in (["run", "--meter", NUMBER, "--sim", "--out", made], ["seal", made]):
+        done = run(*command)
+        assert done.exit_code == 2 and "sealed" in done.stderr
+    assert made.read_text() == doc
+    seal = calibration.parse(json.loads(doc), settings())[2]
+    assert seal == int(json.loads(doc)["crc32"], 16)
+
+
+def test_a_sealed_document_is_not_overwritten_by_the_library_either(made):
+    run("seal", made)
+    with pytest.raises(DocumentError, match="FRAM"):
+        document.save(made, document.make(NUMBER, 1, {}))
+
+
+def test_a_file_that_may_be_a_sealed_document_is_not_overwritten(file):
+    file.write_text("{")
+    done = run("run", "--meter", NUMBER, "--sim", "--out", file)
+    assert done.exit_code == 2 and file.read_text() == "{"
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [({"crc32": "00000000"}, "crc32"), ({"ic": "x"}, "ic"), ({"registers": {"31": 1}}, "registers.31")],
+)
+def test_a_document_its_meter_would_refuse_is_refused(made, change, words):
+    made.write_text(json.dumps(json.loads(made.read_text()) | change))
+    done = run("show", made)
+    assert done.exit_code == 2 and words in done.stderr
+
+
+# -- refusals ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["--sim", "--phases", 2], "--phases 3"),
+        (["--sim", "--hz", 55], "--hz 50"),
+        (["--sim", "--only", "B"], "Say one of A"),
+        (["--sim", "--port", "/dev/x"], "--sim"),
+        ([], "--port"),
+        (["--sim", "--upload"], "--upload"),
+        (["--port", "/dev/x", "--board", "nowhere"], "esp32_devkit"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_sentence(file, args, words):
+    done = run("run", "--meter", NUMBER, "--out", file, *args, "--json")
+    assert done.exit_code == 2
+    assert words in done.stderr and words in json.loads(done.stdout)["error"]
+
+
+def test_the_check_at_the_simulated_house_finds_its_turned_transformer():
+    done = run("check", "--sim", "--wiring", "3P4W", "--json")
+    assert done.exit_code == 1
+    assert [(f["code"], f["phase"]) for f in json.loads(done.stdout)] == [("turned", "A")]
+    assert "swap its two wires" in run("check", "--sim").stdout
+    assert run("check", "--sim", "--wiring", "2P").exit_code == 2
+
+
+# -- the reference -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, pf, reading",
+    [
+        ("230.12 V 5.003 A", 1000, Reading(230_120_000, 5_003_000, 1_151_290_360)),
+        ("230V 5A", 500, Reading(230_000_000, 5_000_000, 575_000_000)),
+        ("5 A, 230 v, PF 0.5", 1000, Reading(230_000_000, 5_000_000, 575_000_000)),
+        ("230 V 5 A 574.9 W", 500, Reading(230_000_000, 5_000_000, 574_900_000)),
+    ],
+)
+def test_typed_readings(text, pf, reading):
+    assert parse(text, pf) == reading
+
+
+@pytest.mark.parametrize("text", ["", "230 V", "230,1 V 5 A", "230 kV 5 A", "1.2.3 V 5 A", "nan V 5 A"])
+def test_what_is_no_reading_is_refused_with_an_example(text):
+    with pytest.raises(ReadingError, match=r"230\.12 V 5\.003 A"):
+        parse(text)
+
+
+def test_a_line_of_a_reference_meter():
+    assert parse_line("230.12 5.003 1151.3 1.000\r") == Reading(230_120_000, 5_003_000, 1_151_300_000)
+    with pytest.raises(ReadingError):
+        parse_line("230.12 5.003")
+
+
+def test_the_last_line_of_a_file_counts(tmp_path):
+    (tmp_path / "log").write_text("1 1 1 1\n230 5 575 0.5\n")
+    asked = []
+    assert Lines(tmp_path / "log", asked.append).at(Point(1, 230_000, 5_000, 500)).p_uw == 575_000_000
+    assert asked == ["Set phase B: 230 V, 5 A, PF 0.5 lagging. Then press Enter"]
+
+
+def test_of_a_port_the_first_whole_line_counts():
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    threading.Timer(0.1, lambda: os.write(master, b"9 9\n230 5 1150 1\n")).start()
+    try:
+        assert Lines(os.ttyname(slave), lambda text: "").at(Point(0, 230_000, 5_000)).u_uv == 230_000_000
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def test_a_reference_that_is_silent_or_missing_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("scripts.calibrate.reference._LINE_S", 0.1)
+    master, slave = pty.openpty()
+    with pytest.raises(ReadingError, match="no line"):
+        Lines(os.ttyname(slave), lambda text: "").at(Point(0, 1, 1))
+    os.close(master)
+    os.close(slave)
+    with pytest.raises(ReadingError, match="cannot be read"):
+        Lines(tmp_path / "nothing", lambda text: "").at(Point(0, 1, 1))
+
+
+def test_a_typed_reference_asks_for_each_point_and_for_none_at_no_load():
+    asked = []
+
+    def ask(question):
+        asked.append(question)
+        return "229.5 V 4.99 A"
+
+    typed = Typed(ask)
+    assert typed.at(Point(0, 230_000, 5_000)).u_uv == 229_500_000
+    assert typed.at(Point(0, 0, 0)) == Reading(0, 0, 0)
+    assert "What does the reference show" in asked[0] and "press Enter" in asked[1]
+
+
+def test_a_whole_calibration_by_typed_answers(file, monkeypatch):
+    """The bench of the model is set as it asks; a person reads the reference and types."""
+    from scripts.calibrate import options
+    from scripts.calibrate.sim import SimLink
+
+    class Apart:
+        """A link that is no source: the bench beside it has to be read."""
+
+        def __init__(self, sim):
+            self.read, self.write, self.wait, self.close = sim.read, sim.write, sim.wait, sim.close
+
+    sim = SimLink(NUMBER)
+    steps = [(0, 0, 1000), (230_000, 5_000, 1000), (230_000, 0, 1000), (230_000, 5_000, 1000), (230_000, 5_000, 500)]
+    points = iter([*steps, (230_000, 5_000, 1000), (230_000, 5_000, 500), (230_000, 500, 1000)])
+
+    def prompt(question, **_):
+        u_mv, i_ma, pf = next(points)
+        sim.at(Point(0, u_mv, i_ma, pf))
+        return f"{u_mv / 1000} V {i_ma / 1000} A"
+
+    import contextlib
+
+    monkeypatch.setattr(options, "opened", lambda *_: contextlib.nullcontext(Apart(sim)))
+    monkeypatch.setattr(options.typer, "prompt", prompt)
+    done = run("run", "--meter", NUMBER, "--port", "x", "--out", file)
+    assert done.exit_code == 0, done.output
+    assert next(points, None) is None
+
+
+def test_a_part_that_does_not_answer_is_said(monkeypatch):
+    from scripts.calibrate.errors import LinkError
+    from scripts.calibrate.sim import SimLink
+
+    sim = SimLink()
+    sim.chip.absent = True
+    with pytest.raises(LinkError, match="chip select"):
+        Ic(sim, 1, 1).configure()

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""calibration.json: registers a meter's IC is started with, under a check sum, sealed or not.
+
+The form and the check sum are those of firmware/meter/core/calibration.py, whose word counts: a document this module
+writes has passed that check.
+"""
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+from . import firmware
+from .errors import DocumentError
+
+IC = "atm90e32"
+
+
+def check_sum(document: dict) -> str:
+    rising = sorted((int(addr, 16), word) for addr, word in document["registers"].items())
+    registers = ",".join(f"{addr:02X}={word:04X}" for addr, word in rising)
+    sealed = 1 if document["sealed"] else 0
+    text = f"{document['serial']}|{document['ic']}|{document['current_scale']}|{sealed}|{registers}"
+    return f"{zlib.crc32(text.encode()):08X}"
+
+
+def make(serial: str, scale: int, words: dict[int, int], sealed: bool = False) -> dict:
+    """A document with its check sum. Raises DocumentError when a meter would not take it."""
+    registers = {f"{addr:02X}": word for addr, word in sorted(words.items())}
+    document = {"serial": serial, "ic": IC, "current_scale": scale, "registers": registers, "sealed": sealed}
+    document["crc32"] = check_sum(document)
+    _check(document, "This calibration")
+    return document
+
+
+def words(document: dict) -> dict[int, int]:
+    return {int(addr, 16): word for addr, word in document["registers"].items()}
+
+
+def _check(document: dict, what: str) -> None:
+    if why := firmware.objection(document):
+        raise DocumentError(f"{what} would be refused by its meter. {why}.")
+
+
+def load(path: Path) -> dict:
+    """A document that a meter would take. Raises DocumentError."""
+    try:
+        document = json.loads(path.read_text())
+    except OSError as e:
+        raise DocumentError(f"{path} cannot be read: {e.strerror}. Calibrate first, or name another file.") from e
+    except ValueError as e:
+        raise DocumentError(f"{path} is not JSON. Take the copy you kept, or calibrate again.") from e
+    _check(document, str(path))
+    return document
+
+
+def refuse_sealed(path: Path) -> None:
+    """DocumentError if there is a sealed document, or one that cannot be told to be none."""
+    if path.exists() and load(path)["sealed"]:
+        raise DocumentError(
+            f"{path} is sealed and is not overwritten: its meter takes no other calibration."
+            " Name another file with --out; to calibrate the meter anew, its FRAM must be replaced."
+        )
+
+
+def save(path: Path, document: dict) -> None:
+    """Write it whole or not at all; a sealed one stays. Raises DocumentError."""
+    refuse_sealed(path)
+    new = path.with_name(path.name + ".new")
+    try:
+        new.write_text(json.dumps(document, indent=1) + "\n")
+        os.replace(new, path)
+    except OSError as e:
+        raise DocumentError(f"{path} cannot be written: {e.strerror}. Name another file with --out.") from e
+
+
+def sealed(document: dict) -> dict:
+    """The same calibration, sealed."""
+    if document["sealed"]:
+        raise DocumentError("This calibration is sealed already; there is nothing to do.")
+    return make(document["serial"], document["current_scale"], words(document), sealed=True)

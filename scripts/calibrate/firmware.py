@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The firmware's sources: how it configures its IC, and its own check of a calibration document."""
+
+import sys
+import types
+from pathlib import Path
+
+from .errors import CalibrateError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def use() -> None:
+    """Make `meter` importable. Raises CalibrateError."""
+    place = ROOT / "firmware"
+    if not place.is_dir():
+        raise CalibrateError("The firmware's sources are not here. Run this from the source tree.")
+    if str(place) not in sys.path:
+        sys.path.insert(0, str(place))
+    try:
+        import micropython  # noqa: F401
+    except ImportError:
+        stand_in = types.ModuleType("micropython")
+        stand_in.const = lambda value: value  # type: ignore[attr-defined]
+        sys.modules["micropython"] = stand_in
+
+
+def settings(phases: int = 1, scale: int = 1, words: dict[int, int] | None = None, number: str = ""):
+    """The settings of a meter with this calibration, as its driver takes them."""
+    use()
+    from meter.core.config import Settings
+
+    made = Settings()
+    made.phases = phases
+    made.current_scale = scale
+    made.meter_number = number
+    if words:
+        made.calibrated = tuple(zip(*sorted(words.items()), strict=True))
+    return made
+
+
+def init_table(phases: int, scale: int, words: dict[int, int]) -> list[tuple[int, int]]:
+    """(address, value) of every configuration register, in the order the firmware writes them."""
+    made = settings(phases, scale, words)
+    from meter.drivers.atm90e32_regs import init_table as rows
+
+    return [(addr, value) for _, addr, value in rows(made)]
+
+
+def objection(document: dict, number: str = "") -> str:
+    """What a meter would say against this calibration document; "" when it would take it."""
+    made = settings(number=number)
+    from meter.core import calibration
+    from meter.core.errors import ConfigError
+
+    try:
+        calibration.parse(document, made)
+    except ConfigError as e:
+        return e.text
+    return ""

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the test bench says it gives: typed in, or by lines from a reference meter.
+
+A reference meter is anything that writes lines of "U I P PF" (V, A, W, and no unit) to a serial port or a file; of a
+file, the last line counts. Set a port's speed beforehand (stty). Raises ReadingError.
+"""
+
+import os
+import re
+import select
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Protocol
+
+from .errors import ReadingError
+
+_LINE_S = 10
+_PAIR = re.compile(r"(?i)\b(PF)\s*=?\s*([-+.\d]+)|([-+.\d]+)\s*([A-Z]+)")
+_LIKE_THIS = "Write decimals with a point, like this: 230.12 V 5.003 A."
+_UNITS = {"V": "u", "A": "i", "W": "p", "PF": "pf"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """What the test bench is to give a phase. pf_milli: 1000, or 500 for a current that lags by 60 degrees."""
+
+    phase: int
+    u_mv: int
+    i_ma: int
+    pf_milli: int = 1000
+
+    def __str__(self) -> str:
+        words = f"{self.u_mv / 1000:g} V, {self.i_ma / 1000:g} A"
+        if self.i_ma:
+            words += ", PF 1" if self.pf_milli == 1000 else f", PF {self.pf_milli / 1000:g} lagging"
+        return f"phase {'ABC'[self.phase]}: {words}"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What it really gives."""
+
+    u_uv: int
+    i_ua: int
+    p_uw: int
+
+
+class Source(Protocol):
+    """Sees to it that the bench gives a point, and says what the reference shows."""
+
+    def at(self, point: Point, /) -> Reading: ...
+
+
+def _micro(text: str) -> int:
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite():
+        raise ReadingError(f'"{text}" is not a number. {_LIKE_THIS}')
+    return int((value * 1_000_000).to_integral_value())
+
+
+def parse(text: str, pf_milli: int = 1000) -> Reading:
+    """'230.12 V 5.003 A', with '575.6 W' or 'PF 0.5' if that is known better than by the point asked for."""
+    found: dict[str, int] = {}
+    pairs = _PAIR.findall(text)
+    if left := _PAIR.sub("", text).strip(" ,;\t\r\n"):
+        raise ReadingError(f'"{left}" is not understood. {_LIKE_THIS}')
+    for name, value, number, unit in pairs:
+        key = _UNITS.get((name or unit).upper())
+        if key is None:
+            raise ReadingError(f'"{unit}" is not a unit used here. {_LIKE_THIS}')
+        found[key] = _micro(value or number)
+    if "u" not in found or "i" not in found:
+        raise ReadingError(f'"{text.strip()}" lacks voltage or current. {_LIKE_THIS}')
+    pf = found.get("pf", pf_milli * 1000)
+    power = found.get("p", found["u"] * found["i"] * pf // 10**12)
+    return Reading(found["u"], found["i"], power)
+
+
+def parse_line(text: str) -> Reading:
+    """'230.12 5.003 1151.3 1.000'."""
+    words = text.split()
+    if len(words) != 4:
+        raise ReadingError(f'"{text.strip()}" is not a line of the reference: four numbers, U I P PF, are expected.')
+    u, i, p, _ = (_micro(word) for word in words)
+    return Reading(u, i, p)
+
+
+class Typed:
+    """A person sets the bench and types what the reference shows; always: the same text for every point."""
+
+    def __init__(self, ask: Callable[[str], str], always: str = ""):
+        self._ask, self._always = ask, always
+
+    def at(self, point: Point) -> Reading:
+        if not point.u_mv or not point.i_ma:
+            self._ask(f"Set {point}. Then press Enter")
+            return Reading(point.u_mv * 1000, 0, 0)
+        if self._always:
+            self._ask(f"Set {point}. Then press Enter")
+            return parse(self._always, point.pf_milli)
+        return parse(self._ask(f"Set {point}. What does the reference show"), point.pf_milli)
+
+
+class Lines:
+    """A person sets the bench; the reference meter's next line is the reading."""
+
+    def __init__(self, path: Path, ask: Callable[[str], str]):
+        self._path, self._ask = path, ask
+
+    def at(self, point: Point) -> Reading:
+        self._ask(f"Set {point}. Then press Enter")
+        return parse_line(self._line())
+
+    def _line(self) -> str:
+        try:
+            if stat.S_ISREG(os.stat(self._path).st_mode):
+                lines = self._path.read_text().splitlines()
+                return lines[-1] if lines else ""
+            return self._next_line()
+        except OSError as e:
+            raise ReadingError(f"The reference meter at {self._path} cannot be read: {e.strerror}. Check it.") from e
+
+    def _next_line(self) -> str:
+        # What is there is old, and the first line may be a part: the one after it is read.
+        fd = os.open(self._path, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            data, end = b"", time.monotonic() + _LINE_S
+            while data.count(b"\n") < 2:
+                left = end - time.monotonic()
+                if left <= 0 or not select.select([fd], [], [], left)[0]:
+                    raise ReadingError(
+                        f"The reference meter at {self._path} has sent no line for {_LINE_S} s."
+                        " Check its cable, and the speed of the port (stty)."
+                    )
+                part = os.read(fd, 4096)
+                if not part:
+                    time.sleep(0.05)
+                data += part
+            return data.split(b"\n")[-2].decode(errors="replace")
+        finally:
+            os.close(fd)
