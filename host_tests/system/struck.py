@@ -16,7 +16,7 @@ from host_tests.bench.meter import ops
 from scripts.image import ROOT, build_image
 
 RTC_AT = ops.RTC_AT
-TASKS = ("metering", "guard", "clock", "panel", "carddesk", "tamper")
+TASKS = ("metering", "guard", "clock", "panel", "carddesk", "watch")
 AT_S = 15
 HOW = {
     "raise": "raise KeyError('struck')",

@@ -80,5 +80,5 @@ def test_two_hours_of_it_wear_the_flash_for_more_than_20_years(lone):
     b = lone(load_w=600)
     b.run_s(2 * 3600)
     ledger = erases(b.plant.flash)[128:144]
-    assert 10 <= sum(ledger) <= 13
+    assert 13 <= sum(ledger) <= 16  # 120 records, nine to a block
     assert 100_000 / (sum(ledger) * 12 / len(ledger) * 365.25) >= 20

@@ -87,7 +87,7 @@ def test_a_case_that_is_not_there_is_said():
 BROKEN = {
     "the ledger has one copy, written in place": (
         "storage/ledger.py",
-        ("self._fram.write(SLOT_B if sequence & 1 else SLOT_A, self._buf)", "self._fram.write(SLOT_A, self._buf)"),
+        ("self._fram.write(SLOT_B if sequence & 1 else SLOT_A, buf)", "self._fram.write(SLOT_A, buf)"),
         ("fram", "half", "ledger", "a purchase"),
         "no tick was booked",
     ),
@@ -109,7 +109,7 @@ BROKEN = {
     ),
     "two ticks of three are not committed": (
         "services/books.py",
-        ("        self.commit()\n        self.t", "        self._uptime_s % 3 or self.commit()\n        self.t"),
+        ("        self.commit()\n        if begins", "        self._uptime_s % 3 or self.commit()\n        if begins"),
         ("fram", "none", "ledger", "midnight"),
         "a tick had been under way",
     ),

@@ -105,7 +105,7 @@ def test_heap_exhausted_by_a_task_costs_that_task_only(bench, task, how):
 
 
 def test_heap_that_never_comes_back_ends_in_one_restart(bench):
-    b = bench(load_w=3000, image=struck.image("tamper", "leak"))
+    b = bench(load_w=3000, image=struck.image("watch", "leak"))
     b.run_s(150)
     assert b.meter.wdt_bites == b.meter.restarts == 1
     assert all_there(b)

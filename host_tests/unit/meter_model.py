@@ -243,7 +243,7 @@ class Model:
             if began_with <= 0:
                 self.past_zero += n
                 self.past_zero_cost += cost
-            if self.relay == OPEN:
+            if self.relay == OPEN or (self.claims and self.relay_fault):
                 self.while_open += n
             self.apparent += sample.va_counts
             self.exported += sample.export_counts

@@ -115,7 +115,7 @@ class Books:
             if s.phase_counts:
                 for i in range(12):
                     s.phase_counts[i] += sample.phase_counts[i]
-            if s.relay_closed == 0:
+            if s.relay_closed == 0 or (s.claims and self.faults & codes.FAULT_RELAY):
                 s.open_counts += counts
         power_mw = None if sample is None else sample.p_total_mw
         event = self._overload.step(s, self.cfg, power_mw, self._uptime_s)

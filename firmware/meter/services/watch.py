@@ -40,9 +40,6 @@ class Watcher:
     async def run(self, beat):
         figures = self._figures
         books = self._books
-        while not books.ready:
-            beat()
-            await asyncio.sleep_ms(1000)
         if self._cover():
             self._forget_cover()
             if not self._cover():  # else it is open now, and found as such
