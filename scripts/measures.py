@@ -20,6 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from host_tests.bench import profile_rate
 from host_tests.bench import replay as replays
 from host_tests.bench import trace as traces
 from host_tests.bench.board import load_board
@@ -227,7 +228,13 @@ def image():
     yield Row("firmware on flash", f"{code:,} B in {len(files)} files")
 
 
-PARTS = {"image": image, "heap": heap, "tick": tick, "day": day, "reactions": reactions}
+def profile():
+    for days, bar in ((7, "≥ 500"), (90, "≥ 500")):
+        rate = profile_rate.measure(days, 0)["rows_per_s"]
+        yield Row(f"load profile, {days} days read on the bench's interpreter", f"{rate:,} rows/s", bar, rate >= 500)
+
+
+PARTS = {"image": image, "heap": heap, "tick": tick, "day": day, "reactions": reactions, "profile": profile}
 
 
 def main(

@@ -58,7 +58,7 @@ def cover(is_open):
 
 
 CASES = (
-    Case("cover", codes.TAMPER_COVER, codes.LOG_COVER_OPEN, ALL, 1, cover(True), cover(False), 6, 6),
+    Case("cover", codes.TAMPER_COVER, codes.LOG_COVER_OPEN, ALL, 1, cover(True), cover(False), 6, 11),
     Case("magnet", codes.TAMPER_MAGNET, codes.LOG_MAGNET_ON, ALL, 1, magnet(True), magnet(False), 6, 6),
     Case(
         "reverse", codes.TAMPER_REVERSE, codes.LOG_REVERSE, 0, -3000,

@@ -193,3 +193,18 @@ def test_pulling_the_plug_loses_at_most_a_tick(bench):
     assert 0 <= lost <= cuts * 1.1 * 9000 / 11.25
     assert b.state().boots == cuts + 1
     assert [e.code for e in b.events()].count(codes.LOG_POWER_UP) == cuts + 1
+
+
+def test_a_dead_phase_a_of_three_is_no_reason_to_pulse_the_relay(bench):
+    b = bench(phases=3)
+    b.plant.house.set_voltage(1, 230_000)
+    b.plant.house.set_voltage(2, 230_000)
+    b.run_s(30)
+    pulses = len(b.plant.relay.pulses)
+    b.plant.house.set_voltage(0, 0)
+    b.run_s(120)
+    assert len(b.plant.relay.pulses) == pulses
+    assert codes.LOG_RELAY_FAULT not in [e.code for e in b.events()]
+    b.plant.house.set_voltage(0, 230_000)
+    b.run_s(30)
+    assert len(b.plant.relay.pulses) == pulses and b.state().relay_closed == 1

@@ -167,6 +167,33 @@ def test_a_flipped_bit_in_the_newest_copy_falls_back_and_says_so(chip, fram, pha
         chip.flip_bit(ledger.SLOT_A + offset, 3)
 
 
+def test_a_record_that_was_stored_but_not_acknowledged_never_comes_back_by_a_torn_one(chip, fram):
+    """It was torn by the next commit, which had its number; then the start's first commit is cut, after any number of
+    bytes."""
+
+    def cut(book, s, after):
+        chip.cut_after_bytes = after
+        with pytest.raises(BusError):
+            book.commit(s)
+        chip.cut_after_bytes = None
+        chip.power_on(0)
+
+    book = ledger.Ledger(fram)
+    book.commit(state_with(1))
+    book.commit(state_with(2))
+    unheard = bytearray(ledger.SIZE)
+    ledger.pack_into(unheard, 3, state_with(3))
+    for after in range(ledger.SIZE):
+        chip.data[ledger.SLOT_B : ledger.SLOT_B + ledger.SIZE] = unheard
+        book.sequence = 2
+        cut(book, state_with(4), 57)  # credit is there
+        started, s = ledger.Ledger(fram), MeterState()
+        assert started.load(s) == ledger.FELL_BACK and s.credit_micro == 2
+        s.credit_micro = 3
+        cut(started, s, after)
+        assert loaded(fram)[1].credit_micro == 2, after
+
+
 def test_two_damaged_copies_are_refused_and_kept(chip, fram):
     book = ledger.Ledger(fram)
     book.commit(state_with(1))

@@ -418,6 +418,44 @@ def test_steps_may_make_energy_free():
     assert len(tariff.parse(flat(steps=[[i + 1, "0"] for i in range(6)])).steps) == 12
 
 
+def signal(begins="2027-01-15 17:00", ends="2027-01-15 20:00", price="0.90", name="Peak event"):
+    return [begins, ends, price, name]
+
+
+def test_price_signals_are_minutes_of_local_time_a_price_and_a_name():
+    begins = civil.days(2027, 1, 15) * 1440 + 17 * 60
+    assert tariff.parse(flat(signals=[signal()])).signals == ((begins, begins + 180, 900_000, "Peak event"),)
+    assert tariff.parse(flat(signals=[])).signals == tariff.parse(flat()).signals == ()
+    follow = [signal(), signal("2027-01-15 20:00", "2027-01-16 01:00", "0", "Free")]
+    assert [entry[2] for entry in tariff.parse(home(signals=follow)).signals] == [900_000, 0]
+
+
+def test_bad_price_signals_are_refused():
+    reads = 'signals[0]: must read ["2027-01-15 17:00", "2027-01-15 20:00", "0.90", "name"]'
+    order = "signals[%d]: must begin after the one before, and before it ends"
+    for entries, words in (
+        ([[]], reads),
+        (["x"], reads),
+        ([signal()[:3]], reads),
+        ([signal(ends="2027-01-15 17:00")], order % 0),
+        ([signal(), signal("2027-01-15 19:59", "2027-01-15 21:00")], order % 1),
+        ([signal("17:00")], 'signals[0]: must be a time such as "2027-01-01 00:00"'),
+        ([signal(price="-0.01")], 'signals[0]: "-0.01" is below 0'),
+        ([signal(name="")], "signals[0]: must be 1 to 12 plain letters, digits or signs"),
+        ([signal(name="thirteen long")], "signals[0]: must be 1 to 12 plain letters, digits or signs"),
+    ):
+        assert refusal(flat(signals=entries)) == words, (refusal(flat(signals=entries)), words)
+    many = [signal("2027-01-%02d 17:00" % (i + 1), "2027-01-%02d 18:00" % (i + 1)) for i in range(13)]
+    assert refusal(flat(signals=many)) == "signals: has 13 entries; must be 1 to 12"
+
+
+def test_a_price_signal_with_all_steps_must_not_cost_less_than_nothing():
+    steps = [[1, "-0.2"], [2, "0.1"]]
+    assert tariff.parse(flat(steps=steps, signals=[signal(price="0.2")])).signals
+    words = "signals[0]: with the steps costs less than nothing"
+    assert refusal(flat(steps=steps, signals=[signal(price="0.199999")])) == words
+
+
 def test_missing_keys_are_named():
     for key in ("rates", "days", "weeks", "seasons"):
         assert refusal(without(key)) == key + ": is missing"
@@ -437,7 +475,7 @@ def test_what_is_no_document():
 
 
 def test_every_value_of_another_type_is_refused_and_never_crashes():
-    for key in ("name", "currency", "rates", "days", "weeks", "seasons", "fallback", "standing", "steps", "from"):
+    for key in ("name", "currency", "rates", "days", "weeks", "seasons", "fallback", "standing", "steps", "from", "signals"):
         for value in (None, True, 0, -1, 3.5, "", "?", [], {}, [None], {"x": None}, [[]], [{}], [[[], []]]):
-            if (key, value) != ("name", "?"):
+            if (key, value) not in (("name", "?"), ("signals", [])):
                 assert refusal(home(**{key: value})), (key, value)

@@ -130,7 +130,10 @@ def _signals(entries, steps):
     out = []
     before = 0
     # With all steps that make it cheaper, a price must not be less than nothing.
-    least_micro = min([0] + [sum(steps[1 : i + 2 : 2]) for i in range(0, len(steps), 2)])
+    least_micro = more_micro = 0
+    for i in range(1, len(steps), 2):
+        more_micro += steps[i]
+        least_micro = min(least_micro, more_micro)
     for i, entry in enumerate(entries):
         path = f"signals[{i}]"
         if type(entry) is not list or len(entry) != 4:

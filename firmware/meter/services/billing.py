@@ -125,7 +125,7 @@ def _compare(books, record, days, day):
         return
     if 0 <= day - record.pattern_day < _RECENT or (percent <= _LOW_PERCENT and _even(days, day)):
         return
-    record.pattern_day = day
+    record.odd_on(day)
     books.found(codes.LOG_PATTERN, 3, percent)
 
 

@@ -18,6 +18,7 @@ from meter import unload
 from meter.core import codes
 from meter.core import watch as w
 
+_ALIGN_MS = const(2000)  # by then the time is known, if it is
 _EVERY_S = const(5)  # as the slow registers of the metering IC
 _WINDOW = const(400_000)  # counts
 _PULSE = const(100)
@@ -40,6 +41,7 @@ class Watcher:
     async def run(self, beat):
         figures = self._figures
         books = self._books
+        await asyncio.sleep_ms(_ALIGN_MS)
         if self._cover():
             self._forget_cover()
             if not self._cover():  # else it is open now, and found as such

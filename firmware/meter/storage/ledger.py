@@ -27,6 +27,7 @@ _FORMAT = _HEAD + _SCALARS + "x8s32s8Q8q"
 _BODY = const(340)  # struct.calcsize(_FORMAT), checked by a test; phase registers and the CRC-32 come behind it
 _PHASES = "<12Q"
 _PHASE_COUNTS = const(12)
+_CUT_MOST = const(64)  # numbers tried one after the other
 SIZE = const(344)  # of one phase
 SIZE_3 = const(440)  # of three
 
@@ -111,13 +112,14 @@ class Ledger:
         meter, to copy B, was cut, and copy A has never been written. Nothing is lost with it.
         """
         buf = bytearray(SIZE_3)
-        best = -1
+        best = torn = -1
         damaged = never = None
         for slot in (SLOT_A, SLOT_B):
             self._fram.read_into(slot, buf)
             try:
                 sequence = unpack_from(buf, s)
             except StorageError as e:
+                torn = struct.unpack_from(_HEAD, buf, 0)[3]
                 if _is_blank(buf):
                     never = buf[0]
                 elif slot == SLOT_A or not _is_cut(buf, never):
@@ -131,6 +133,11 @@ class Ledger:
             return FRESH
         self._fram.read_into(best_slot, buf)
         self.sequence = unpack_from(buf, s)
+        # The next record has another number than the one that was cut: cut at the same place again, it could make
+        # that one whole, or one before it that was stored but never acknowledged.
+        ahead = torn - self.sequence
+        if 0 < ahead < _CUT_MOST and ahead & 1:
+            self.sequence = torn + 1
         return FELL_BACK if damaged else LOADED
 
     def commit(self, s) -> None:

@@ -108,8 +108,8 @@ class Registers(Twin):
         """The day consumption was last found odd."""
         return struct.unpack_from(_CALENDAR, self.buf, _PATTERN_AT)[0]
 
-    @pattern_day.setter
-    def pattern_day(self, day):
+    def odd_on(self, day: int) -> None:
+        """Consumption was found odd on that day."""
         struct.pack_into(_CALENDAR, self.buf, _PATTERN_AT, day)
         self.changed = True
 
