@@ -475,7 +475,9 @@ def test_what_is_no_document():
 
 
 def test_every_value_of_another_type_is_refused_and_never_crashes():
-    for key in ("name", "currency", "rates", "days", "weeks", "seasons", "fallback", "standing", "steps", "from", "signals"):
+    for key in (
+        "name", "currency", "rates", "days", "weeks", "seasons", "fallback", "standing", "steps", "from", "signals",
+    ):  # fmt: skip
         for value in (None, True, 0, -1, 3.5, "", "?", [], {}, [None], {"x": None}, [[]], [{}], [[[], []]]):
             if (key, value) not in (("name", "?"), ("signals", [])):
                 assert refusal(home(**{key: value})), (key, value)
