@@ -17,7 +17,7 @@ async def main():
     from meter import app
 
     supervisor = await app.start(made_with, how)
-    app.settle()
+    app.settle(made_with[0])
     del app, made_with
     meter.unload("app")
     gc.threshold(16384)  # three or four ticks of what they leave behind

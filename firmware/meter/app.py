@@ -188,7 +188,7 @@ async def start(made_with, how=(0, 0, "")):
     return supervisor
 
 
-def settle():
+def settle(cfg):
     """Let go of what is done once: nothing here is made a second time (Fram is, should all fall). 2 KB of heap."""
     from meter.drivers.hd44780 import Lcd
     from meter.drivers.pn532 import Pn532
@@ -204,4 +204,6 @@ def settle():
     ):  # fmt: skip
         # Deleted, it would stay: its slot in the class's table keeps the value.
         part.__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
+    # Its module has gone: other settings are of a class of their own.
+    type(cfg).__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
     Books.open = EventLog.open = Ledger.load = Supervisor.start = None  # pyright: ignore[reportAttributeAccessIssue]

@@ -17,7 +17,6 @@ Measured values are shown as read: a bad one lasts a second.
 from micropython import const
 
 from meter import unload
-from meter.core.errors import ChipError
 from meter.drivers.atm90e32_energy import Energy
 from meter.drivers.atm90e32_regs import (
     CRC_ERR_STATUS,
@@ -151,21 +150,21 @@ class Atm90e32:
         self._sign = 1 if getattr(setup, "absolute", False) else -1
         self._energy = Energy(self, setup.phases, self._sign, setup.pulse_constant)
 
-    def _fail(self, what, addr, reason):
-        raise ChipError(0, f"{what}, register {addr:02X}H: {reason}")
-
     # -- reading ----------------------------------------------------------------------------------
 
     def check(self) -> None:
         """Is it the part we configured, and is its configuration whole? ChipError otherwise."""
+        seen = -1
         if not self.holds(P_START_TH, self._start_th):
             seen = self.read(P_START_TH)
-            if seen in (0, 0xFFFF):
-                # An answer of all zeros is also what a part gives that was reset behind our back.
-                self._fail("identity", P_START_TH, "no answer, or reset: check CS, MISO, 3.3 V, PM1/PM0")
-            self._fail("identity", P_START_TH, f"reads {seen:04X}, was set to {self._start_th:04X}")
-        if not self.holds(CRC_ERR_STATUS, 0):
-            self._fail("configuration CRC", CRC_ERR_STATUS, "a register changed: check 3.3 V, noise on SPI")
+        elif self.holds(CRC_ERR_STATUS, 0):
+            return
+        from meter.drivers import atm90e32_start
+
+        try:
+            atm90e32_start.upset(seen, self._start_th)
+        finally:
+            unload("drivers.atm90e32_start", "drivers.atm90e32_regs")
 
     def read_tick(self, sample) -> None:
         """The one-second read: U, I, P and the energy since the last one. Never waits; allocates only in audits.

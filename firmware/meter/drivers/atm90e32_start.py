@@ -18,6 +18,7 @@ from meter.drivers.atm90e32_regs import (
     EMM_INT_STATE0,
     EMM_INT_STATE1,
     LAST_SPI_DATA,
+    P_START_TH,
     RESET_KEY,
     SOFT_RESET,
     init_table,
@@ -103,6 +104,16 @@ def _put(ic, stage, addr, value):
     if odd < 0:
         _fail(stage, addr, "no answer: check CS, MISO, 3.3 V, PM1/PM0")
     _fail(stage, addr, f"took {odd:04X} for {value:04X}: check part number, SPI mode 3, rate")
+
+
+def upset(seen: int, start_th: int) -> None:
+    """The ChipError of a part that is not as it was left. seen: its PStartTh, if that is wrong; -1: its CRC is."""
+    if seen < 0:
+        _fail("configuration CRC", CRC_ERR_STATUS, "a register changed: check 3.3 V, noise on SPI")
+    if seen in (0, 0xFFFF):
+        # An answer of all zeros is also what a part gives that was reset behind our back.
+        _fail("identity", P_START_TH, "no answer, or reset: check CS, MISO, 3.3 V, PM1/PM0")
+    _fail("identity", P_START_TH, f"reads {seen:04X}, was set to {start_th:04X}")
 
 
 def _fail(stage, addr, reason):
