@@ -10,6 +10,11 @@ from meter.core import watch as w
 PHASED = (w.U, w.I, w.P, w.OTHERS)
 
 
+def place(figure, phase):
+    """Where a figure is among all of them."""
+    return figure * 3 + phase if figure <= w.OTHERS else figure + 8
+
+
 class Plain:
     """One row on one phase: what was seen in each second since it began or ended last."""
 
@@ -87,9 +92,9 @@ def test_all_that_is_told_is_the_models(rows, wires, data):
             for n, phase, one in plain:
                 figure, gate, bound = rows[n][:3]
                 here = 0 if phase == w.ALL else phase
-                of_gate = figures[w.at(gate, here)]
+                of_gate = figures[place(gate, here)]
                 passes = gate == w.NO_GATE or (of_gate >= bound if bound >= 0 else of_gate < -bound)
-                tells = one.second(now_s, seconds, figures[w.at(figure, here)], passes)
+                tells = one.second(now_s, seconds, figures[place(figure, here)], passes)
                 if tells:
                     begins, extreme, lasted_s = tells
                     wanted.append((100 + 2 * n + (not begins), phase, extreme, lasted_s))

@@ -16,6 +16,11 @@ def row(figure, limit, clear, hold=1, release=1, gate=NONE, bound=0, code=CODE):
     return [code, figure, gate, bound, limit, clear, hold, release]
 
 
+def at(figure, phase):
+    """Where a figure is among all of them."""
+    return figure * 3 + phase if figure <= w.OTHERS else figure + 8
+
+
 class Home:
     """Figures, and what was told of them. Each look is a second behind the one before."""
 
@@ -36,7 +41,7 @@ class Home:
             of_phase = name[-2:] in ("_A", "_B", "_C")
             phase = "ABC".find(name[-1]) if of_phase else 0
             figure = getattr(w, name[:-2] if of_phase else name)
-            self.figures[w.at(figure, phase)] = value
+            self.figures[at(figure, phase)] = value
         for _ in range(times):
             self.now_s += self.seconds
             n = self.n if behind is None else behind

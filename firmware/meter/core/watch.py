@@ -123,8 +123,3 @@ class Watch:
             turns = timer >= rows[row + (_RELEASE_S if since else _HOLD_S)]
         self._timers[slot] = 0 if turns else timer
         return turns
-
-
-def at(figure: int, phase: int) -> int:
-    """Where a figure is among all of them; the loops above know it by heart."""
-    return figure * 3 + phase if figure <= OTHERS else figure + 8
