@@ -19,13 +19,15 @@ _PATIENCE_S = 300  # a branch that takes longer is stuck
 
 
 class Branches:
-    """Up to `jobs` processes at a time, each on a core of its own, where there are as many.
+    """Up to `jobs` processes at a time, each on a core of its own, where there are as many; a single one stays on
+    its parent's.
 
     on_result(name, list of results) is called for each branch that has ended; a branch that died gives None.
     """
 
     def __init__(self, jobs: int, on_result):
         self._jobs = jobs
+        self._cores = sorted(os.sched_getaffinity(0))
         self._on_result = on_result
         self._running = {}  # pipe -> (process, name, core)
         self._waiting = selectors.DefaultSelector()
@@ -37,7 +39,7 @@ class Branches:
         while len(self._running) >= self._jobs:
             self._collect()
         taken = [core for _, _, core in self._running.values()]
-        core = min(sorted(os.sched_getaffinity(0)), key=taken.count)
+        core = min(self._cores, key=taken.count)
         get, put = os.pipe()
         with warnings.catch_warnings():
             # The one other thread reads the interpreter's console, and holds nothing a branch needs.
@@ -51,7 +53,8 @@ class Branches:
         self.inside = True
         self._out = put
         signal.alarm(_PATIENCE_S)
-        os.sched_setaffinity(0, {core})
+        if self._jobs > 1:
+            os.sched_setaffinity(0, {core})
         return True
 
     def leave(self, results: list) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which cuts there are, and all of them tried: count the operations of one run, then cut at each."""
 
+import os
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,10 +56,15 @@ class Life:
 
     def run(self) -> Outcome:
         world = self.world
+        cores = os.sched_getaffinity(0)
+        # Plant and meter wait for each other in the kernel, which is three times as fast where they share a core.
+        os.sched_setaffinity(0, {max(cores)})
         try:
             world.live()
         except Exception as e:  # whatever went wrong in a life is its result, not the end of the matrix
             world.audit.blame(f"{type(e).__name__}: {e}")
+        finally:
+            os.sched_setaffinity(0, cores)
         out, figures = self.outcome, world.audit.figures
         if self._parts:
             world.audit.blame(f"there is no operation {self._parts[0]} in this run")

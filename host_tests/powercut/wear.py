@@ -114,7 +114,6 @@ def _counters(b):
 def measure(board: str, hours: int, on_hour=lambda: None) -> list[Row]:
     """Run a meter; gives a row for each area it has."""
     with Bench(board=board, initial_credit="400.00", utc=datetime(2026, 1, 12, 7, 0)) as b:
-        b.meter.blocking = True
         b.run_s(60)
         start = _counters(b)
         for _ in range(hours):

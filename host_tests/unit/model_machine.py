@@ -56,7 +56,7 @@ cuts = st.builds(Cut, wheres, st.none() | wheres)
 troubles = st.none() | st.none() | cuts | cuts | st.builds(Nak, wheres)
 limits = st.tuples(st.sampled_from(("to", "before")), st.sampled_from(("alarm1", "alarm2", "floor", "zero")))
 energies = st.sampled_from((None, 0, 1, 3)) | st.integers(0, 9_000_000) | limits
-clocks = st.just("runs") | st.sampled_from(TIMES)
+clocks = st.just("runs") | st.sampled_from((*TIMES, "lost at night"))
 powers = st.sampled_from((0, 2_000_000, 2_000_001, 9_000_000, 9_000_000))
 amounts = st.sampled_from((1, 20_000_000, "enough")) | st.integers(1, 50_000_000)
 pulls = st.none() | st.none() | st.tuples(st.integers(0, 9), st.booleans())
@@ -102,6 +102,10 @@ class MeterMachine(Sides, RuleBasedStateMachine):
     )  # fmt: skip
     def use(self, n, energy, p_mw, others, clock, trouble):
         """Seconds go by. energy None: the metering IC is silent."""
+        if clock == "lost at night":  # the rate is another one without a clock
+            self.now = NOON + 50_000
+            self._tick(sample(1))
+            clock = None
         if clock != "runs":
             self.now = clock
         self._arm(trouble)

@@ -152,7 +152,7 @@ def changed(path, change):
         lambda e: e["scrypt"].update(r=10**9),
         lambda e: e["cipher"].update(nonce="00" * 12),
         lambda e: e["cipher"].update(nonce=""),
-        lambda e: e.update(sealed=e["sealed"][:-2] + "00"),
+        lambda e: e.update(sealed=f"{int(e['sealed'], 16) ^ 1:0{len(e['sealed'])}x}"),
         lambda e: e.update(sealed=""),
         lambda e: e.update(format="x"),
         lambda e: e.update(version=2),
