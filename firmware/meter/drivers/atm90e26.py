@@ -123,7 +123,7 @@ class Atm90e26:
             # After a reset, what was counted is what the filters let through while settling.
             atm90e26_start.empty(self._energy, kept)
         finally:
-            unload("drivers.atm90e26_start")
+            unload("drivers.atm90e26_start", "drivers.checked_start")
         self._energy.restart()
 
     def _configure(self, setup):

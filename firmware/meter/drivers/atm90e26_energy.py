@@ -17,13 +17,13 @@ from micropython import const
 
 from meter import unload
 from meter.core.errors import ChipError
+from meter.drivers.checked import take
 
 _AP_ENERGY = const(0x40)  # forward; reverse and absolute follow; the same reactive
 _LAST_DATA = const(0x06)
 _WARY_TICKS = const(32)  # the judge stays loaded for so long
 _MARGIN = const(2)  # steps the net energy may be off what is expected of it
 _LOW, _HIGH = const(-2), const(3)  # absolute - forward - reverse: each is cut to whole steps
-_TRIES = const(5)
 _MAX_VA = const(35_000)  # 100 A at 350 V
 
 
@@ -31,7 +31,7 @@ class Energy:
     """The energy registers of one part, read through it. owed: counts, import, export, and the same reactive."""
 
     def __init__(self, ic, pulse_constant: int):
-        self._ic = ic
+        self.ic = ic
         self._mj = 360_000_000 // pulse_constant  # per step
         self.owed = [0] * 4  # for the next tick
         self._reads = [0] * 12  # a tick's forward, reverse, absolute, each with a second candidate; and once more
@@ -41,7 +41,7 @@ class Energy:
         self._read_ms = 0
         self._limit = 0
         self._wary = 0
-        self._other = -1
+        self.other = -1
         self._over = None
 
     def restart(self) -> None:
@@ -51,7 +51,7 @@ class Energy:
 
     def noise(self) -> None:
         """A frame was bad."""
-        self._ic.disturbed += 1
+        self.ic.disturbed += 1
         self._wary = _WARY_TICKS
 
     def read(self, p: int, sample) -> int:
@@ -75,7 +75,7 @@ class Energy:
         if self._over:
             reason = self._over
             self._over = None
-            self._ic.check()
+            self.ic.check()
             raise ChipError(0, reason)
         owed = self.owed
         sample.import_counts = owed[0]
@@ -85,38 +85,13 @@ class Energy:
         owed[0] = owed[1] = owed[2] = owed[3] = 0
         return ms
 
-    def take(self, addr: int, expect: int) -> int:
-        """Read and clear an energy register: what was handed out, by two frames that agree. A second value that is
-        possible too is left in _other."""
-        ic = self._ic
-        self._other = -1
-        got = ic.read(addr)
-        check = ic.read(_LAST_DATA)
-        if got == check:
-            return got
-        self.noise()
-        for _ in range(_TRIES):
-            again = ic.read(_LAST_DATA)
-            if again == got:
-                return got
-            if again == check:
-                break
-            check = again
-        # The answer was hit, by one bit, or the check went astray and LastData repeats what it found.
-        self._other = check
-        bits = got ^ check
-        if bits & (bits - 1) == 0 and abs(check - expect) < abs(got - expect):
-            self._other = got
-            got = check
-        return got
-
     def _round(self, at, group, expect):
         # Take a group's three registers; gives by how much the absolute one is more than the others.
         reads = self._reads
         base = _AP_ENERGY + 3 * group
         for n in range(3):
-            reads[at + 2 * n] = self.take(base + n, -expect if n == 1 else abs(expect) if n else expect)
-            reads[at + 2 * n + 1] = self._other
+            reads[at + 2 * n] = take(self, _LAST_DATA, base + n, -expect if n == 1 else abs(expect) if n else expect)
+            reads[at + 2 * n + 1] = self.other
         return reads[at + 4] - reads[at] - reads[at + 2]
 
     def _group(self, group, start, end, ms):
@@ -137,7 +112,7 @@ class Energy:
             forward += reads[6]
             reverse += reads[8]
             # Reactive power has not been read yet, and what was read as active power may itself have been hit.
-            p = self._ic.read_power(group) * ms // self._mj
+            p = self.ic.read_power(group) * ms // self._mj
             low = p if forward + reverse > limit else min(start, p)
             high = max(low, start, p)
             margin = _MARGIN + (max(high, -low) >> 3)

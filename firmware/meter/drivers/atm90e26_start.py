@@ -16,7 +16,8 @@ import asyncio
 
 from micropython import const
 
-from meter.core.errors import ChipError
+from meter.drivers.checked import take
+from meter.drivers.checked_start import fail, put
 
 _SYS_STATUS = const(0x01)
 _LAST_DATA = const(0x06)
@@ -102,7 +103,7 @@ async def set_up(ic, setup) -> None:
         if wrong < 0:
             break
     else:
-        _fail("read-back", wrong, "does not keep its value: check 3.3 V and the SPI wires")
+        fail("read-back", wrong, "does not keep its value: check 3.3 V and the SPI wires")
     await asyncio.sleep_ms(_SUM_MS)
 
 
@@ -110,7 +111,7 @@ async def run(ic, cs1: int, cs2: int) -> None:
     """Metering and measurement on, under checksums; the part's own must be ours. Changes nothing where they are on."""
     for check, total, command in ((_CS1, cs1, _CAL_START), (_CS2, cs2, _ADJ_START)):
         if not ic.holds(check, total):
-            _fail("checksum", check, f"reads {ic.read(check):04X} for {total:04X}: check 3.3 V and the SPI wires")
+            fail("checksum", check, f"reads {ic.read(check):04X} for {total:04X}: check 3.3 V and the SPI wires")
         # LastData repeats what was written, not where: what the part says of it below does.
         for _ in range(2):
             _put(ic, "checksum", check, total)
@@ -125,19 +126,19 @@ async def run(ic, cs1: int, cs2: int) -> None:
             _put(ic, "metering on", command, _CHECKED)
         await asyncio.sleep_ms(_SUM_MS)
     else:
-        _fail("metering on", _SYS_STATUS, "reports a checksum error: check 3.3 V")
+        fail("metering on", _SYS_STATUS, "reports a checksum error: check 3.3 V")
     for command in (_CAL_START, _ADJ_START):
         if not ic.holds(command, _CHECKED):
-            _fail("metering on", command, "does not keep its value: check 3.3 V and the SPI wires")
+            fail("metering on", command, "does not keep its value: check 3.3 V and the SPI wires")
 
 
 def empty(energy, keep: bool) -> None:
     """Empty all energy registers. What they held goes to the next tick, or, if not to be kept, nowhere."""
     for group in (0, 1):
         addr = _AP_ENERGY + 3 * group
-        forward = energy.take(addr, 0)
-        reverse = energy.take(addr + 1, 0)
-        absolute = energy.take(addr + 2, forward + reverse) + 2
+        forward = take(energy, _LAST_DATA, addr, 0)
+        reverse = take(energy, _LAST_DATA, addr + 1, 0)
+        absolute = take(energy, _LAST_DATA, addr + 2, forward + reverse) + 2
         if keep:
             forward = min(forward, absolute)
             energy.owed[2 * group] += 10 * forward
@@ -145,19 +146,4 @@ def empty(energy, keep: bool) -> None:
 
 
 def _put(ic, stage, addr, value):
-    # Write, and see by LastData that the part took it.
-    odd = -1
-    for _ in range(_TRIES):
-        ic.write(addr, value)
-        seen = ic.read(_LAST_DATA)
-        if seen == value:
-            return
-        if seen != 0 and seen != 0xFFFF:
-            odd = seen
-    if odd < 0:
-        _fail(stage, addr, "no answer: check CS, MISO, USEL, 3.3 V")
-    _fail(stage, addr, f"took {odd:04X} for {value:04X}: check part number, SPI mode 3, rate")
-
-
-def _fail(stage, addr, reason):
-    raise ChipError(0, f"{stage}, register {addr:02X}H: {reason}")
+    put(ic, _LAST_DATA, stage, addr, value, "CS, MISO, USEL, 3.3 V")

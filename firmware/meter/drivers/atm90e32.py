@@ -140,7 +140,7 @@ class Atm90e32:
             # After a reset, what was counted is what the filters let through while settling.
             atm90e32_start.empty(self._energy, self._phases, kept)
         finally:
-            unload("drivers.atm90e32_start", "drivers.atm90e32_regs")
+            unload("drivers.atm90e32_start", "drivers.atm90e32_regs", "drivers.checked_start")
         self._energy.restart()
 
     def _configure(self, setup):
@@ -164,7 +164,7 @@ class Atm90e32:
         try:
             atm90e32_start.upset(seen, self._start_th)
         finally:
-            unload("drivers.atm90e32_start", "drivers.atm90e32_regs")
+            unload("drivers.atm90e32_start", "drivers.atm90e32_regs", "drivers.checked_start")
 
     def read_tick(self, sample) -> None:
         """The one-second read: U, I, P and the energy since the last one. Never waits; allocates only in audits.

@@ -19,11 +19,11 @@ from micropython import const
 from meter import unload
 from meter.core.errors import ChipError
 from meter.drivers.atm90e32_regs import AP_ENERGY_T, LAST_SPI_DATA, SA_ENERGY_T
+from meter.drivers.checked import take
 
 _AUDIT_EVERY = const(16)  # ticks; a phase register fills in 32 s at 100 A
 _WARY_TICKS = const(32)  # after a disagreement, audit each tick for so long
 _MARGIN = const(4)  # counts a total may be above what is expected of it
-_TRIES = const(5)
 _MAX_VA = const(35_000)  # per phase: 100 A at 350 V
 
 
@@ -31,14 +31,14 @@ class Energy:
     """The energy registers of one part, read through it. Counts are import, export, and the same reactive."""
 
     def __init__(self, ic, phases: int, sign: int, pulse_constant: int):
-        self._ic = ic
+        self.ic = ic
         self._phases = phases
         self._sign = sign  # -1: totals are signed sums of the phases; +1: of absolute values
         self._mj = 36_000_000 // pulse_constant  # per count
         self.owed = [0] * 4  # for the next tick
         self._counts = [0] * 4  # of this tick
         self._others = [-1] * 4  # second candidate of each total
-        self._other = -1
+        self.other = -1
         self._before = [0] * 4  # of the tick before, where no audit has confirmed them
         self._open = [0, 0]  # total - phases, active and reactive, since the last audit
         self._wary = 0
@@ -67,7 +67,7 @@ class Energy:
 
     def noise(self) -> None:
         """A frame was bad: audit every tick for a while."""
-        self._ic.disturbed += 1
+        self.ic.disturbed += 1
         self._wary = _WARY_TICKS
 
     def read(self, p: int, sample) -> None:
@@ -85,8 +85,8 @@ class Energy:
         owed = self.owed
         q = counts[2] - counts[3]
         for k in range(4):
-            counts[k] = self.take(AP_ENERGY_T + 4 * k, counts[k])
-            self._others[k] = self._other
+            counts[k] = take(self, LAST_SPI_DATA, AP_ENERGY_T + 4 * k, counts[k])
+            self._others[k] = self.other
 
         # What the power at its two ends says of a tick; of reactive energy, what the last tick said.
         w = self._w * ms // mj
@@ -127,7 +127,7 @@ class Energy:
         if self._over:
             reason = self._over
             self._over = None
-            self._ic.check()
+            self.ic.check()
             raise ChipError(0, reason)
         sample.import_counts = owed[0]
         sample.export_counts = owed[1]
@@ -139,36 +139,11 @@ class Energy:
 
     def apparent(self) -> int:
         """Apparent energy since it was last asked for; nothing if that is more than the mains can deliver."""
-        counts = self.take(SA_ENERGY_T, 0)
+        counts = take(self, LAST_SPI_DATA, SA_ENERGY_T, 0)
         if counts > self._va_limit:
             counts = 0
         self._va_limit = 0
         return counts
-
-    def take(self, addr, expect):
-        # Read and clear an energy register: what was handed out, by two frames that agree. A second value
-        # that is possible too is left in _other.
-        ic = self._ic
-        self._other = -1
-        got = ic.read(addr)
-        check = ic.read(LAST_SPI_DATA)
-        if got == check:
-            return got
-        self.noise()
-        for _ in range(_TRIES):
-            again = ic.read(LAST_SPI_DATA)
-            if again == got:
-                return got
-            if again == check:
-                break
-            check = again
-        # The answer was hit, by one bit, or the check went astray and LastSPIData repeats what it found.
-        self._other = check
-        bits = got ^ check
-        if bits & (bits - 1) == 0 and abs(check - expect) < abs(got - expect):
-            self._other = got
-            got = check
-        return got
 
     def _audit(self, k, low, high, margin, ms, void, powers):
         # Confirm this tick's counts[k] and [k + 1] by the phase registers; gives what was read by mistake.
@@ -187,18 +162,18 @@ class Energy:
         for again in (0, 1):
             if again:
                 # Registers a read missed still hold their counts.
-                f = self.take(base, 0)
-                reads += (base, f, self._other)
-                r = self.take(base + 4, 0)
-                reads += (base + 4, r, self._other)
+                f = take(self, LAST_SPI_DATA, base, 0)
+                reads += (base, f, self.other)
+                r = take(self, LAST_SPI_DATA, base + 4, 0)
+                reads += (base + 4, r, self.other)
                 forward += f
                 reverse += r
                 diff += f + sign * r
             for n in range(1, self._phases + 1):
-                f = self.take(base + n, forward)
-                reads += (base + n, f, self._other)
-                r = self.take(base + 4 + n, reverse)
-                reads += (base + 4 + n, r, self._other)
+                f = take(self, LAST_SPI_DATA, base + n, forward)
+                reads += (base + n, f, self.other)
+                r = take(self, LAST_SPI_DATA, base + 4 + n, reverse)
+                reads += (base + 4 + n, r, self.other)
                 diff -= f + sign * r
             agree = -tolerance <= diff <= tolerance
             if agree and not odd:
@@ -211,7 +186,7 @@ class Energy:
 
             self.noise()
             e = judge(
-                self._ic, self._phases if k else 0, ms, self._mj, self._open[group], sign, self._limit, low, high,
+                self.ic, self._phases if k else 0, ms, self._mj, self._open[group], sign, self._limit, low, high,
                 reads, self._before[k], self._before[k + 1], void, tolerance,
             )  # fmt: skip
             diff = e.diff

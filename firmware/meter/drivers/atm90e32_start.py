@@ -8,7 +8,6 @@ import asyncio
 
 from micropython import const
 
-from meter.core.errors import ChipError
 from meter.drivers.atm90e32_regs import (
     AP_ENERGY_T,
     CFG_CLOSED,
@@ -24,6 +23,8 @@ from meter.drivers.atm90e32_regs import (
     init_table,
     start_threshold,
 )
+from meter.drivers.checked import take
+from meter.drivers.checked_start import fail, put
 
 __all__ = ("configured", "empty", "set_up", "start_threshold")
 
@@ -62,7 +63,7 @@ async def set_up(ic, setup) -> None:
         if wrong < 0:
             break
     else:
-        _fail("read-back", wrong, "does not keep its value: check 3.3 V and the SPI wires")
+        fail("read-back", wrong, "does not keep its value: check 3.3 V and the SPI wires")
     _put(ic, "latches", EMM_INT_STATE0, 0xFFFF)
     _put(ic, "latches", EMM_INT_STATE1, 0xFFFF)
     # LastSPIData repeats what was written, not where.
@@ -71,19 +72,19 @@ async def set_up(ic, setup) -> None:
         if ic.holds(CFG_REG_ACC_EN, CFG_CLOSED):
             break
     else:
-        _fail("supervision", CFG_REG_ACC_EN, "does not keep its value: check 3.3 V and the SPI wires")
+        fail("supervision", CFG_REG_ACC_EN, "does not keep its value: check 3.3 V and the SPI wires")
     await asyncio.sleep_ms(_CRC_MS)
     if not ic.holds(CRC_ERR_STATUS, 0):
-        _fail("supervision", CRC_ERR_STATUS, "reports a configuration CRC error: check 3.3 V")
+        fail("supervision", CRC_ERR_STATUS, "reports a configuration CRC error: check 3.3 V")
 
 
 def empty(energy, phases: int, keep: bool) -> None:
     """Empty all energy registers. What they held goes to the next tick, or, if not to be kept, nowhere."""
     for k in range(4):
-        counts = energy.take(AP_ENERGY_T + 4 * k, 0)
+        counts = take(energy, LAST_SPI_DATA, AP_ENERGY_T + 4 * k, 0)
         in_all = 0
         for n in range(phases):
-            got = energy.take(AP_ENERGY_T + 1 + n + 4 * k, counts)
+            got = take(energy, LAST_SPI_DATA, AP_ENERGY_T + 1 + n + 4 * k, counts)
             in_all += got
             if keep and energy.by_phase:
                 energy.by_phase.add(3 * k + n, min(got, counts))
@@ -92,29 +93,14 @@ def empty(energy, phases: int, keep: bool) -> None:
 
 
 def _put(ic, stage, addr, value):
-    # Write, and see by LastSPIData that the part took it.
-    odd = -1
-    for _ in range(_TRIES):
-        ic.write(addr, value)
-        seen = ic.read(LAST_SPI_DATA)
-        if seen == value:
-            return
-        if seen != 0 and seen != 0xFFFF:
-            odd = seen
-    if odd < 0:
-        _fail(stage, addr, "no answer: check CS, MISO, 3.3 V, PM1/PM0")
-    _fail(stage, addr, f"took {odd:04X} for {value:04X}: check part number, SPI mode 3, rate")
+    put(ic, LAST_SPI_DATA, stage, addr, value, "CS, MISO, 3.3 V, PM1/PM0")
 
 
 def upset(seen: int, start_th: int) -> None:
     """The ChipError of a part that is not as it was left. seen: its PStartTh, if that is wrong; -1: its CRC is."""
     if seen < 0:
-        _fail("configuration CRC", CRC_ERR_STATUS, "a register changed: check 3.3 V, noise on SPI")
+        fail("configuration CRC", CRC_ERR_STATUS, "a register changed: check 3.3 V, noise on SPI")
     if seen in (0, 0xFFFF):
         # An answer of all zeros is also what a part gives that was reset behind our back.
-        _fail("identity", P_START_TH, "no answer, or reset: check CS, MISO, 3.3 V, PM1/PM0")
-    _fail("identity", P_START_TH, f"reads {seen:04X}, was set to {start_th:04X}")
-
-
-def _fail(stage, addr, reason):
-    raise ChipError(0, f"{stage}, register {addr:02X}H: {reason}")
+        fail("identity", P_START_TH, "no answer, or reset: check CS, MISO, 3.3 V, PM1/PM0")
+    fail("identity", P_START_TH, f"reads {seen:04X}, was set to {start_th:04X}")

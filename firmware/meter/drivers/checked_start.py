@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing the configuration of a metering IC and seeing that it took it. Needed at its start only."""
+
+from micropython import const
+
+from meter.core.errors import ChipError
+
+_TRIES = const(5)
+
+
+def put(ic, last: int, stage: str, addr: int, value: int, pins: str) -> None:
+    """Write a register, and see by the register `last`, which repeats the data of a frame, that the part took it.
+    pins: what to look at if there is no answer."""
+    odd = -1
+    for _ in range(_TRIES):
+        ic.write(addr, value)
+        seen = ic.read(last)
+        if seen == value:
+            return
+        if seen != 0 and seen != 0xFFFF:
+            odd = seen
+    if odd < 0:
+        fail(stage, addr, f"no answer: check {pins}")
+    fail(stage, addr, f"took {odd:04X} for {value:04X}: check part number, SPI mode 3, rate")
+
+
+def fail(stage: str, addr: int, reason: str) -> None:
+    """Raise the ChipError that names stage, register and what to look at."""
+    raise ChipError(0, f"{stage}, register {addr:02X}H: {reason}")
