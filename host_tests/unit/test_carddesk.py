@@ -624,7 +624,7 @@ def test_from_the_third_on_all_cards_wait_and_longer_each_time():
         for _ in range(6):
             await meter.show(forged(), 1.0)
             waits.append(meter.books.locked_s())
-            meter.books._uptime_s += meter.books.locked_s()
+            meter.books.uptime_s += meter.books.locked_s()
         assert waits == [0, 0, 2, 4, 8, 16]
         assert meter.logged(codes.LOG_CARD_REFUSED) == [codes.CARD_AUTH] * 6
         assert meter.s.failed_logins == 6
@@ -636,12 +636,12 @@ def test_while_locked_even_the_right_card_waits_and_is_told_so():
     async def play(meter):
         for _ in range(4):
             await meter.show(forged(), 1.0)
-            meter.books._uptime_s += meter.books.locked_s()
+            meter.books.uptime_s += meter.books.locked_s()
         await meter.show(forged(), 1.0)
         good = sold()
         await meter.show(good)
         assert meter.s.credit_micro == 0 and "Wait, then try again" in meter.panel.text + str(meter.panel.said)
-        meter.books._uptime_s += meter.books.locked_s()
+        meter.books.uptime_s += meter.books.locked_s()
         await meter.show(good)
         assert meter.s.credit_micro == 20_000_000 and meter.s.lock == 0
 
@@ -652,7 +652,7 @@ def test_a_power_cut_does_not_shorten_the_wait():
     async def play(meter):
         for _ in range(5):
             await meter.show(forged(), 1.0)
-            meter.books._uptime_s += meter.books.locked_s()
+            meter.books.uptime_s += meter.books.locked_s()
         await meter.show(forged(), 1.0)
 
     meter = scene(play)

@@ -42,7 +42,7 @@ class Books:
         self._events = events
         self._overload = overload.Overload()
         self._zone = civil.Zone(cfg.utc_offset_min, cfg.dst)
-        self._uptime_s = 0
+        self.uptime_s = 0
         self._locked_at_s = 0
         self._minute = -2  # the minute minute.py was at work in; -1: one without a clock
         self.date = ()  # of the day whose work is done
@@ -98,7 +98,7 @@ class Books:
     def tick(self, sample, utc_s) -> None:
         """Book one second. sample None: the metering IC has nothing to say. utc_s None: the clock is invalid."""
         s = self.s
-        self._uptime_s += 1
+        self.uptime_s += 1
         self.utc_s = utc_s
         self.sample = sample
         if utc_s is not None:
@@ -118,7 +118,7 @@ class Books:
             if s.relay_closed == 0 or (s.claims and self.faults & codes.FAULT_RELAY):
                 s.open_counts += counts
         power_mw = None if sample is None else sample.p_total_mw
-        event = self._overload.step(s, self.cfg, power_mw, self._uptime_s)
+        event = self._overload.step(s, self.cfg, power_mw, self.uptime_s)
         if event:
             self.step(event)
         self._assess()
@@ -340,7 +340,7 @@ class Books:
         if code == codes.CARD_AUTH:
             s.failed_logins = min(s.failed_logins + 1, 0xFFFF)
             s.lock = min(s.lock + 1, _LOCK_MAX)
-            self._locked_at_s = self._uptime_s
+            self._locked_at_s = self.uptime_s
         self.log(codes.LOG_CARD_REFUSED, code)
         self.commit()
 
@@ -350,7 +350,7 @@ class Books:
         lock = self.s.lock
         if lock <= _LOCK_FREE:
             return 0
-        return max(0, (1 << (lock - _LOCK_FREE)) - self._uptime_s + self._locked_at_s)
+        return max(0, (1 << (lock - _LOCK_FREE)) - self.uptime_s + self._locked_at_s)
 
     def next_writeback(self) -> int:
         """The number of the next write-back; 0 when it cannot be stored: a number must not be used twice."""

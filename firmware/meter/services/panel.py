@@ -88,11 +88,15 @@ class Panel:
                 timeout_ms = self._blink(ticked)
                 if self._said:
                     timeout_ms = max(1, min(timeout_ms, _left_ms(self._until)))
-                try:
-                    await asyncio.wait_for_ms(self._wake.wait(), timeout_ms)
-                    ticked = True
-                except asyncio.TimeoutError:
-                    ticked = False
+                ticked = True
+                if timeout_ms == _IDLE_MS:
+                    # A tenth of a tick's work dearer with a timeout: without ticks, the supervisor sets the flag.
+                    await self._wake.wait()
+                else:
+                    try:
+                        await asyncio.wait_for_ms(self._wake.wait(), timeout_ms)
+                    except asyncio.TimeoutError:
+                        ticked = False
         finally:
             button.irq(None)
             self._led(0)

@@ -47,6 +47,7 @@ class Supervisor:
         self._fram = fram
         self._tasks = []
         self._periods = 0
+        self._ticks = 0  # the second that was booked last, a period ago
         self._calm = 0  # periods since something was wrong
         self.lasts = _LASTED  # periods
         self.heap_free_min = 1 << 29  # right after a collection, the least seen
@@ -118,6 +119,10 @@ class Supervisor:
 
     def _period(self):
         self.feed()
+        books = self._books
+        if books.uptime_s == self._ticks:
+            books.ticked.set()  # metering stands still, the display must not
+        self._ticks = books.uptime_s
         n = self._periods
         if n % _COLLECT_EVERY == 0:
             gc.collect()
