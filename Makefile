@@ -77,6 +77,10 @@ powercut: setup ## Cut the power at every operation that outlives it [CASE=fram-
 accuracy: setup ## What error the firmware adds, over the load table of the standards [ARGS="--few --json"]
 	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m scripts.accuracy $(ARGS)
 
+year: setup ## A simulated year against an oracle, then four households' year without a false alarm [ARGS=--json]
+	@PYTHONPATH=.:firmware:host_tests/bench/shims $(PY) -m host_tests.bench.year $(ARGS)
+	@PYTHONPATH=.:firmware:host_tests/bench/shims $(PY) -m host_tests.bench.normal_life $(ARGS)
+
 wear: setup ## How many years flash and FRAM last at the rates counted [ARGS="--hours 24"]
 	@$(POWERCUT).wear $(ARGS)
 
@@ -105,4 +109,4 @@ help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: sim replay image vend calibrate test lint unit upy system faults powercut accuracy wear measures setup device-tools lock clean distclean help
+.PHONY: sim replay image vend calibrate test lint unit upy system faults powercut accuracy year wear measures setup device-tools lock clean distclean help

@@ -11,6 +11,7 @@ import gc
 
 import board
 import machine
+from micropython import const
 
 from meter import unload
 from meter.core import codes
@@ -26,6 +27,9 @@ from meter.services.metering import Metering
 from meter.services.supervisor import Supervisor
 from meter.storage.events import EventLog
 from meter.storage.ledger import FELL_BACK, Ledger
+from meter.storage.seal import LOST
+
+_SEAL_TRIES = const(5)
 
 
 async def open_ledger(books, supervisor):
@@ -59,15 +63,28 @@ def storage(i2c):
         unload("storage.flash_ledger", "storage.ring")
 
 
-def sealed(fram, cfg):
-    """Let only the calibration that was sealed be in force; gives seal.OLD, seal.LOST or 0. A board without FRAM
-    has no place for the seal: there, the documents alone decide."""
+async def sealed(fram, cfg, supervisor):
+    """Let only the calibration that was sealed be in force; gives seal.HELD, OLD, LOST or UNKNOWN.
+
+    A FRAM that is silent is asked again, but not for ever: the ledger has been read, and the metering IC's registers
+    hold no more than ten seconds of 3 x 100 A. A board without FRAM has no place for the seal: the documents decide."""
+    if not board.FRAM_ADDR:
+        cfg.calibrations = None
+        return 0
     from meter.storage import seal
 
     try:
-        return seal.hold(fram, cfg)
-    except BusError:
-        return 0
+        for left in range(_SEAL_TRIES - 1, -1, -1):
+            try:
+                return seal.hold(fram, cfg)
+            except BusError as e:
+                print("calibration:", e)
+            if left:
+                supervisor.feed()
+                await asyncio.sleep_ms(2000)
+        # Whatever is there may be somebody else's.
+        cfg.calibrated = ()
+        return seal.UNKNOWN
     finally:
         cfg.calibrations = None
         unload("storage.seal")
@@ -113,7 +130,11 @@ def watch(books, supervisor):
         from meter.services.watch import Watcher
 
         pin = machine.Pin
-        pulses = machine.Counter(0, pin(board.METER_CF1, pin.IN)) if hasattr(machine, "Counter") else None
+        pulses = None
+        if hasattr(machine, "Counter"):
+            pulses = machine.Counter(0, pin(board.METER_CF1, pin.IN))
+        else:
+            print("pulses are not counted: this MicroPython has no machine.Counter, 1.26 has")
         cover = pin(board.COVER, pin.IN)
         clear = pin(board.COVER_CLEAR, pin.OUT, value=0)
         supervisor.start("watch", Watcher(books, cover, clear, pin(board.MAGNET, pin.IN), pulses).run)
@@ -164,11 +185,12 @@ async def start(made_with, how=(0, 0, "")):
     panel = display(i2c, books, supervisor) if safe < 2 else None
     supervisor.start("clock", clock.run)
     found = await open_ledger(books, supervisor)
-    odd = sealed(fram, cfg)
+    odd = await sealed(fram, cfg, supervisor)
     meter_ic = board.MeterIc(spi, meter_cs, cfg)
     books.log(codes.LOG_RESET, machine.reset_cause())
     if odd:
-        books.found(codes.LOG_CALIBRATION, 3, odd)
+        if odd <= LOST:
+            books.found(codes.LOG_CALIBRATION, 3, odd)
         books.faults |= codes.FAULT_CALIBRATION
     if found == FELL_BACK:
         books.log(codes.LOG_LEDGER_FALLBACK)
@@ -204,6 +226,7 @@ def settle(cfg):
     ):  # fmt: skip
         # Deleted, it would stay: its slot in the class's table keeps the value.
         part.__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
+    board.MeterIc.calibrated = None  # pyright: ignore[reportAttributeAccessIssue]
     # Its module has gone: other settings are of a class of their own.
     type(cfg).__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
     Books.open = EventLog.open = Ledger.load = Supervisor.start = None  # pyright: ignore[reportAttributeAccessIssue]

@@ -55,8 +55,10 @@ def _calibrate(root, cfg):
         for name in ("calibration.json", "calibration.old"):
             if not documents.check_sum(root, name)[0]:
                 continue
+            import board
+
             try:
-                found.append(calibration.parse(documents.load(root, name), cfg))
+                found.append(calibration.parse(documents.load(root, name), cfg, board.MeterIc.calibrated()))
                 if name == "calibration.json":
                     fault = 0
                 elif len(found) == 1:
@@ -69,7 +71,7 @@ def _calibrate(root, cfg):
     finally:
         unload("core.calibration", "core.checks")
     if found:
-        cfg.current_scale, cfg.calibrated, _ = found[0]
+        cfg.calibrated = found[0][0]
     elif cfg.provisioned:
         print("calibration: there is none")
     cfg.calibrations = found

@@ -2,8 +2,9 @@
 """What must be true of a meter, whatever happens to its power.
 
 The auditor sits at the memories and checks each ledger record when it is written whole, against the record before
-it, the metering IC, the calendar and the supply rules; at each power cut it measures what was lost. Everything is
-whole counts and millionths. The rules are written down here a second time on purpose; only the bytes are the
+it, the metering IC, the calendar and the supply rules, and so the registers by rate, frozen readings and incidents; at
+each power cut it measures what was lost, and at each start whether what was stored is there. Everything is whole
+counts and millionths. The rules are written down here a second time on purpose; only the bytes are the
 firmware's.
 """
 
@@ -11,12 +12,15 @@ import struct
 
 from meter.core import codes
 from meter.core.state import MeterState
-from meter.storage import events, ledger
+from meter.storage import events, ledger, readings
 
 from host_tests.bench.ledger_view import read_events
 
 from .day_rules import check_days
 from .figures import Figures
+from .freeze_rules import FreezeRules, ring_of
+from .incident_rules import IncidentRules, is_there
+from .register_rules import RegisterRules, is_registers
 from .rows import Rows
 from .supply_rules import check_claims
 from .terms import Terms, micro
@@ -42,9 +46,13 @@ class Auditor:
         self.wrong = []
         self.figures = Figures()
         self.rows = Rows()
+        self.registers = RegisterRules(plant)
+        self.freezes = FreezeRules(plant)
+        self.incidents = IncidentRules(plant)
         self.initial_micro = micro(settings["initial_credit"])
         self.state = MeterState()
         self.state.credit_micro = self.initial_micro
+        self._before = self.state  # the ledger record before that
         self.sequence = 0
         self.records = {}  # event number -> its bytes
         self._seen = 0  # counts of the ICs' lives that are over
@@ -67,6 +75,10 @@ class Auditor:
         if len(self.wrong) < 20:
             self.wrong.append(sentence)
 
+    def blame_all(self, sentences) -> None:
+        for sentence in sentences:
+            self.blame(sentence)
+
     def expect(self, true, sentence: str) -> None:
         if not true:
             self.blame(sentence)
@@ -79,6 +91,8 @@ class Auditor:
         self.ticks_over = 0
         self._on_us = self.plant.clock.now_us
         self._read = self._booked = (self._on_us, 0)  # when the IC's total was read, and what it had counted
+        for rules in (self.registers, self.freezes, self.incidents):
+            self.blame_all(rules.power_on())
 
     def power_off(self) -> None:
         """The IC forgets what was not read: what the ledger lacks now is lost."""
@@ -109,18 +123,32 @@ class Auditor:
         if events.BASE <= at < events.BASE + events.SLOTS * events.SIZE:
             number, _, code = struct.unpack_from("<IIB", data)
             return f"event {number}, code {code}"
+        if is_registers(at, data):
+            return f"registers {struct.unpack_from('<I', data, 4)[0]}"
+        if at in (readings.SLOT_A, readings.SLOT_B):
+            return "readings"
         return f"{len(data)} bytes at {at:04X}H"
+
+    def place_of(self, offset: int) -> str:
+        """What is kept at an offset of the flash, where that is looked at here; as a remark."""
+        name = ring_of(offset) or ("incidents" if is_there(offset) else "")
+        return name and f" ({name})"
 
     def fram_written(self, at: int, data: bytes) -> None:
         """A transfer is complete."""
-        if at in (ledger.SLOT_A, ledger.SLOT_B) and len(data) == ledger.SIZE:
+        if at in (ledger.SLOT_A, ledger.SLOT_B) and len(data) in (ledger.SIZE, ledger.SIZE_3):
             self._ledger(data)
         elif events.BASE <= at < events.BASE + events.SLOTS * events.SIZE:
             self._event(data)
+        elif is_registers(at, data):
+            self.blame_all(self.registers.stored(self._before, self.state))
 
     def flash_programmed(self, offset: int, data: bytes) -> None:
         """A program is complete."""
         self.rows.programmed(offset, data)
+        before, state, now = self._before, self.state, self.registers.last
+        self.blame_all(self.freezes.programmed(offset, data, before, state, now, self._terms[0].offset_s))
+        self.blame_all(self.incidents.programmed(offset, data, self.records))
 
     @property
     def newest(self) -> int:
@@ -134,23 +162,27 @@ class Auditor:
             return
         self.expect(record[0] > self.newest, f"event {record[0]} was written after event {self.newest}")
         self.records[record[0]] = bytes(data)
+        self.blame_all(self.incidents.logged(data))
         self.expect(record[2] not in _FAULTS, f"event {record[0]} tells of a fault: code {record[2]}, {record[4]}")
 
     def _ledger(self, data):
         new, old = MeterState(), self.state
         sequence = ledger.unpack_from(data, new)
-        if new.utc_s != old.utc_s or new.import_counts != old.import_counts:
+        ticked = new.utc_s != old.utc_s or new.import_counts != old.import_counts
+        if ticked:
             self._tick(new)
         wrong = [*self._sums(old, new), *self._purchases(old, new), *self._by_terms(old, new)]
+        wrong.extend(self.registers.booked(old, new, self._terms[0].rate(new.utc_s) if ticked else None))
+        if ticked:
+            wrong.extend(self.freezes.tick(new))
         # The first of a start takes no number that a record which was cut may have had.
         begins, self._begins = self._begins, False
         if sequence - self.sequence not in ((1, 3, 5) if begins else (1,)):
             wrong.append(f"follows record {self.sequence}")
         if new.event_seq <= self.newest:
             wrong.append(f"says event {new.event_seq} comes next, after {self.newest}")
-        for each in wrong:
-            self.blame(f"record {sequence}: {each}")
-        self.sequence, self.state = sequence, new
+        self.blame_all(f"record {sequence}: {each}" for each in wrong)
+        self.sequence, self._before, self.state = sequence, old, new
         if self.ticks:
             self._booked = self._read
 
@@ -232,8 +264,9 @@ class Auditor:
         self.expect(s.relay_closed == plant.relay.closed, f"the ledger has the relay as {s.relay_closed}")
         self.expect(not self.changing, "a document has not come into force")
         self._check_events()
-        for sentence in self.rows.check(plant.flash, s, cuts > 1):
-            self.blame(sentence)
+        self.blame_all(self.rows.check(plant.flash, s, cuts > 1))
+        for rules in (self.registers, self.freezes, self.incidents):
+            self.blame_all(rules.close())
         self.expect(not plant.flash.violations, f"flash: {plant.flash.violations[:1]}")
 
     def _check_events(self):

@@ -12,6 +12,8 @@ Numbers begin anew with each cut, so a second cut is named by what it hits after
 fram-0123-half+relay-0001-mid.
 """
 
+from host_tests.bench.flash import SECTOR
+
 MID_PULSE_US = 30_000  # the contact has moved (15 ms), the pulse is too short to hold it (50 ms)
 
 
@@ -87,7 +89,7 @@ class Operations:
             raise PowerCut
 
     def _program(self, offset, data):
-        number, what = self._next("flash"), f"program {len(data)} bytes at 0x{offset:x}"
+        number, what = self._next("flash"), f"program {len(data)} bytes at 0x{offset:x}{self.auditor.place_of(offset)}"
         if self._asked("flash", number, "none", what):
             raise PowerCut
         if self._asked("flash", number, "half", what):
@@ -101,7 +103,7 @@ class Operations:
         return taken
 
     def _erase(self, sector):
-        number, what = self._next("flash"), f"erase of block {sector}"
+        number, what = self._next("flash"), f"erase of block {sector}{self.auditor.place_of(sector * SECTOR)}"
         if self._asked("flash", number, "none", what):
             raise PowerCut
         if self._asked("flash", number, "half", what):

@@ -25,6 +25,7 @@ SETTINGS = {
     "overload_hold_s": 5,
     "debt_per_day": "0.030001",
     "debt_percent": 3,
+    "events": {"over_voltage": {"hold_s": 0, "release_s": 0}},
 }
 TARIFF = {
     "name": "A day in minutes",
@@ -121,14 +122,25 @@ def _clock_reads(when):
     return lambda w: w.state.utc_s >= seconds
 
 
-def _both(on):
-    """Cover and magnet at once."""
+def _odd(on):
+    """Cover, magnet and mains at once: three incidents."""
 
     def do(w):
         w.plant.cover(on)
         w.plant.set_input(w.plant.board.MAGNET, int(on))
+        w.plant.house.set_voltage(0, 280_000 if on else 230_000)
 
     return do
+
+
+def _all_logged(*found):
+    return lambda w: all(w.logged(code) for code in found)
+
+
+def _three_phases(w):
+    for n, load_w in enumerate((3000, 4000, 1500)):
+        w.plant.house.set_voltage(n, 230_000)
+        w.plant.house.set_load(n, load_w * 1000, load_w * 100)
 
 
 STEPS = (
@@ -140,15 +152,18 @@ STEPS = (
         lambda w: w.logged(codes.LOG_CLOCK_SET) or w.cut_names,  # a start takes any time over
     ),
     Step(
-        "cover opened, magnet put on",
-        _both(True),
-        lambda w: w.logged(codes.LOG_COVER_OPEN) and w.logged(codes.LOG_MAGNET_ON),
+        "cover opened, magnet put on, too high a voltage",
+        _odd(True),
+        _all_logged(codes.LOG_COVER_OPEN, codes.LOG_MAGNET_ON, codes.LOG_OVER_VOLTAGE),
     ),
     Step(
-        "cover closed, magnet gone",
-        _both(False),
+        "cover closed, magnet and voltage gone",
+        _odd(False),
         # A meter that starts with its cover on has nothing to tell.
-        lambda w: (w.logged(codes.LOG_COVER_CLOSED) and w.logged(codes.LOG_MAGNET_OFF)) or (w.cut_names and w.for_s(3)),
+        lambda w: (
+            _all_logged(codes.LOG_COVER_CLOSED, codes.LOG_MAGNET_OFF, codes.LOG_OVER_VOLTAGE + 1)(w)
+            or (w.cut_names and w.for_s(3))
+        ),
     ),
     Step("credit falls to alarm 1", _load(8000), lambda w: w.state.credit_micro <= 2_000_000, 90),
     Step("... and to alarm 2", _nothing, _trips(codes.CLAIM_REMINDER), 90),
@@ -192,4 +207,17 @@ SHORT = Day(
     tuple(step for step in STEPS if step.name not in ("a quiet hour", "the clock jumps, and is compared")),
     datetime(2026, 3, 31, 21, 58, 20),
     {**SETTINGS, "initial_credit": "2.06"},
+)
+# What only three phases have: registers of each, and a longer ledger record.
+THREE_PHASES = Day(
+    (
+        Step("first start", lambda w: w.plug(True), lambda w: w.audit.ticks and w.state.relay_closed == 1, 5),
+        Step("all phases are loaded", _three_phases, _for(4)),
+        *(step for step in STEPS if step.name.startswith(("cover", "past midnight"))),
+        _card("a purchase", lambda w: w.sell(20_000_000)),
+        _away(),
+        Step("at rest", lambda w: [w.plant.house.set_load(n, 0) for n in range(3)], _for(3)),
+    ),
+    datetime(2026, 3, 31, 21, 59, 30),
+    {**SETTINGS, "phases": 3, "initial_credit": "50.00"},
 )

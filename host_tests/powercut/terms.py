@@ -23,6 +23,11 @@ class Terms:
         self._calendar = Calendar(tariff)
         self._prices = [int(price * 1_000_000) for price in self._calendar.prices.values()]
 
+    def rate(self, utc_s: int) -> int:
+        """Which rate is in force, by its place in the tariff."""
+        local = EPOCH + timedelta(seconds=utc_s + self.offset_s)
+        return self._calendar.order.index(self._calendar.rate_at(local))
+
     def check_costs(self, old, new):
         """Is what came between two records booked to the right rate, and at its price to the last millionth?"""
         delta = [n - before for n, before in zip(new.rate_counts, old.rate_counts, strict=True)]
@@ -30,8 +35,6 @@ class Terms:
         exact = sum(n * price for n, price in zip(delta, self._prices, strict=False))
         if cost * COUNTS_PER_KWH + new.cost_acc - old.cost_acc != exact or not 0 <= new.cost_acc < COUNTS_PER_KWH:
             yield f"cost of {delta} counts is {cost}, remainder {old.cost_acc} to {new.cost_acc}"
-        if any(delta):
+        if any(delta) and delta[self.rate(new.utc_s)] != sum(delta):
             local = EPOCH + timedelta(seconds=new.utc_s + self.offset_s)
-            rate = self._calendar.order.index(self._calendar.rate_at(local))
-            if delta[rate] != sum(delta):
-                yield f"booked to another rate than that of {local:%H:%M:%S}"
+            yield f"booked to another rate than that of {local:%H:%M:%S}"

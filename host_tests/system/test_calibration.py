@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole firmware with a calibration: its front end measured right, and the seal over restarts."""
 
+import hashlib
 import json
 
+import pytest
 from meter.core import codes
 from meter.core.state import times
 from meter.storage import seal
 
+from host_tests.bench.chips import I2cNak
 from host_tests.bench.documents import as_files, settings
 from host_tests.bench.flash import VFS_AT
 from scripts.calibrate import document
@@ -48,14 +51,29 @@ def counted(b, s=120):
     return (b.state().import_counts - before - flowed) * 1_000_000 // flowed
 
 
-def restarted(b, doc, old=None):
+def restarted(b, doc, old=None, up_s=5):
     """The same meter, after somebody has put other documents into its file system."""
     b.plug(False)
     image = build_image(None, {**as_files(b.settings), **files(doc, old)})
     b.plant.flash.data[VFS_AT : VFS_AT + len(image)] = image
     b.plug(True)
-    b.run_s(5)
+    b.run_s(up_s)
     return b
+
+
+def silent_at_the_seal(b, times):
+    """From now on the FRAM does not acknowledge so many transfers that begin at the seal."""
+    genuine = b.plant.fram.i2c_write
+    left = [None] * times
+
+    def i2c_write(data, now_us, byte_us):
+        if bytes(data[:2]) == seal.BASE.to_bytes(2, "big") and left:
+            left.pop()
+            raise I2cNak(b.plant.fram.addr)
+        genuine(data, now_us, byte_us)
+
+    b.plant.fram.i2c_write = i2c_write
+    return left
 
 
 def told(b):
@@ -77,7 +95,7 @@ def test_a_sealed_calibration_is_the_only_one_the_meter_takes_from_then_on(bench
     other = document.make(NUMBER, 1, {0x61: 40_000})
     b = bench(files=files(sealed))
     kept = b.plant.fram.data[seal.BASE : seal.BASE + seal.SIZE]
-    assert int.from_bytes(kept[4:8], "little") == int(sealed["crc32"], 16)
+    assert kept[4:36] == hashlib.sha256(f"{NUMBER}|atm90e32|1|1|61=80E8".encode()).digest()
     assert (b.plant.meter_ic.peek(0x61), told(b)) == (33_000, ([], False))
 
     restarted(b, other, old=sealed)
@@ -93,9 +111,50 @@ def test_a_sealed_calibration_is_the_only_one_the_meter_takes_from_then_on(bench
     assert b.plant.fram.data[seal.BASE : seal.BASE + seal.SIZE] == kept
 
 
+@pytest.mark.parametrize("is_sealed", [False, True])
+def test_while_the_fram_does_not_say_what_was_sealed_no_document_is_in_force(bench, is_sealed):
+    b = bench(files=files(document.make(NUMBER, 1, {0x61: 33_000}, sealed=True)))
+    silent_at_the_seal(b, 1000)
+    restarted(b, document.make(NUMBER, 1, {0x61: 40_000}, sealed=is_sealed), up_s=20)
+    assert (b.plant.meter_ic.peek(0x61), told(b)) == (0x8000, ([], True))
+    assert times(b.state(), codes.TAMPER_CALIBRATION) == 0  # a bus that fails is no tampering
+    before = b.state().import_counts
+    b.run_s(20)
+    assert b.state().import_counts > before and b.meter.restarts == 0
+
+
+def test_a_fram_that_is_silent_for_a_moment_is_asked_for_the_seal_again(bench):
+    sealed = document.make(NUMBER, 1, {0x61: 33_000}, sealed=True)
+    b = bench(files=files(sealed))
+    left = silent_at_the_seal(b, 3)
+    restarted(b, document.make(NUMBER, 1, {0x61: 40_000}), old=sealed, up_s=20)
+    assert (b.plant.meter_ic.peek(0x61), told(b), left) == (33_000, ([seal.OLD], True), [])
+
+
+def test_a_document_of_the_other_metering_ic_does_not_touch_the_pulse_constant(bench):
+    other = document.make(NUMBER, 1, {0x31: 0x0100, 0x32: 0x0200}, ic="atm90e26")
+    b = bench(load_w=4600, provisioned=True, files=files(other))
+    assert told(b) == ([], True)
+    assert abs(counted(b)) < 2_000
+
+
+def test_a_document_of_another_range_of_currents_than_the_settings_leaves_theirs_in_force(bench):
+    b = bench(load_w=4600, max_a=100, files=files(document.make(NUMBER, 1, {0x61: 33_000})))
+    assert (b.plant.meter_ic.peek(0x61), b.plant.meter_ic.peek(0x62)) == (0x8000, 0x4000)  # 2 mA a count
+    assert told(b) == ([], True)
+
+
 def test_a_board_without_fram_takes_any_calibration(bench):
     b = bench(board="esp32_nofram", files=files(document.make(NUMBER, 1, {0x61: 33_000}, sealed=True)))
     assert (b.plant.meter_ic.peek(0x61), told(b)) == (33_000, ([], False))
+
+
+def test_a_board_with_the_other_metering_ic_takes_documents_for_that_one(bench):
+    own = document.make(NUMBER, 1, {0x31: 0x6A00, 0x23: 0x0010}, sealed=True, ic="atm90e26")
+    b = bench(board="esp32_atm90e26", provisioned=True, files=files(own))
+    assert (b.plant.meter_ic.peek(0x31), b.plant.meter_ic.peek(0x23), told(b)) == (0x6A00, 0x0010, ([], False))
+    b = bench(board="esp32_atm90e26", provisioned=True, files=files(document.make(NUMBER, 1, {0x61: 0x9000})))
+    assert (b.plant.meter_ic.peek(0x31), told(b)) == (0x6720, ([], True))
 
 
 def test_a_provisioned_meter_without_a_calibration_says_so(bench):

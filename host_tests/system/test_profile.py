@@ -56,7 +56,7 @@ def test_no_energy_is_missing_from_the_rows_whenever_the_power_fails(bench):
 
 
 def test_rows_are_of_the_period_and_the_channels_that_the_settings_choose(bench):
-    b = bench(profile_min=5, profile_channels=["va", "u1", "i1", "import", "demand"], initial_credit="50.00")
+    b = bench(profile_min=5, profile_channels=["va", "u1", "i1", "import", "peak"], initial_credit="50.00")
     b.load(3000)
     b.run_s(21 * 60)
     rows = read_profile(b.plant.flash)

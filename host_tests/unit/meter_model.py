@@ -189,12 +189,11 @@ class Model:
     def kept(self) -> dict:
         """Every field of the meter's record, but the number of its next event."""
         day = self.day
-        tampers = struct.pack("<2H20xH6x", self.covers, self.magnets, self.clock_backs)
-        kept = {field: getattr(self, name) for field, name in KEPT.items()}
-        return kept | {
+        began = [n and n | 8192 for n in (self.covers, self.magnets)]  # it lasts, too
+        return {field: getattr(self, name) for field, name in KEPT.items()} | {
             "cost_acc": (self.worth - floor(self.worth)) * COUNTS_PER_KWH,
             "latches": SERVED * self.reminded | READY * self.ready | CARD_ONLY * self.card_only | EMERGENCY * self.lent,
-            "tampers": tampers,
+            "tampers": struct.pack("<2H20xH6x", *began, self.clock_backs),
             "phase_counts": [],
             "month": (day.year - 2000) * 12 + day.month - 1 if day else 0,
             "day": (day - EPOCH.date()).days if day else 0,
@@ -209,8 +208,9 @@ class Model:
         )
         record = {name: kept[name] for name in same.split()}
         record |= {"rate_counts": tuple(self.rates), "relay": kept["relay_closed"], "emergency_credit": self.lent}
-        record |= {"cover_openings": self.covers, "magnet_events": self.magnets, "key_version": 1}
-        return record | {"number": self.writebacks, "utc_s": self.now or 0, "faults": FAULT_RELAY * self.relay_fault}
+        record |= {"cover_openings": self.covers, "magnet_events": self.magnets, "other_signs": self.clock_backs}
+        record |= {"number": self.writebacks, "utc_s": self.now or 0, "faults": FAULT_RELAY * self.relay_fault}
+        return record | {"key_version": 1}
 
     # -- energy -----------------------------------------------------------------------------------
 

@@ -131,8 +131,8 @@ def test_the_start_threshold_is_the_application_notes_formula():
 
 
 def test_calibration_replaces_rows_and_current_scale_halves_the_calibrated_gains():
-    rows = table(calibration=((0x21, 0x0016), (0x23, 0xFD7D), (0x32, 0x7000), (0x34, 3)), current_scale=2)
-    assert (rows[0x21], rows[0x23], rows[0x32], rows[0x33], rows[0x34]) == (0x0016, 0xFD7D, 0x3800, 0x3A98, 3)
+    rows = table(calibration=((0x23, 0xFD7D), (0x32, 0x7000), (0x34, 3)), current_scale=2)
+    assert (rows[0x23], rows[0x32], rows[0x33], rows[0x34]) == (0xFD7D, 0x3800, 0x3A98, 3)
 
 
 @pytest.mark.parametrize("setup", [{}, {"calibration": ((0x23, 0xFD7D), (0x35, 0xFFFE), (0x3A, 7))}])

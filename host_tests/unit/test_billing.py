@@ -166,6 +166,47 @@ def test_each_energy_goes_to_the_rate_in_force():
     assert one.by_rate[3:] == [(0, 0, 0, 0)] * 5
 
 
+def test_what_was_counted_before_any_register_was_written_is_the_first_rates():
+    one = Meter()
+    one.tick("2026-03-10 12:00", others=(1, 2, 3, 488))
+    one.chip.data[0x5000:0x5400] = bytes(0x400)  # power went behind the ledger's first commit
+    one.boot().tick("2026-03-10 12:01", others=(0, 0, 0, 12))
+    one.tick("2026-03-10 16:00", others=(10, 0, 0, 0))
+    assert [sum(column) for column in zip(*one.by_rate, strict=True)] == list(one.totals)
+
+
+def test_a_price_signal_is_not_in_force_again_in_the_hour_that_comes_twice():
+    one = Meter(dst="eu", utc_offset_min=60)
+    event = ["2026-10-25 01:00", "2026-10-25 02:30", "0.90", "Event"]
+    one.tariff = tariff.parse({"name": "One", "currency": "EUR", "price": "0.25", "signals": [event]})
+    one.boot()
+    dear = []
+    start = utc("2026-10-24 22:00")
+    for minute in range(300):
+        one.tick(start + 60 * minute)
+        if one.books.rate_micro == 900_000:
+            dear.append(minute)
+    assert dear == list(range(dear[0], dear[0] + 90)), "from 01:00 to 02:30 by the clock before it is put back"
+
+
+def test_a_maximum_is_written_although_the_heap_was_too_small_for_the_rest(monkeypatch, loaded):
+    from meter.services import minute
+
+    one = Meter()
+    one.ticks("2026-03-10 12:00", "2026-03-10 12:14", 60)
+    before = one.registers.maxima
+
+    def full(*args):
+        raise MemoryError
+
+    one.tick("2026-03-10 12:14", 100_000)
+    monkeypatch.setattr(minute, "is_friendly", full)
+    one.tick("2026-03-10 12:15")
+    monkeypatch.undo()
+    one.tick(utc("2026-03-10 12:15") + 1)
+    assert one.registers.maxima != before
+
+
 def test_the_tick_at_the_switch_is_the_new_rates():
     one = Meter()
     one.tick(utc("2026-03-10 06:30") - 1, others=(1, 0, 0, 0))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make calibrate` at the simulated part: documents, seal, exit codes; and readings of a reference."""
 
+import contextlib
 import json
 import os
 import pty
@@ -9,6 +10,7 @@ import tty
 
 import pytest
 from meter.core import calibration, config
+from meter.drivers.atm90e32 import Atm90e32
 from typer.testing import CliRunner
 
 from scripts.calibrate import cli, document
@@ -34,8 +36,9 @@ def made(file):
     return file
 
 
-def settings(number=NUMBER):
-    return config.parse({"meter_number": number})
+def parse_as_meter(doc, scale=1):
+    cfg = config.parse({"meter_number": NUMBER, "max_a": 100 if scale == 2 else 60})
+    return calibration.parse(doc, cfg, Atm90e32.calibrated())
 
 
 # -- the document ------------------------------------------------------------------------------------
@@ -46,8 +49,8 @@ def test_a_calibration_is_a_document_its_meter_takes(file, phases, scale, regist
     done = run("run", "--meter", NUMBER, "--phases", phases, "--scale", scale, "--sim", "--out", file, "--json")
     assert done.exit_code == 0, done.output
     said, doc = json.loads(done.stdout), json.loads(file.read_text())
-    found_scale, table, seal = calibration.parse(doc, settings())
-    assert (found_scale, len(table[0]), seal) == (scale, registers, -1)
+    table, seal = parse_as_meter(doc, scale)
+    assert (len(table[0]), seal) == (registers, b"")
     assert said["registers"] == doc["registers"] and said["met"]
     assert len(said["residuals"]) == 3 * phases
     assert max(abs(r["p_error_ppm"]) for r in said["residuals"]) < 500
@@ -58,8 +61,9 @@ def test_a_document_measures_right_when_the_part_is_started_with_it(made):
 
 
 def test_with_words_of_another_meter_the_error_is_said_and_the_exit_code_is_1(file):
-    assert run("run", "--meter", "OTHER", "--sim", "--out", file).exit_code == 0
-    doc = json.loads(file.read_text())
+    other = file.with_name("other.json")
+    assert run("run", "--meter", "OTHER", "--sim", "--out", other).exit_code == 0
+    doc = json.loads(other.read_text())
     file.write_text(json.dumps(document.make(NUMBER, 1, document.words(doc))))
     done = run("verify", file, "--sim")
     assert done.exit_code == 1
@@ -77,6 +81,56 @@ def test_one_phase_alone_leaves_the_others_as_they_are(file):
     after = json.loads(file.read_text())["registers"]
     of_b = {"43", "44", "49", "4A", "65", "66", "67", "68"}
     assert {a for a in before if before[a] != after[a]} <= of_b and set(after) == set(before)
+
+
+@pytest.mark.parametrize("more", [[], ["--only", "B"]])
+def test_the_document_of_another_meter_is_neither_overwritten_nor_taken_from(file, more):
+    run("run", "--meter", NUMBER, "--phases", 3, "--sim", "--out", file)
+    before = file.read_text()
+    done = run("run", "--meter", "PW00000002", "--phases", 3, "--sim", "--out", file, *more)
+    assert done.exit_code == 2 and file.read_text() == before
+    assert f"meter {NUMBER}" in done.stderr and "--out" in done.stderr
+    with pytest.raises(DocumentError, match="--out"):
+        document.save(file, document.make("PW00000002", 1, {}))
+
+
+def test_phases_of_two_scales_do_not_come_into_one_document(file):
+    run("run", "--meter", NUMBER, "--phases", 3, "--sim", "--out", file)
+    done = run("run", "--meter", NUMBER, "--phases", 3, "--sim", "--out", file, "--only", "B", "--scale", 2)
+    assert done.exit_code == 2 and "--scale 1" in done.stderr
+
+
+def test_a_document_of_another_part_is_shown_and_sealed_but_not_measured(file):
+    file.write_text(json.dumps(document.make(NUMBER, 1, {0x31: 0x6800, 0x23: 1}, ic="atm90e26")))
+    assert "atm90e26" in run("show", file).stdout
+    for command in (["verify", file, "--sim"], ["run", "--meter", NUMBER, "--sim", "--out", file, "--only", "A"]):
+        done = run(*command)
+        assert done.exit_code == 2 and "atm90e32 only" in done.stderr
+    assert run("seal", file).exit_code == 0
+    sealed = json.loads(file.read_text())
+    assert (sealed["ic"], sealed["sealed"], sealed["registers"]) == ("atm90e26", True, {"23": 1, "31": 0x6800})
+
+
+def test_words_found_by_other_means_become_a_document(file):
+    done = run("words", "--meter", NUMBER, "--ic", "atm90e26", "--out", file, "31=6B2A", "32=7c04", "23=FD7D", "--json")
+    assert done.exit_code == 0, done.output
+    made = json.loads(file.read_text())
+    assert (made["ic"], made["registers"]) == ("atm90e26", {"23": 0xFD7D, "31": 0x6B2A, "32": 0x7C04})
+    assert json.loads(done.stdout)["crc32"] == made["crc32"] == document.check_sum(made)
+
+
+@pytest.mark.parametrize(
+    "ic, text, words",
+    [
+        ("atm90e26", "21=0016", "registers.21"),  # pulse constant
+        ("atm90e32", "31=0016", "registers.31"),
+        ("ade9000", "31=0016", "atm90e26, atm90e32"),
+        ("atm90e26", "31:6B2A", "31=6B2A"),
+    ],
+)
+def test_words_no_meter_would_take_are_refused(file, ic, text, words):
+    done = run("words", "--meter", NUMBER, "--ic", ic, "--out", file, text)
+    assert done.exit_code == 2 and words in done.stderr and not file.exists()
 
 
 def test_a_meter_that_lives_on_its_phase_leaves_the_offsets_out(file):
@@ -99,8 +153,7 @@ def test_a_sealed_document_is_not_overwritten(made):
         done = run(*command)
         assert done.exit_code == 2 and "sealed" in done.stderr
     assert made.read_text() == doc
-    seal = calibration.parse(json.loads(doc), settings())[2]
-    assert seal == int(json.loads(doc)["crc32"], 16)
+    assert len(parse_as_meter(json.loads(doc))[1]) == 32
 
 
 def test_a_sealed_document_is_not_overwritten_by_the_library_either(made):
@@ -224,33 +277,60 @@ def test_a_typed_reference_asks_for_each_point_and_for_none_at_no_load():
     assert "What does the reference show" in asked[0] and "press Enter" in asked[1]
 
 
-def test_a_whole_calibration_by_typed_answers(file, monkeypatch):
-    """The bench of the model is set as it asks; a person reads the reference and types."""
+STEPS = [(0, 0, 1000), (230_000, 5_000, 1000), (230_000, 0, 1000), (230_000, 5_000, 1000), (230_000, 5_000, 500)]
+LOOKS = [(230_000, 5_000, 1000), (230_000, 5_000, 500), (230_000, 500, 1000)]
+
+
+@pytest.fixture
+def set_by_hand(monkeypatch):
+    """set_by_hand(points): a link that is no source. When something is asked, the bench beside it is set to the next
+    of them, and its reading is the answer; gives those left."""
     from scripts.calibrate import options
     from scripts.calibrate.sim import SimLink
 
     class Apart:
-        """A link that is no source: the bench beside it has to be read."""
-
         def __init__(self, sim):
             self.read, self.write, self.wait, self.close = sim.read, sim.write, sim.wait, sim.close
 
-    sim = SimLink(NUMBER)
-    steps = [(0, 0, 1000), (230_000, 5_000, 1000), (230_000, 0, 1000), (230_000, 5_000, 1000), (230_000, 5_000, 500)]
-    points = iter([*steps, (230_000, 5_000, 1000), (230_000, 5_000, 500), (230_000, 500, 1000)])
+    def start(points):
+        sim, left = SimLink(NUMBER), list(points)
 
-    def prompt(question, **_):
-        u_mv, i_ma, pf = next(points)
-        sim.at(Point(0, u_mv, i_ma, pf))
-        return f"{u_mv / 1000} V {i_ma / 1000} A"
+        def prompt(question, **_):
+            u_mv, i_ma, pf = left.pop(0)
+            sim.at(Point(0, u_mv, i_ma, pf))
+            return f"{u_mv / 1000} V {i_ma / 1000} A"
 
-    import contextlib
+        monkeypatch.setattr(options, "opened", lambda *_: contextlib.nullcontext(Apart(sim)))
+        monkeypatch.setattr(options.typer, "prompt", prompt)
+        return left
 
-    monkeypatch.setattr(options, "opened", lambda *_: contextlib.nullcontext(Apart(sim)))
-    monkeypatch.setattr(options.typer, "prompt", prompt)
+    return start
+
+
+def test_a_whole_calibration_by_typed_answers(file, set_by_hand):
+    left = set_by_hand(STEPS + LOOKS)
     done = run("run", "--meter", NUMBER, "--port", "x", "--out", file)
     assert done.exit_code == 0, done.output
-    assert next(points, None) is None
+    assert not left
+
+
+def test_with_one_reference_for_all_the_point_at_another_current_is_left_out_and_said(file, set_by_hand):
+    left = set_by_hand(STEPS + LOOKS[:2])
+    done = run("run", "--meter", NUMBER, "--port", "x", "--out", file, "--reference", "230 V 5 A")
+    assert done.exit_code == 0, done.output
+    assert not left
+    assert "0.5 A" in done.stdout and "not measured" in " ".join(done.stdout.split())
+    set_by_hand(STEPS + LOOKS[:2])
+    done = run("run", "--meter", NUMBER, "--port", "x", "--out", file, "--reference", "230 V 5 A", "--json")
+    said = json.loads(done.stdout)
+    assert said["met"] and [r["p_error_ppm"] is None for r in said["residuals"]] == [False, False, True]
+
+
+@pytest.mark.parametrize("text", ["230 V 5 A 1150 W", "230 V 5 A PF 1"])
+def test_one_reference_for_all_cannot_say_what_differs_between_points(file, set_by_hand, text):
+    set_by_hand([])
+    done = run("run", "--meter", NUMBER, "--port", "x", "--out", file, "--reference", text)
+    assert done.exit_code == 2 and "--reference" in done.stderr
 
 
 def test_a_part_that_does_not_answer_is_said(monkeypatch):

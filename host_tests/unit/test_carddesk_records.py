@@ -119,10 +119,13 @@ def test_a_write_back_brings_every_figure_home(data):
     home["purchase_count"] = data.draw(U32)
     home["refused_cards"] = data.draw(st.integers(0, 100_000))
     for name in ("failed_logins", "cover_opens", "magnet_times"):
-        home[name] = data.draw(st.integers(0, 65535))
+        home[name] = data.draw(st.integers(0, 8191 if name != "failed_logins" else 65535))
+    others = data.draw(st.lists(st.integers(0, 8191), min_size=14, max_size=14))
     s = MeterState()
-    vars(s).update({name: value for name, value in home.items() if not name.startswith(("cover", "magnet"))})
-    s.tampers[:4] = struct.pack("<HH", home["cover_opens"], home["magnet_times"])
+    vars(s).update({name: value for name, value in home.items() if not name.startswith(("cover", "magnet", "other"))})
+    lasting = data.draw(st.integers(0, 7)) << 13
+    s.tampers[:] = struct.pack("<16H", *(n | lasting for n in (home["cover_opens"], home["magnet_times"], *others)))
+    home["other_signs"] = min(sum(others), 65535)
     s.claims, s.relay_closed, s.latches = (data.draw(st.integers(0, n)) for n in (63, 2, 15))
     number, utc_s, faults = data.draw(U32), data.draw(U32), data.draw(st.integers(0, 511))
     months = data.draw(st.lists(st.builds(Month, st.integers(2001, 2100), st.integers(1, 12), U48), max_size=12))

@@ -305,5 +305,5 @@ def test_registers_are_kept_as_by_a_fram(dev):
     record.store()
     again = registers.Registers(NoFram(dev))
     assert (again.peak(3), again.rate, again.sequence) == ((77, 900), 5, 1)
-    assert again.in_rate((11, 12, 13, 14), 5) == [10, 10, 10, 10]
+    assert again.in_rate((11, 12, 13, 14), 5) == [11, 12, 13, 14], "with what came before any rate was known"
     assert flash_ledger.REGISTERS_SIZE == registers.SIZE + 8

@@ -9,7 +9,7 @@ import struct
 
 import pytest
 from meter.core import codes, config, supply, tariff
-from meter.core.errors import BusError
+from meter.core.errors import BusError, ChipError, StorageError
 from meter.core.state import KINDS, MeterState, times
 from meter.drivers.fram import Fram
 from meter.drivers.sample import Sample
@@ -92,14 +92,14 @@ def test_an_end_and_the_quality_of_the_supply_count_as_no_tampering(rings, code)
     assert len(meter.told(code)) == len(meter.incidents) == 1
 
 
-def test_a_counter_stops_at_65_535(meter):
+def test_a_counter_stops_at_8_191(meter):
     meter.s.tampers[2:4] = struct.pack("<H", 0xFF)
     meter.books.found(codes.LOG_MAGNET_ON, 3, 1)
     assert times(meter.s, codes.TAMPER_MAGNET) == 0x100
-    meter.s.tampers[2:4] = struct.pack("<H", 0xFFFE)
+    meter.s.tampers[2:4] = struct.pack("<H", 0x1FFE)
     for _ in range(3):
         meter.books.found(codes.LOG_MAGNET_ON, 3, 1)
-    assert times(meter.s, codes.TAMPER_MAGNET) == 0xFFFF
+    assert times(meter.s, codes.TAMPER_MAGNET) == 0x1FFF
     assert times(meter.s, codes.TAMPER_COVER) == times(meter.s, codes.TAMPER_REVERSE) == 0
 
 
@@ -186,6 +186,31 @@ def test_a_fram_that_is_silent_does_not_stop_it(meter):
     assert times(meter.kept, codes.TAMPER_COVER) == 1
 
 
+def test_nothing_is_written_over_a_ledger_that_has_not_been_read(meter):
+    meter.s.credit_micro = 50_000_000
+    meter.books.commit()
+    for at in (0x20, 0x220):
+        meter.chip.data[at] ^= 1  # both copies
+    before = bytes(meter.chip.data)
+    with pytest.raises(StorageError):
+        meter.boot()
+    assert not meter.books.found(codes.LOG_CLOCK_BACK, 3, 7200)
+    assert not meter.books.commit()
+    assert bytes(meter.chip.data) == before
+
+
+def test_without_heap_for_any_of_it_the_watch_is_told_so(meter, monkeypatch, loaded):
+    from meter.services import incidents
+
+    def found(*args):
+        raise MemoryError
+
+    monkeypatch.setattr(incidents, "found", found)
+    assert meter.books.found(codes.LOG_COVER_OPEN, 3, 1) is False
+    monkeypatch.undo()
+    assert meter.books.found(codes.LOG_COVER_OPEN, 3, 1) is True
+
+
 # -- the clock ----------------------------------------------------------------------------------------
 
 
@@ -206,7 +231,7 @@ def test_a_start_without_a_clock_tells_it_when_the_clock_is_known(meter):
     meter.boot().tick(None)
     assert len(meter.told(codes.LOG_POWER_UP)) == 1
     meter.tick(NOON + 700)
-    assert [record[4] for record in meter.told(codes.LOG_POWER_UP)] == [-1, 700]
+    assert [record[4] for record in meter.told(codes.LOG_POWER_UP)] == [-1, 699], "it was back a second before"
 
 
 @pytest.mark.parametrize("back_s, is_found", [(0, 0), (60, 0), (61, 1), (90_000, 1), (300_000_000, 1)])
@@ -227,7 +252,7 @@ class Rtc:
 
     def __init__(self, vt, at):
         self.vt, self.at = vt, at
-        self.silent = False
+        self.silent = self.stopped = False
 
     def start(self):
         self.read()
@@ -235,6 +260,8 @@ class Rtc:
     def read(self):
         if self.silent:
             raise BusError(0x68, "silent")
+        if self.stopped:
+            raise ChipError(0x68, "the oscillator was stopped")
         return self.at + self.vt.now_us // 1_000_000
 
 
@@ -257,3 +284,27 @@ def test_a_clock_set_back_while_it_runs_is_found_when_it_is_read_again(meter, mo
     assert [one.value for one in meter.incidents] == [-moved_s] * is_found
     set_by = [record[4] for record in meter.told(codes.LOG_CLOCK_SET)]
     assert set_by == ([moved_s] if abs(moved_s) > 60 else [])
+
+
+@pytest.mark.parametrize("moved_s, is_found", [(-90_000, 1), (0, 0), (90_000, 0)])
+def test_a_clock_that_was_stopped_and_set_back_is_found(meter, moved_s, is_found):
+    rtc = Rtc(meter.vt, NOON)
+    clock = Clock(rtc, meter.books)
+
+    async def live():
+        task = asyncio.ensure_future(clock.run(lambda: None))
+        await asyncio.sleep(10)
+        meter.tick(clock.tick())
+        rtc.stopped = True
+        await asyncio.sleep(3600)
+        meter.tick(clock.tick())
+        assert meter.books.utc_s is None
+        rtc.stopped = False
+        rtc.at += moved_s
+        await asyncio.sleep(60)
+        meter.tick(clock.tick())
+        task.cancel()
+
+    meter.vt.run(live())
+    assert times(meter.kept, codes.TAMPER_CLOCK_BACK) == is_found
+    assert len(meter.told(codes.LOG_CLOCK_SET)) == 1  # an hour without a clock is one, too

@@ -162,8 +162,8 @@ def test_missing_keys_are_called_the_same_on_the_page_of_the_fault_and_when_a_ca
     assert cardrefusals.no_keys()[1:3] == troubles.fault(8) == ("Card keys missing   ", "Provision this meter")
 
 
-def test_a_calibration_that_is_refused_has_the_last_of_the_fault_bits():
-    assert troubles.fault(12) == ("Calibration refused ", "Call your supplier  ")
+def test_a_calibration_that_is_missing_refused_or_not_known_has_the_last_of_the_fault_bits():
+    assert troubles.fault(12) == ("Calibration in doubt", "Call your supplier  ")
 
 
 # --- pages ---

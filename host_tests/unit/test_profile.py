@@ -26,7 +26,7 @@ from .flash_cuts import CutFlash
 NOON = 820_540_800  # a whole hour
 SLOT = 900
 ENERGIES = ["import", "export", "q_import", "q_export", "va"]
-CHANNELS = [*ENERGIES, "voltage", "current", "pf", "demand", "u1", "u2", "u3", "i1", "i2", "i3"]
+CHANNELS = [*ENERGIES, "voltage", "current", "pf", "peak", "u1", "u2", "u3", "i1", "i2", "i3"]
 
 DEFAULT = config.Settings().profile_channels
 
@@ -207,7 +207,7 @@ def test_all_energies_can_be_recorded():
 
 
 def test_a_power_factor_behind_the_zero_and_figures_beyond_their_field_stay_what_they_are():
-    home = Household(profile_channels=["voltage", "current", "pf", "demand"])
+    home = Household(profile_channels=["voltage", "current", "pf", "peak"])
     home.sample.pf_milli = [-1000, 0, 0]
     home.sample.irms_ma = [700_000, 0, 0]
     home.sample.p_total_mw = 10**9
@@ -297,6 +297,11 @@ def test_without_a_valid_clock_slots_go_on_and_say_so():
     rows = Household().live((NOON, 100), (None, 2 * SLOT)).rows()
     assert ends(rows) == [0, 1, 2]
     assert [row.flags for row in rows] == [0, CLOCK_INVALID, CLOCK_INVALID]
+
+
+def test_what_flowed_before_any_time_was_known_makes_no_slot_longer():
+    rows = Household().live((None, 2 * SLOT + 77), (NOON, SLOT + 2)).rows()
+    assert rows and all(row.covered_s <= SLOT for row in rows)
 
 
 def test_a_clock_lost_in_an_outage_goes_on_from_the_ledgers_time():
@@ -446,7 +451,7 @@ def test_other_channels_leave_the_rows_before_as_they_were():
         ({"profile_channels": ["import", "colour"]}, "profile_channels[1]"),
         ({"profile_channels": [["import"]]}, "profile_channels[0]"),
         (
-            {"profile_channels": [*ENERGIES, "voltage", "current", "pf", "demand", "u1", "u2"]},
+            {"profile_channels": [*ENERGIES, "voltage", "current", "pf", "peak", "u1", "u2"]},
             "profile_channels",
         ),
     ],

@@ -25,8 +25,8 @@ IDENTITIES = st.builds(f.Identity, NUMBERS, st.integers(1, 255), st.sampled_from
 PURCHASES = st.builds(f.Purchase, st.integers(1, 2**32 - 1), AMOUNTS, st.integers(0, AMOUNT_MAX_MICRO), U32)
 WRITEBACKS = st.builds(
     f.WriteBack, number=U32, key_version=U8, utc_s=U32, refused_cards=U16, failed_logins=U16, cover_openings=U16,
-    magnet_events=U16, import_counts=U64, export_counts=U64, rate_counts=st.tuples(*[U64] * 8), credit_micro=I64,
-    overdraft_counts=U64, overdraft_micro=U64, debt_micro=U64, charges_micro=U64, purchase_count=U32,
+    magnet_events=U16, other_signs=U16, import_counts=U64, export_counts=U64, rate_counts=st.tuples(*[U64] * 8),
+    credit_micro=I64, overdraft_counts=U64, overdraft_micro=U64, debt_micro=U64, charges_micro=U64, purchase_count=U32,
     purchased_micro=U64, status=U32, months=st.lists(MONTHS, max_size=12).map(tuple),
 )  # fmt: skip
 HEADS = st.builds(u.Head, st.integers(1, 6), U32, st.integers(0, 3072), U32, st.one_of(st.just(""), NUMBERS))
@@ -92,7 +92,7 @@ def resealed(record: bytes, at: int, value: int, file_no: int) -> bytes:
         ("label", 0, 0, 2), ("label", 0, 1, 0x20), ("identity", 1, 0, 2), ("identity", 1, 1, 9),
         ("identity", 1, 3, 9), ("identity", 1, 19, 1), ("purchase", 2, 0, 1), ("purchase", 2, 1, 1),
         ("purchase", 2, 2, 1), ("purchase", 2, 15, 1), ("purchase", 2, 4, 0), ("write-back", 3, 0, 1),
-        ("write-back", 3, 10, 1), ("write-back", 3, 170, 1), ("head", 1, 0, 1), ("head", 1, 1, 7),
+        ("write-back", 3, 170, 1), ("head", 1, 0, 1), ("head", 1, 1, 7),
         ("head", 1, 3, 0xFF), ("head", 1, 24, 1), ("answer", 3, 26, 1), ("answer", 3, 20, 5),
     ],
 )  # fmt: skip
@@ -116,12 +116,12 @@ def test_the_bytes_of_a_purchase_are_those_agreed():
 def test_the_bytes_of_a_write_back_are_those_agreed():
     back = f.WriteBack(
         number=9, key_version=4, utc_s=8, refused_cards=1, failed_logins=2, cover_openings=3, magnet_events=5,
-        import_counts=10, export_counts=11, rate_counts=tuple(range(20, 28)), credit_micro=-6, overdraft_counts=12,
-        overdraft_micro=13, debt_micro=14, charges_micro=15, purchase_count=16, purchased_micro=17, status=18,
-        months=(f.Month(2025, 3, 1 << 40),),
+        other_signs=10, import_counts=10, export_counts=11, rate_counts=tuple(range(20, 28)), credit_micro=-6,
+        overdraft_counts=12, overdraft_micro=13, debt_micro=14, charges_micro=15, purchase_count=16, purchased_micro=17,
+        status=18, months=(f.Month(2025, 3, 1 << 40),),
     )  # fmt: skip
     head = struct.pack(
-        "<BBHHHHHIIQQ8QqQQQQIQI", 2, 4, 1, 2, 3, 5, 0, 9, 8, 10, 11, *range(20, 28), -6, 12, 13, 14, 15, 16, 17, 18
+        "<BBHHHHHIIQQ8QqQQQQIQI", 2, 4, 1, 2, 3, 5, 10, 9, 8, 10, 11, *range(20, 28), -6, 12, 13, 14, 15, 16, 17, 18
     )
     month = struct.pack("<H", 25 * 12 + 2) + (1 << 40).to_bytes(6, "little")
     assert back.pack()[:-4] == head + month + bytes(88)

@@ -34,6 +34,7 @@ class Home:
         self.seconds = seconds
         self.now_s = 0
         self.told = []
+        self.takes = True
 
     def look(self, times=1, behind=None, **figures):
         """figures: name of a figure, or name and phase."""
@@ -51,6 +52,7 @@ class Home:
 
     def _tell(self, code, phase, extreme, lasted_s):
         self.told.append((code, phase, extreme, lasted_s))
+        return self.takes
 
 
 def test_a_rising_figure_begins_at_its_limit_and_ends_at_clear():
@@ -100,6 +102,21 @@ def test_it_must_be_over_for_so_many_seconds_without_a_break():
     assert home.look(4, FREQUENCY=5090) == []
     assert home.look() == [(CODE + 1, w.ALL, 5100, 10)]
     assert home.look(50) == []
+
+
+def test_what_nobody_could_take_down_is_told_with_each_look_until_somebody_can():
+    for hold, release in ((3, 2), (0, 0)):
+        home = Home(row(w.FREQUENCY, 5100, 5090, hold, release))
+        home.takes = False
+        begun = home.look(5, FREQUENCY=5100)
+        assert len(begun) >= 3 and begun[-1] == (CODE, w.ALL, 5100, -1)
+        home.takes = True
+        assert len(home.look(FREQUENCY=5100)) == 1 and home.look(9) == []
+        home.takes = False
+        over = home.look(5, FREQUENCY=5000)
+        assert len(over) >= 3 and over[-1][0] == CODE + 1
+        home.takes = True
+        assert len(home.look()) == 1 and home.look(9) == []
 
 
 def test_it_can_come_again():

@@ -69,9 +69,9 @@ def run(
 ):
     """Calibrate: step by step, write the document, and measure what error is left."""
     options.check_phases(phases, hz)
-    documents.refuse_sealed(out)
+    there = documents.refuse_other(out, meter)
     wanted = _phases(only, phases)
-    words = documents.words(documents.load(out)) if only and out.exists() else {}
+    words = _kept(there, scale) if only and there else {}
     plan = guide.Plan(round(un * 1000), round(ib * 1000), hz, offsets)
     with options.opened(sim, port, board, meter, phases) as link:
         source = options.source_of(link, reference, reader, yes)
@@ -104,7 +104,7 @@ def verify_(
 ):
     """Start the part with a document, and measure what error is left. Writes no document."""
     options.check_phases(phases)
-    found = documents.load(file)
+    found = _for_this_tool(documents.load(file))
     plan = guide.Plan(round(un * 1000), round(ib * 1000))
     with options.opened(sim, port, board, found["serial"], phases) as link:
         source = options.source_of(link, reference, reader, yes)
@@ -150,6 +150,26 @@ def show_(file: File = OUT, as_json: JsonOption = False):
         print(json.dumps(found))
         return
     show.document(found)
+
+
+@app.command()
+@plain
+def words(
+    found: Annotated[list[str], typer.Argument(metavar="REGISTER=WORD...", help="In hexadecimal: 31=6B2A 32=7C04")],
+    meter: Meter,
+    ic: Annotated[str, typer.Option("--ic", help="The metering IC of its board, as atm90e26")],
+    scale: ScaleOption = 1,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The document")] = OUT,
+    as_json: JsonOption = False,
+):
+    """Write a document of words found by other means: for an IC this tool cannot measure."""
+    documents.refuse_other(out, meter)
+    made = documents.make(meter, scale, dict(map(documents.word, found)), ic=ic)
+    documents.save(out, made)
+    if as_json:
+        print(json.dumps({"file": str(out), **made}))
+        return
+    show.document(made)
 
 
 @app.command()
@@ -203,11 +223,29 @@ def _phases(only: str, phases: int) -> list[int]:
     return [n]
 
 
+def _kept(there, scale):
+    """The words of a document whose other phases stay."""
+    if there["current_scale"] != scale:
+        raise CalibrateError(
+            f"The other phases are calibrated for --scale {there['current_scale']}. Say that, or leave --only away."
+        )
+    return documents.words(_for_this_tool(there))
+
+
+def _for_this_tool(document):
+    if document["ic"] != documents.IC:
+        raise CalibrateError(
+            f"This is a calibration of an {document['ic']}, and this tool reaches the {documents.IC} only."
+            " Put it into the meter's image (make image, DOCUMENTS)."
+        )
+    return document
+
+
 def _to_board(link, made):
     put = getattr(link, "upload", None)
     if put is None:
         raise CalibrateError("A simulated part has no file system. Leave --upload away.")
-    put(made)
+    put(_for_this_tool(made))
 
 
 def _missed(left, limit):

@@ -7,6 +7,7 @@ writes has passed that check.
 
 import json
 import os
+import re
 import zlib
 from pathlib import Path
 
@@ -24,10 +25,10 @@ def check_sum(document: dict) -> str:
     return f"{zlib.crc32(text.encode()):08X}"
 
 
-def make(serial: str, scale: int, words: dict[int, int], sealed: bool = False) -> dict:
+def make(serial: str, scale: int, words: dict[int, int], sealed: bool = False, ic: str = IC) -> dict:
     """A document with its check sum. Raises DocumentError when a meter would not take it."""
     registers = {f"{addr:02X}": word for addr, word in sorted(words.items())}
-    document = {"serial": serial, "ic": IC, "current_scale": scale, "registers": registers, "sealed": sealed}
+    document = {"serial": serial, "ic": ic, "current_scale": scale, "registers": registers, "sealed": sealed}
     document["crc32"] = check_sum(document)
     _check(document, "This calibration")
     return document
@@ -35,6 +36,13 @@ def make(serial: str, scale: int, words: dict[int, int], sealed: bool = False) -
 
 def words(document: dict) -> dict[int, int]:
     return {int(addr, 16): word for addr, word in document["registers"].items()}
+
+
+def word(text: str) -> tuple[int, int]:
+    """Address and word of "31=6B2A". Raises DocumentError."""
+    if not (read := re.fullmatch(r"([0-9A-Fa-f]{2})=([0-9A-Fa-f]{1,4})", text)):
+        raise DocumentError(f'"{text}" is no register and word. Write both in hexadecimal, like this: 31=6B2A.')
+    return int(read[1], 16), int(read[2], 16)
 
 
 def _check(document: dict, what: str) -> None:
@@ -54,18 +62,27 @@ def load(path: Path) -> dict:
     return document
 
 
-def refuse_sealed(path: Path) -> None:
-    """DocumentError if there is a sealed document, or one that cannot be told to be none."""
-    if path.exists() and load(path)["sealed"]:
+def refuse_other(path: Path, serial: str) -> dict | None:
+    """The document there is, to be replaced; None: there is none. DocumentError if it is another meter's, is sealed, or
+    cannot be told to be neither."""
+    if not path.exists():
+        return None
+    there = load(path)
+    if there["serial"] != serial:
+        raise DocumentError(
+            f"{path} is the calibration of meter {there['serial']}, and this is {serial}. Name another file with --out."
+        )
+    if there["sealed"]:
         raise DocumentError(
             f"{path} is sealed and is not overwritten: its meter takes no other calibration."
             " Name another file with --out; to calibrate the meter anew, its FRAM must be replaced."
         )
+    return there
 
 
 def save(path: Path, document: dict) -> None:
-    """Write it whole or not at all; a sealed one stays. Raises DocumentError."""
-    refuse_sealed(path)
+    """Write it whole or not at all; a sealed one stays, and another meter's. Raises DocumentError."""
+    refuse_other(path, document["serial"])
     new = path.with_name(path.name + ".new")
     try:
         new.write_text(json.dumps(document, indent=1) + "\n")
@@ -78,4 +95,4 @@ def sealed(document: dict) -> dict:
     """The same calibration, sealed."""
     if document["sealed"]:
         raise DocumentError("This calibration is sealed already; there is nothing to do.")
-    return make(document["serial"], document["current_scale"], words(document), sealed=True)
+    return make(document["serial"], document["current_scale"], words(document), sealed=True, ic=document["ic"])

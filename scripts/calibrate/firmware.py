@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The firmware's sources: how it configures its IC, and its own check of a calibration document."""
 
+import importlib
+import re
 import sys
 import types
 from pathlib import Path
@@ -47,14 +49,31 @@ def init_table(phases: int, scale: int, words: dict[int, int]) -> list[tuple[int
     return [(addr, value) for _, addr, value in rows(made)]
 
 
+def parts() -> dict[str, tuple]:
+    """Name of a metering IC -> what its driver lets a calibration set, for all that boards/ has."""
+    use()
+    found = {}
+    for path in sorted((ROOT / "boards").glob("*/board.py")):
+        text = path.read_text()
+        if driver := re.search(r"^from (meter\.drivers\.\w+) import (\w+)$(?=.*^MeterIc = \2$)", text, re.M | re.S):
+            part = getattr(importlib.import_module(driver[1]), driver[2]).calibrated()
+            found[part[0]] = part
+    return found
+
+
 def objection(document: dict, number: str = "") -> str:
-    """What a meter would say against this calibration document; "" when it would take it."""
-    made = settings(number=number)
+    """What a meter with this IC and this range of currents would say against a calibration document; "" when it would
+    take it."""
+    known = parts()
+    ic = document.get("ic") if isinstance(document, dict) else None
+    if ic not in known:
+        return f"ic: must be one of {', '.join(sorted(known))}"
+    made = settings(scale=2 if document.get("current_scale") == 2 else 1, number=number)
     from meter.core import calibration
     from meter.core.errors import ConfigError
 
     try:
-        calibration.parse(document, made)
+        calibration.parse(document, made, known[ic])
     except ConfigError as e:
         return e.text
     return ""

@@ -14,7 +14,7 @@ from .link import Link
 
 U_GAIN, I_GAIN, U_OFFSET, I_OFFSET = 0x61, 0x62, 0x63, 0x64  # of A; B and C 4 and 8 further on
 P_OFFSET, Q_OFFSET, PQ_GAIN, PHI = 0x41, 0x42, 0x47, 0x48  # 2 and 4 further on
-_P, _Q, _U, _I, _IN, _STATE0, _U_ANGLE = 0xB1, 0xB5, 0xD9, 0xDD, 0xDC, 0x71, 0xFD
+_P, _Q, _U, _I, _STATE0, _U_ANGLE = 0xB1, 0xB5, 0xD9, 0xDD, 0x71, 0xFD
 _RESET, _LAST, _KEY = 0x70, 0x78, 0x7F
 _RESET_MS, SETTLE_MS = 45, 700  # two windows of 16 periods
 _EACH_MS = 330
@@ -124,10 +124,6 @@ class Ic:
 
     def state0(self) -> int:
         return self.link.read(_STATE0)
-
-    def neutral_ua(self) -> int:
-        """The sum of the currents as the part computes it."""
-        return self.link.read(_IN) * 1000 * self.scale
 
     def u_angle_tenths(self, phase: int) -> int:
         return self.link.read(_U_ANGLE + phase)

@@ -27,7 +27,7 @@ BasicOption = Annotated[float, typer.Option("--ib", min=0.5, max=60, help="Basic
 LimitOption = Annotated[float, typer.Option("--limit", min=0.05, max=5, help="Error allowed, percent")]
 HzOption = Annotated[int, typer.Option("--hz", help="50 or 60")]
 ReferenceOption = Annotated[
-    str, typer.Option("--reference", help='What the reference shows at every point: "230.12 V 5.003 A"')
+    str, typer.Option("--reference", help='What the reference shows at Un and Ib, if it stays: "230.12 V 5.003 A"')
 ]
 ReaderOption = Annotated[
     Path | None, typer.Option("--reader", help="A reference meter's port or file with lines of U I P PF")

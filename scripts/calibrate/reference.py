@@ -50,7 +50,9 @@ class Reading:
 
 
 class Source(Protocol):
-    """Sees to it that the bench gives a point, and says what the reference shows."""
+    """Sees to it that the bench gives a point, and says what the reference shows. fixed: it always says the same."""
+
+    fixed: bool
 
     def at(self, point: Point, /) -> Reading: ...
 
@@ -93,10 +95,14 @@ def parse_line(text: str) -> Reading:
 
 
 class Typed:
-    """A person sets the bench and types what the reference shows; always: the same text for every point."""
+    """A person sets the bench and types what the reference shows; always: the same text for every point that has
+    current."""
 
     def __init__(self, ask: Callable[[str], str], always: str = ""):
         self._ask, self._always = ask, always
+        self.fixed = bool(always)
+        if always and parse(always, 1000) == parse(always, 500):
+            raise ReadingError("Power and PF are not the same at every point. Leave them out of --reference.")
 
     def at(self, point: Point) -> Reading:
         if not point.u_mv or not point.i_ma:
@@ -110,6 +116,8 @@ class Typed:
 
 class Lines:
     """A person sets the bench; the reference meter's next line is the reading."""
+
+    fixed = False
 
     def __init__(self, path: Path, ask: Callable[[str], str]):
         self._path, self._ask = path, ask

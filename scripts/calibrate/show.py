@@ -41,6 +41,8 @@ def residuals(found: list[Residual], limit_ppm: int) -> None:
                   title_justify="left")  # fmt: skip
     for r in found:
         verdict = "met" if r.worst_ppm() <= limit_ppm else "MISSED"
+        if not r.measured:
+            verdict = "not measured: --reference is for another current"
         table.add_row(str(r.point), percent(r.u_ppm), percent(r.i_ppm), percent(r.p_ppm), verdict)
     console.print(table)
 

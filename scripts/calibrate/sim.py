@@ -18,6 +18,8 @@ class SimLink:
     seed: the same one gives the same front end. errors: False for an ideal one.
     """
 
+    fixed = False
+
     def __init__(self, seed: str = "", phases: int = 1, errors: bool = True):
         firmware.use()
         try:

@@ -11,15 +11,19 @@ from .reference import Point, Source
 
 @dataclass(frozen=True)
 class Residual:
-    """Errors at a point in ppm of the reference; None where it is not judged."""
+    """Errors at a point in ppm of the reference; None where it is not judged. With none at all: not measured."""
 
     point: Point
     u_ppm: int | None
     i_ppm: int | None
-    p_ppm: int
+    p_ppm: int | None
+
+    @property
+    def measured(self) -> bool:
+        return self.p_ppm is not None
 
     def worst_ppm(self) -> int:
-        return max(abs(ppm) for ppm in (self.u_ppm, self.i_ppm, self.p_ppm) if ppm is not None)
+        return max(abs(ppm) for ppm in (self.u_ppm, self.i_ppm, self.p_ppm) if ppm is not None) if self.measured else 0
 
 
 def error_ppm(shown: int, reference: int) -> int:
@@ -37,12 +41,15 @@ def points(plan: Plan, phase: int) -> list[Point]:
 
 def residuals(ic: Ic, source: Source, plan: Plan, phase: int) -> list[Residual]:
     """Measure all points of a phase. At a tenth of the current only power is judged: the part promises RMS values of
-    full scale, and power of reading."""
+    full scale, and power of reading. Of a source that always says the same, that point is left out."""
     found = []
     for point in points(plan, phase):
+        full = point.i_ma == plan.i_ma
+        if source.fixed and not full:
+            found.append(Residual(point, None, None, None))
+            continue
         given = source.at(point)
         shown = ic.shown(phase)
-        full = point.i_ma == plan.i_ma
         found.append(
             Residual(
                 point,

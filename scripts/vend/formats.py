@@ -178,6 +178,7 @@ class WriteBack:
     failed_logins: int = 0
     cover_openings: int = 0
     magnet_events: int = 0
+    other_signs: int = 0  # of tampering
     import_counts: int = 0
     export_counts: int = 0
     rate_counts: tuple[int, ...] = (0,) * 8
@@ -214,8 +215,8 @@ class WriteBack:
         months = [month.pack() for month in self.months]
         body = packed(
             _WRITEBACK, "write-back", 2, self.key_version, self.refused_cards, self.failed_logins,
-            self.cover_openings, self.magnet_events, 0, self.number, self.utc_s, self.import_counts,
-            self.export_counts, *self.rate_counts, self.credit_micro, self.overdraft_counts,
+            self.cover_openings, self.magnet_events, self.other_signs, self.number, self.utc_s,
+            self.import_counts, self.export_counts, *self.rate_counts, self.credit_micro, self.overdraft_counts,
             self.overdraft_micro, self.debt_micro, self.charges_micro, self.purchase_count,
             self.purchased_micro, self.status, *months, *(0,) * (MONTHS - len(months)),
         )  # fmt: skip
@@ -227,14 +228,14 @@ class WriteBack:
         if len(record) == WRITEBACK_N and not any(record):
             return None
         f = _WRITEBACK.unpack(opened(WRITEBACK, WRITEBACK_N, record, "write-back"))
-        _expect(f[0] == 2 and f[6] == 0, "write-back", f"version {f[0]}")
+        _expect(f[0] == 2, "write-back", f"version {f[0]}")
         words = f[27:]
         used = [word for word in words if word]
         gapless = not any(words[len(used) :]) and all(word & 0xFFFF for word in used)
         _expect(gapless, "write-back", "a gap in the months")
         return cls(
             key_version=f[1], refused_cards=f[2], failed_logins=f[3], cover_openings=f[4], magnet_events=f[5],
-            number=f[7], utc_s=f[8], import_counts=f[9], export_counts=f[10], rate_counts=f[11:19],
+            other_signs=f[6], number=f[7], utc_s=f[8], import_counts=f[9], export_counts=f[10], rate_counts=f[11:19],
             credit_micro=f[19], overdraft_counts=f[20], overdraft_micro=f[21], debt_micro=f[22],
             charges_micro=f[23], purchase_count=f[24], purchased_micro=f[25], status=f[26],
             months=tuple(Month.unpack(word) for word in used),

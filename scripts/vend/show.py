@@ -56,6 +56,7 @@ def write_back_dict(back: WriteBack) -> dict:
         "failed_logins": back.failed_logins,
         "cover_openings": back.cover_openings,
         "magnet_events": back.magnet_events,
+        "other_signs": back.other_signs,
         "import_counts": back.import_counts,
         "export_counts": back.export_counts,
         "rate_counts": list(back.rate_counts),
@@ -96,6 +97,7 @@ def write_back_rows(back: WriteBack) -> list[tuple[str, str]]:
         ("failed logins", back.failed_logins),
         ("cover opened", back.cover_openings),
         ("magnet seen", back.magnet_events),
+        ("other signs of tampering", back.other_signs),
         ("faults", back.faults and f"{back.faults:04X}"),
     ]
     rows += [(name, str(value)) for name, value in odd if value]

@@ -2,34 +2,33 @@
 """The calibration document: what a test bench found for this meter's IC and its front end.
 
     {"serial": "00012345", "ic": "atm90e32", "current_scale": 1, "registers": {"61": 58395, "62": 33012},
-     "sealed": false, "crc32": "5C0E9D8A"}
+     "sealed": false, "crc32": "218EE2D1"}
 
-serial is the meter's number, ic "atm90e32" or "atm90e26". registers: address in hexadecimal -> word; those of the part
-that a calibration may set, and no other. Igain is that of current_scale 1: the driver halves it for 2. crc32, eight
-hexadecimal digits, is over the text
+serial is the meter's number, ic the name of its board's metering IC, as that part's driver gives it. registers: address
+in hexadecimal -> word; those that a calibration of this part may set (its driver says so, too), and no other: what the
+settings decide, as pulse constant, mode and thresholds, is not among them. current_scale must be that of the settings;
+Igain is the one of current_scale 1, and the driver halves it for 2. crc32, eight hexadecimal digits, is over the text
     serial|ic|current_scale|sealed as 0 or 1|61=E41B,62=80F4
-with addresses rising, digits in capitals, "," between registers.
-A sealed document is the only one its meter takes from then on (storage/seal.py).
+with addresses rising, digits in capitals, "," between registers. It finds damage; whoever changes a document on purpose
+can compute it.
+A sealed document is the only one its meter takes from then on: the SHA-256 of the same text is kept (storage/seal.py).
 """
 
 from array import array
 from binascii import crc32
+from hashlib import sha256
 
 from meter.core.checks import integer, keys
 from meter.core.errors import ConfigError
 
 _KEYS = ("serial", "ic", "current_scale", "registers", "sealed", "crc32")
-# From, to of what a calibration may set. What the settings decide (pulse constant, mode, thresholds) is not among it.
-# ATM90E32AS: DC offsets; segment, frequency and temperature compensation; PGA; power; fundamental; voltage, current.
-_E32 = bytes((0x14, 0x1C, 0x20, 0x2F, 0x34, 0x34, 0x41, 0x4C, 0x51, 0x56, 0x61, 0x6C))
-_E26 = bytes((0x23, 0x26, 0x31, 0x3A))  # ATM90E26: power gains and phases; voltage, current and offsets
 
 
-def parse(doc, setup) -> tuple:
-    """(current_scale, (addresses, words), seal) of a document; ConfigError naming what is wrong.
+def parse(doc, setup, part) -> tuple:
+    """((addresses, words), seal) of a document; ConfigError naming what is wrong.
 
-    setup: the settings, for the meter's number; one that has none yet takes any. seal: its check sum if it is sealed,
-    else -1.
+    setup: the settings, for scale and number of the meter; one that has no number yet takes any. part: calibrated() of
+    the board's metering IC. seal: SHA-256 of the text above if the document is sealed, else empty.
     """
     keys(doc, "", _KEYS)
     for key in _KEYS:
@@ -38,24 +37,28 @@ def parse(doc, setup) -> tuple:
     serial = doc["serial"]
     if type(serial) is not str or (setup.meter_number and serial != setup.meter_number):
         raise ConfigError("serial", "is of another meter: %s, and this is %s" % (serial, setup.meter_number))
-    ic = doc["ic"]
-    if ic != "atm90e32" and ic != "atm90e26":
-        raise ConfigError("ic", 'must be "atm90e32" or "atm90e26"')
+    ic, may = part
+    if doc["ic"] != ic:
+        raise ConfigError("ic", "is %s, and this board has %s" % (doc["ic"], ic))
     scale = integer(doc["current_scale"], "current_scale", 1, 2)
+    if scale != setup.current_scale:
+        raise ConfigError("current_scale", "is %d, and by the settings' max_a it is %d" % (scale, setup.current_scale))
     sealed = doc["sealed"]
     if type(sealed) is not bool:
         raise ConfigError("sealed", "must be true or false")
-    found = _table(doc["registers"], _E32 if ic == "atm90e32" else _E26)
-    text = "%s|%s|%d|%d|" % (serial, ic, scale, 1 if sealed else 0)
-    crc = crc32(text.encode())
+    found = _table(doc["registers"], may)
+    text = ("%s|%s|%d|%d|" % (serial, ic, scale, 1 if sealed else 0)).encode()
+    crc = crc32(text)
+    whole = sha256(text)
     comma = ""
     for addr, word in zip(*found):
-        text = "%s%02X=%04X" % (comma, addr, word)
-        crc = crc32(text.encode(), crc)
+        text = ("%s%02X=%04X" % (comma, addr, word)).encode()
+        crc = crc32(text, crc)
+        whole.update(text)
         comma = ","
     if doc["crc32"] != "%08X" % crc:
         raise ConfigError("crc32", "is not %08X: the document is damaged, or was changed by hand" % crc)
-    return scale, found, crc if sealed else -1
+    return found, whole.digest() if sealed else b""
 
 
 def _table(registers, may):

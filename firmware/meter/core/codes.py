@@ -55,7 +55,6 @@ EV_REPAID = const(17)
 LOG_POWER_UP = const(1)  # seconds without power, -1: not known
 LOG_POWER_DOWN = const(2)  # written at the next start, with the time of the last tick
 LOG_CLOCK_SET = const(3)
-LOG_CLOCK_INVALID = const(4)
 LOG_RESET = const(5)  # machine.reset_cause(): 1 power on, 2 restart, 3 watchdog
 LOG_TRIP = const(16)  # claims that opened the relay
 LOG_CLOSE = const(17)

@@ -31,7 +31,9 @@ class Settings:
         self.relay_pulse_ms = 60
         self.three_wire = False  # 3P3W: voltages A-B and C-B
         self.base_a = 5
-        self.u_nominal_v = 230
+        self.u_nominal_v = 230  # phase to neutral
+        self.u_input_v = 230  # what that is at the metering IC: with three wires, phase to phase
+        self.hz = 50
         self.i_max_ma = 60_000
         self.current_scale = 1  # mA per count of the metering IC
         self.exports = False  # may this household feed in?

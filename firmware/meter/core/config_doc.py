@@ -8,9 +8,9 @@ times are in the unit their key ends in. All keys, with the defaults:
      "initial_credit": "0", "emergency": "0", "debt_per_day": "0", "debt_percent": 0, "friendly": null,
      "overload_w": 0, "overload_hold_s": 30, "overload_wait_s": 0,
      "relay_pulse_ms": 60, "pulse_constant": 3200, "provisioned": false, "three_wire": false,
-     "nominal_v": 230, "base_a": 5, "max_a": 60, "exports": false, "demand_min": 15, "billing_day": 1,
-     "profile_min": 15, "profile_channels": ["import", "export", "q_import", "q_export",
-                                             "voltage", "current", "pf", "demand"],
+     "nominal_v": 230, "hz": 50, "base_a": 5, "max_a": 60, "exports": false, "demand_min": 15,
+     "billing_day": 1, "profile_min": 15,
+     "profile_channels": ["import", "export", "q_import", "q_export", "voltage", "current", "pf", "peak"],
      "events": {}, "tamper_trips": []}
 emergency is credit lent once when all is used, to whoever inserts the card; the next purchases pay it back. Debt
 comes with a purchase and is recovered by debt_per_day and by debt_percent of each purchase. friendly is null, or
@@ -20,10 +20,11 @@ hoard 0 is no cap, overload_w 0 no supervision, overload_wait_s 0 no automatic r
 minus overdraft, where it never trips. dst is null, "eu", or an object
     {"start": [month, week, "sun", "02:00"], "end": [10, 5, "sun", "03:00"], "shift_min": 60, "basis": "wall"}
 with week 1..4 or 5 for the last; basis "utc", "standard" or "wall" says which clock shows those times.
-three_wire: three phases without neutral, voltages A-B on input A and C-B on input C. exports: this household may feed
+three_wire: three phases without neutral, voltages A-B on input A and C-B on input C. nominal_v is phase to neutral all
+the same. exports: this household may feed
 in. demand_min is the demand interval, billing_day the day a month begins on. events and tamper_trips: watch_doc.py.
 profile_min is the period of the load profile, which divides an hour; profile_channels is what a row of it holds, in any
-order: of "import", "export", "q_import", "q_export", "va" and "voltage", "current", "pf", "demand", "u1", "u2", "u3",
+order: of "import", "export", "q_import", "q_export", "va" and "voltage", "current", "pf", "peak", "u1", "u2", "u3",
 "i1", "i2", "i3", what goes into 30 bytes: four for each of the five energies, two for any other.
 """
 
@@ -46,6 +47,7 @@ _WHOLES = (
     ("relay_pulse_ms", 10, 500),
     ("debt_percent", 0, 100),
     ("base_a", 1, 100),
+    ("hz", 50, 60),
     ("demand_min", 1, 60),
     ("profile_min", 1, 60),
     ("billing_day", 1, 28),
@@ -66,7 +68,7 @@ _OTHERS = (
     "meter_number", "currency", "dst", "friendly", "nominal_v", "max_a", "events", "tamper_trips", "profile_channels",
 )  # fmt: skip
 _REGISTERS = ("import", "export", "q_import", "q_export", "va")
-_MEANS = ("voltage", "current", "pf", "demand", "u1", "u2", "u3", "i1", "i2", "i3")
+_MEANS = ("voltage", "current", "pf", "peak", "u1", "u2", "u3", "i1", "i2", "i3")
 _ROW = const(30)  # bytes of a row of the load profile that hold channels
 _MAX_HOLIDAYS = const(32)
 _ONE_SCALE_MA = const(65_000)  # what the metering IC's current register holds at 1 mA per count
@@ -97,12 +99,15 @@ def read(doc) -> Settings:
             raise ConfigError(key, "must be true or false")
         setattr(s, key, value)
     s.u_nominal_v = integer(doc.get("nominal_v", s.u_nominal_v), "nominal_v", 50, 300)
+    s.u_input_v = s.u_nominal_v * 1732 // 1000 if s.three_wire else s.u_nominal_v
     s.i_max_ma = integer(doc.get("max_a", s.i_max_ma // 1000), "max_a", 1, 100) * 1000
     s.current_scale = 2 if s.i_max_ma > _ONE_SCALE_MA else 1
     if s.phases == 2:
         raise ConfigError("phases", "must be 1 or 3")
     if s.three_wire and s.phases == 1:
         raise ConfigError("three_wire", "needs three phases")
+    if s.hz % 10:
+        raise ConfigError("hz", "must be 50 or 60")
     if 60 % s.demand_min:
         raise ConfigError("demand_min", "must divide an hour")
     if 60 % s.profile_min:

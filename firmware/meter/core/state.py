@@ -2,7 +2,7 @@
 """Everything that must agree with everything else: one object, one ledger record.
 
 Only services/books.py changes it. All fields are integers but card_uid (7 bytes, zeros = no card bound), tampers
-(a u16 for each kind of tampering, see codes.py) and the lists.
+(see times()) and the lists.
 Counts are those of energy.py, *_micro are millionths of the currency unit, utc_s is seconds of civil.py.
 """
 
@@ -10,6 +10,7 @@ from micropython import const
 
 RATES = const(8)
 KINDS = const(16)
+_MOST = const(0x1FFF)
 
 RELAY_OPEN = const(0)
 RELAY_CLOSED = const(1)
@@ -86,5 +87,11 @@ class MeterState:
 
 
 def times(s, kind: int) -> int:
-    """How often there was tampering of this kind (codes.TAMPER_*)."""
-    return s.tampers[2 * kind] | s.tampers[2 * kind + 1] << 8
+    """How often there was tampering of this kind (codes.TAMPER_*): bits 0 to 12 of its u16 in tampers. Bits 13 to 15:
+    it lasts on phase A (or in all), B, C."""
+    return (s.tampers[2 * kind] | s.tampers[2 * kind + 1] << 8) & _MOST
+
+
+def others(s) -> int:
+    """How often there was tampering, but for the cover that was open and the magnet, which are counted apart."""
+    return sum([times(s, kind) for kind in range(2, KINDS)])

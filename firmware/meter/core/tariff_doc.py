@@ -21,11 +21,12 @@ seasons  first day (MM-DD) of each, rising; before the first one of a year the l
 special_days  go before the week; a date with its year goes before the same date of every year ("*").
 fallback the rate while the clock is not set. May be left out when there is one rate.
 standing what each day costs, whatever is used; charged when the day begins. 0 when left out.
-steps    [kWh, price]: beyond so many kWh in a month of local time, each kWh costs so much more, on top of the steps
+steps    [kWh, price]: beyond so many kWh in a billing month, each kWh costs so much more, on top of the steps
          before. A negative price makes it cheaper, but never less than nothing. Up to 6.
 from     the local time from which this tariff holds; the one before goes on until then. At once when left out.
 signals  prices for a time, announced ahead: from, until (local time), the price per kWh in place of the rate's, and
-         its name. Energy stays in the register of its rate; steps go on top. One after the other, up to 12.
+         its name. Energy stays in the register of its rate; steps go on top. One after the other, up to 12. In the
+         hour that comes twice when summer time ends, the first time counts.
 One price at all times: {"name": "Flat", "currency": "EUR", "price": "0.30"}; the last four may go with it.
 """
 

@@ -19,10 +19,10 @@ from micropython import const
 
 # Columns of a row, eight numbers of 16 bits.
 _CODE = const(0)
-_FIGURE = const(1)
+FIGURE = const(1)
 _GATE = const(2)
 _BOUND = const(3)
-_LIMIT = const(4)
+LIMIT = const(4)
 _CLEAR = const(5)
 _HOLD_S = const(6)
 _RELEASE_S = const(7)
@@ -36,7 +36,7 @@ OTHERS = const(3)  # 0.01 A: the highest current of the other phases, while this
 S = const(4)  # VA
 PF = const(5)  # 1/1000, absolute
 FREQUENCY = const(6)  # 0.01 Hz, 0: none
-U_SPREAD = const(7)  # 1/1000 of the mean
+U_SPREAD = const(7)  # 1/1000 of the highest
 I_SPREAD = const(8)
 I_HIGH = const(9)  # 0.01 A, of the phase with most
 SEQUENCE = const(10)  # 1: the phases turn the wrong way
@@ -59,42 +59,44 @@ class Watch:
 
     def __init__(self, rows, phases: int, three_wire: bool = False):
         self.rows = rows
-        self._phases = phases
+        self.phases = phases
         self._without = 1 if three_wire else -1
         n = len(rows) // COLUMNS * phases
         self._timers = array("H", bytes(2 * n))
-        self._extremes = array("i", bytes(4 * n))
-        self._since = array("I", bytes(4 * n))  # while an event lasts: when it began, in seconds; else 0
+        self.extremes = array("i", bytes(4 * n))
+        self.since = array("I", bytes(4 * n))  # while an event lasts: when it began, in seconds; else 0
 
     def step(self, figures, now_s: int, seconds: int, behind: int, tell) -> None:
         """Look at the rows in front of `behind`, `seconds` after the last look; now_s: monotonic, from 1 on.
 
         tell(code, phase, extreme, lasted_s) is called for what begins (lasted_s -1) and ends; the code of an end is
-        one more.
+        one more. False is told again with the next look.
         """
         rows = self.rows
         for row in range(0, behind * COLUMNS, COLUMNS):
-            figure = rows[row + _FIGURE]
-            limit = rows[row + _LIMIT]
+            figure = rows[row + FIGURE]
+            limit = rows[row + LIMIT]
             rises = limit > rows[row + _CLEAR]
             place = figure + 8 if figure > OTHERS else figure * 3
-            slot = row // COLUMNS * self._phases
-            for phase in range(1 if figure > OTHERS else self._phases):
+            slot = row // COLUMNS * self.phases
+            for phase in range(1 if figure > OTHERS else self.phases):
                 value = figures[place + phase]
-                since = self._since[slot]
+                since = self.since[slot]
                 # The first line is nearly always the end of it: nothing begins, nothing lasts.
                 if (
                     (since or self._timers[slot] or (value >= limit if rises else value <= limit))
                     and phase != self._without
                     and self._turns(row, slot, value, rises, self._passes(figures, row, phase), seconds)
                 ):
-                    self._since[slot] = 0 if since else now_s
-                    tell(
+                    if tell(
                         rows[row + _CODE] + (1 if since else 0),
                         ALL if figure > OTHERS else phase,
-                        self._extremes[slot],
+                        self.extremes[slot],
                         now_s - since if since else -1,
-                    )
+                    ):
+                        self.since[slot] = 0 if since else now_s
+                    else:
+                        self._timers[slot] = rows[row + (_RELEASE_S if since else _HOLD_S)]
                 slot += 1
 
     def _passes(self, figures, row, phase):
@@ -108,13 +110,13 @@ class Watch:
     def _turns(self, row, slot, value, rises, passes, seconds):
         """Does the event begin, or end, now?"""
         rows = self.rows
-        since = self._since[slot]
+        since = self.since[slot]
         timer = self._timers[slot]
-        extreme = self._extremes[slot]
-        bound = rows[row + (_CLEAR if since else _LIMIT)]
+        extreme = self.extremes[slot]
+        bound = rows[row + (_CLEAR if since else LIMIT)]
         beyond = passes and ((value > bound if rises else value < bound) or (value == bound and not since))
         if beyond and ((value > extreme if rises else value < extreme) or not (timer or since)):
-            self._extremes[slot] = value
+            self.extremes[slot] = value
         turns = False
         if beyond == (since > 0):
             timer = 0

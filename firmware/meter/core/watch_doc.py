@@ -17,6 +17,9 @@ of the metering IC holds. Where those would call an ordinary household odd they 
                         still: leave it out ("current_loss": null) where a phase is not used
     power factor        for an hour where the household feeds in: it passes through zero with the sun
 
+What is watched for, with its default in the unit of its figure: the table in _defaults(), and the second one for
+three phases only. Names for tamper_trips: _TRIPS.
+
 What they make of ordinary households: host_tests/bench/normal_life.py.
 """
 
@@ -85,7 +88,8 @@ def _changed(path, doc, limits):
 
 def _defaults(cfg):
     """Name, code, figure, gate, its bound, limit, clear, hold, release."""
-    u = cfg.u_nominal_v * 10
+    u = cfg.u_input_v * 10
+    f = cfg.hz * 100
     base = cfg.base_a * 100
     top = min(cfg.i_max_ma // 10, 20_000)
     high = min(top * 12 // 10, 6500 * cfg.current_scale)
@@ -106,8 +110,8 @@ def _defaults(cfg):
         ("under_voltage", codes.LOG_UNDER_VOLTAGE, w.U, none, 0, u * 78 // 100, u * 85 // 100, 60, 60),
         ("over_current", codes.LOG_OVER_CURRENT, w.I, none, 0, high, min(top, high - high // 20), 60, 60),
         ("low_pf", codes.LOG_LOW_PF, w.PF, w.S, va, 500, 600, pf_s, 900),
-        ("low_frequency", codes.LOG_LOW_FREQUENCY, w.FREQUENCY, w.FREQUENCY, 1, 4900, 4910, 60, 60),
-        ("high_frequency", codes.LOG_HIGH_FREQUENCY, w.FREQUENCY, none, 0, 5100, 5090, 60, 60),
+        ("low_frequency", codes.LOG_LOW_FREQUENCY, w.FREQUENCY, w.FREQUENCY, 1, f - 100, f - 90, 60, 60),
+        ("high_frequency", codes.LOG_HIGH_FREQUENCY, w.FREQUENCY, none, 0, f + 100, f + 90, 60, 60),
         ("reverse", codes.LOG_REVERSE, w.P, none, 0, -50, -20, 60, 60),
     ]
     if cfg.phases == 3:

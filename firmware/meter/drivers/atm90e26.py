@@ -62,6 +62,16 @@ class Atm90e26:
         if setup is not None:
             self._configure(setup)
 
+    @staticmethod
+    def calibrated() -> tuple:
+        """(name of the part, first and last of each range of registers): what a calibration document may set."""
+        from meter.drivers import atm90e26_start
+
+        try:
+            return atm90e26_start.NAME, atm90e26_start.CALIBRATED
+        finally:
+            unload("drivers.atm90e26_start", "drivers.checked_start")
+
     # -- frames -----------------------------------------------------------------------------------
 
     def read(self, addr: int) -> int:

@@ -8,7 +8,7 @@ A setup is any object with `pulse_constant` (pulses per kWh). Optional attribute
     current_scale   1: 1 mA per count of Irms, up to 65.5 A. 2: 2 mA, up to 131 A; power in steps of 2 W
     u_nominal_v     230; sag at 78 % of it
     start_mw        4_000; below it counting does not begin, and below half of it it ends
-    calibration     ((address, value), ...) for 21H-2BH and 31H-3AH, taken at current_scale 1
+    calibration     ((address, value), ...) of CALIBRATED, taken at current_scale 1; any other is left out
 Uncalibrated, the sensors are taken for those of the datasheet's example: PL_constant 0015D174H is 3200 pulses per kWh.
 """
 
@@ -17,7 +17,11 @@ import asyncio
 from micropython import const
 
 from meter.drivers.checked import take
-from meter.drivers.checked_start import fail, put
+from meter.drivers.checked_start import fail, put, within
+
+NAME = "atm90e26"  # in a calibration document
+# First and last of what it may set: power gains, phases; voltage, current, offsets. Not PL_constant, mode, thresholds.
+CALIBRATED = bytes((0x23, 0x26, 0x31, 0x3A))
 
 _SYS_STATUS = const(0x01)
 _LAST_DATA = const(0x06)
@@ -55,9 +59,10 @@ def table(setup):
     )
     for stage, addr, words in rows:
         for value in words:
-            for at, calibrated in calibration:
-                if at == addr and addr > 0x20:
-                    value = calibrated
+            if within(CALIBRATED, addr):
+                for at, calibrated in calibration:
+                    if at == addr:
+                        value = calibrated
             if addr == 0x32 or addr == 0x33:
                 value //= scale
             yield stage, addr, value

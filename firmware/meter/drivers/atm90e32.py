@@ -76,6 +76,16 @@ class Atm90e32:
         if setup is not None:
             self._configure(setup)
 
+    @staticmethod
+    def calibrated() -> tuple:
+        """(name of the part, first and last of each range of registers): what a calibration document may set."""
+        from meter.drivers import atm90e32_regs
+
+        try:
+            return atm90e32_regs.NAME, atm90e32_regs.CALIBRATED
+        finally:
+            unload("drivers.atm90e32_start", "drivers.atm90e32_regs", "drivers.checked_start")
+
     # -- frames -----------------------------------------------------------------------------------
 
     def read(self, addr: int) -> int:

@@ -11,12 +11,15 @@ A setup is any object with `phases` (1 or 3) and `pulse_constant` (pulses per kW
     three_wire      True: three phases without neutral; voltages A-B on A, C-B on C, B is unused and reads 0
     absolute        True: the total counts |P| of each phase, so a reversed CT bills; False: the signed sum
     u_nominal_v     230, phase to neutral also with three_wire; sag 78 %, phase loss 10 %, over-voltage 120 % follow
+    hz              50 or 60
     i_max_ma        60_000; over-current limit
     start_mw        1_000; below it nothing is counted; a single phase drops out below a tenth of it
-    calibration     ((address, value), ...) for 14H-34H and 41H-6CH, taken at current_scale 1
+    calibration     ((address, value), ...) of CALIBRATED, Igain taken at current_scale 1; any other is left out
 """
 
 from micropython import const
+
+from meter.drivers.checked_start import within
 
 PL_CONST = const(0x31)
 P_START_TH = const(0x35)
@@ -38,6 +41,11 @@ U_RMS_A = const(0xD9)
 I_RMS_A = const(0xDD)
 FREQ = const(0xF8)
 
+NAME = "atm90e32"  # in a calibration document
+# First and last of what it may set: DC offsets, gain compensation; segments; T0, compensation of current and phase;
+# power; fundamental; voltage, current. Not F0 (22H: that of the mains), PL_constant, mode with the PGA, thresholds.
+CALIBRATED = bytes((0x14, 0x1C, 0x20, 0x21, 0x23, 0x2F, 0x41, 0x4C, 0x51, 0x56, 0x61, 0x6C))
+
 RESET_KEY = const(0x789A)
 CFG_OPEN = const(0x55AA)
 CFG_CLOSED = const(0x0000)  # anything but the keys: latch the CRC of 00H-6FH, then watch it
@@ -45,6 +53,7 @@ CFG_CLOSED = const(0x0000)  # anything but the keys: latch the CRC of 00H-6FH, t
 _MMODE0_3P4W = const(0x0080)  # 50 Hz, reactive on CF2
 _MMODE0_3P3W = const(0x0185)
 _MMODE0_ABS_P = const(0x0008)
+_MMODE0_60_HZ = const(0x1000)
 _UNITY = const(0x8000)
 
 
@@ -66,6 +75,10 @@ def init_table(setup):
         u_v = u_v * 1732 // 1000
     if getattr(setup, "absolute", False):
         mode |= _MMODE0_ABS_P
+    f_chz = 5000
+    if getattr(setup, "hz", 50) == 60:
+        mode |= _MMODE0_60_HZ
+        f_chz = 6000
     start = start_threshold(setup)
     phase = max(1, start // 10)
     u_gain = i_gain = _UNITY
@@ -78,12 +91,12 @@ def init_table(setup):
     u_th = u_v * 2_317_048 // u_gain
     i_th = min(0xFFFF, getattr(setup, "i_max_ma", 60_000) * 23_170 // i_gain)
     over = min(0xFFFF, u_th * 120 // 100)
-    limits = (0x143F, over, 1, u_th * 78 // 100, u_th // 10, 0xFFFF, i_th, 4700, 5300, 0x010F, 0)  # 50 Hz
+    limits = (0x143F, over, 1, u_th * 78 // 100, u_th // 10, 0xFFFF, i_th, f_chz - 300, f_chz + 300, 0x010F, 0)
     rows = (
         ("channel map", 0x01, (0x0210, 0x0654)),
         ("limits", 0x05, limits),
         ("compensation", 0x14, (0,) * 9),
-        ("compensation", 0x20, (0, 0, 5000, 25)),
+        ("compensation", 0x20, (0, 0, f_chz, 25)),
         ("compensation", 0x24, (0,) * 12),
         ("pulse constant", PL_CONST, (pl >> 16, pl & 0xFFFF)),
         ("mode", 0x33, (mode, 0)),
@@ -95,7 +108,7 @@ def init_table(setup):
     )
     for stage, addr, words in rows:
         for value in words:
-            if addr >= 0x14:
+            if within(CALIBRATED, addr):
                 for at, calibrated in calibration:
                     if at == addr:
                         value = calibrated

@@ -24,6 +24,14 @@ def put(ic, last: int, stage: str, addr: int, value: int, pins: str) -> None:
     fail(stage, addr, f"took {odd:04X} for {value:04X}: check part number, SPI mode 3, rate")
 
 
+def within(ranges, addr: int) -> bool:
+    """Does a register lie in one of these ranges (first and last of each)?"""
+    for i in range(0, len(ranges), 2):
+        if ranges[i] <= addr <= ranges[i + 1]:
+            return True
+    return False
+
+
 def fail(stage: str, addr: int, reason: str) -> None:
     """Raise the ChipError that names stage, register and what to look at."""
     raise ChipError(0, f"{stage}, register {addr:02X}H: {reason}")

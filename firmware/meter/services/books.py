@@ -54,8 +54,8 @@ class Books:
         self.month_cost_micro = None  # rate_cost_micro and charges_micro when this billing month began
         self.demand = None  # of demand.py
         self.rate_kept = -1  # the rate storage/registers.py has
-        self.due = None  # what minute.py is to write there
-        self.unwritten = None  # a reading the flash has not taken yet
+        self.due = None  # what minute.py is to write there: (utc_s, rate, snapshot, maxima, day or None)
+        self.unwritten = None  # a reading the flash has not taken yet (billing.py)
         self.faults = 0
         self.utc_s = None
         self.sample = None
@@ -63,6 +63,7 @@ class Books:
         self.rate = tariff.fallback
         self.rate_micro = self.price_micro = tariff.prices_micro[self.rate]
         self.signal = ""  # name of the price signal in force
+        self.signalled = None, 0  # the one that ended last, and when
         self.changed = asyncio.ThreadSafeFlag()  # the guard waits on it: the supply decision may be another
         self.ticked = asyncio.ThreadSafeFlag()  # the panel waits on it: a new second
         self.counted = asyncio.Event()  # the load profile waits on it: a new second
@@ -134,14 +135,17 @@ class Books:
         self.tariff = tariff
         self.later = later
         self._zone = civil.Zone(cfg.utc_offset_min, cfg.dst)
-        self._minutely(_WORK)
+        if not self._minutely(_WORK):
+            self._minute = -2  # with the next tick
+            self.rate = tariff.fallback
+            self.rate_micro = self.price_micro = tariff.prices_micro[self.rate]
         self._assess()
         self.commit()
         if self.due:
             self._minutely(_STORE)
 
     def _minutely(self, what) -> bool:
-        """Begin, work or store of minute.py. False: the heap is too small just now."""
+        """Begin, work or store of minute.py. False: the heap is too small just now. MemoryError: it cannot begin."""
         try:
             from . import minute
 
@@ -152,6 +156,8 @@ class Books:
             else:
                 minute.store(self)
         except MemoryError:
+            if what == _BEGIN:
+                raise
             return False
         finally:
             unload("services.minute", "core.demand", "core.friendly", "core.rates", "storage.snapshot")
@@ -198,6 +204,8 @@ class Books:
         self.changed.set()
 
     def commit(self) -> bool:
+        if not self.ready:
+            return False  # what the ledger holds must be read before anything is written over it
         self.s.event_seq = self._events.next_number
         try:
             self._ledger.commit(self.s)
@@ -242,8 +250,7 @@ class Books:
     # -- log and faults ---------------------------------------------------------------------------
 
     def log(self, code: int, value: int = 0) -> int:
-        """Append to the event log; gives the record's number, 0 if there is none: a log that cannot be written
-        is a storage fault, not a reason to stop, and before the ledger has been read nobody knows its end."""
+        """Append to the event log; gives the record's number, 0 if there is none (no ledger yet, or a FRAM fault)."""
         number = self._events.next_number
         if not self.ready:
             return 0
@@ -274,7 +281,7 @@ class Books:
             self.commit()
 
     def relay_moves(self) -> None:
-        """The guard is about to close: should power fail before it has sensed, no one knows where the contact is."""
+        """The guard is about to close: should power fail now, no one knows where the contact is."""
         self.s.relay_closed = RELAY_UNKNOWN
         self.commit()
 
@@ -313,8 +320,7 @@ class Books:
         self._assess()
 
     def user_card(self) -> None:
-        """A valid user card of this meter was shown: what waits for a card is over. Not committed: next_writeback()
-        follows, and a record takes 28 ms of the bus."""
+        """A valid user card of this meter was shown. Not committed: next_writeback() follows, and that takes 28 ms."""
         self.s.lock = 0
         self.step(codes.EV_USER_CARD)
         self._lend()
@@ -345,8 +351,7 @@ class Books:
         self.commit()
 
     def locked_s(self) -> int:
-        """How long no card is read yet, because so many in a row could not prove what they are: from the third on
-        2, 4, 8 ... 1024 s. Power off and on begins it anew."""
+        """How long no card is read, after so many bad ones: from the third on 2, 4 ... 1024 s. A start begins anew."""
         lock = self.s.lock
         if lock <= _LOCK_FREE:
             return 0
@@ -357,14 +362,15 @@ class Books:
         self.s.writeback_seq += 1
         return self.s.writeback_seq if self.commit() else 0
 
-    def found(self, code: int, phase: int, value: int, lasted_s: int = -1) -> None:
-        """What is watched for (watch.py) has begun, or ended after lasted_s. value: its most extreme figure."""
+    def found(self, code: int, phase: int, value: int, lasted_s: int = -1) -> bool:
+        """What is watched for (watch.py) has begun, or ended after lasted_s. value: its most extreme figure.
+        False: nothing was kept, for the heap is too small just now, or the ledger has not been read yet."""
         try:
             from . import incidents
 
-            incidents.found(self, code, phase, value, lasted_s)
+            return incidents.found(self, code, phase, value, lasted_s)
         except MemoryError:
-            self.log(code, value * 4 + phase)
+            return False
         finally:
             unload("services.incidents", "storage.incidents", "storage.ring")
 

@@ -25,7 +25,7 @@ from micropython import const
 from meter import unload
 from meter.core import codes
 from meter.core.errors import BusError, CardError
-from meter.core.state import times
+from meter.core.state import others, times
 
 AID = b"\x01WP"
 KEY_METER = const(1)
@@ -101,7 +101,7 @@ def pack_writeback(books, number: int, key_version: int, months: bytes) -> bytes
     s = books.s
     body = struct.pack(
         _WRITEBACK, _VERSION_2, key_version, min(s.refused_cards, 0xFFFF), s.failed_logins,
-        times(s, codes.TAMPER_COVER), times(s, codes.TAMPER_MAGNET), 0, number, books.utc_s or 0,
+        times(s, codes.TAMPER_COVER), times(s, codes.TAMPER_MAGNET), min(others(s), 0xFFFF), number, books.utc_s or 0,
         s.import_counts, s.export_counts, *s.rate_counts,
         s.credit_micro, s.overdraft_counts, s.overdraft_micro, s.debt_micro, s.charges_micro,
         s.purchase_count, s.purchased_micro, status_word(s, books.faults), months,

@@ -73,16 +73,25 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
         books.put_in_force(cfg, books.tariff, tariff)
         return LATER_ON
     documents.replace(root, name, _sound(root, name))
-    books.put_in_force(cfg, tariff, later)
-    books.log(codes.LOG_SETTINGS_CHANGED if settings else codes.LOG_TARIFF_CHANGED, by)
-    books.fault(codes.FAULT_SETTINGS if settings else codes.FAULT_TARIFF, False)
-    # What parts were started with.
+    # What parts were started with: until they are started anew, all else keeps to it, too.
     same = (
         cfg.phases == before.phases
+        and cfg.three_wire == before.three_wire
+        and cfg.current_scale == before.current_scale
+        and cfg.u_input_v == before.u_input_v
+        and cfg.hz == before.hz
+        and cfg.pulse_constant == before.pulse_constant
         and cfg.relay_pulse_ms == before.relay_pulse_ms
         and cfg.provisioned == before.provisioned
         and cfg.meter_number == before.meter_number
     )
+    cfg.phases = before.phases
+    cfg.three_wire = before.three_wire
+    cfg.current_scale = before.current_scale
+    cfg.u_input_v = before.u_input_v
+    books.put_in_force(cfg, tariff, later)
+    books.log(codes.LOG_SETTINGS_CHANGED if settings else codes.LOG_TARIFF_CHANGED, by)
+    books.fault(codes.FAULT_SETTINGS if settings else codes.FAULT_TARIFF, False)
     return NOW if same else WITH_START
 
 

@@ -61,11 +61,7 @@ class Clock:
             wait_ms = _RETRY_MS
             try:
                 utc_s = await self._align()
-                if self._utc_s is None:
-                    self._second_at = time.ticks_ms()
-                    self._utc_s = utc_s
-                else:
-                    self._take_over(utc_s)
+                self._take_over(utc_s)
                 self._books.fault(codes.FAULT_CLOCK, False)
                 wait_ms = _RESYNC_S * 1000
             except ChipError:
@@ -82,10 +78,14 @@ class Clock:
                 wait_ms -= 60_000
 
     def _take_over(self, utc_s):
+        books = self._books
         was = self.tick()
         self._second_at = time.ticks_ms()
         self._utc_s = utc_s
+        if was is None:
+            # The time last known; of the time before this start, minute.powered_up() tells.
+            was = books.s.utc_s if books.off_since is None else utc_s
         if abs(utc_s - was) > 60:
-            self._books.log(codes.LOG_CLOCK_SET, utc_s - was)
+            books.log(codes.LOG_CLOCK_SET, utc_s - was)
             if utc_s < was:
-                self._books.found(codes.LOG_CLOCK_BACK, 3, was - utc_s)
+                books.found(codes.LOG_CLOCK_BACK, 3, was - utc_s)

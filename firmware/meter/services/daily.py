@@ -26,7 +26,7 @@ _YEAR = const(366)
 def work(books, local) -> tuple:
     """local: civil.fields() of now. Changes the state before the tick is booked, which then commits it.
 
-    Gives (day, month, anew) for billing.freeze(). A month begins on Settings.billing_day.
+    Gives (day, month, anew) for billing.store(). A month begins on Settings.billing_day.
     """
     s = books.s
     today = civil.days(local[0], local[1], local[2])

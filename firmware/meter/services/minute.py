@@ -15,6 +15,7 @@ from meter.core.rates import price, rate_at
 from meter.storage.snapshot import snapshot
 
 _CLOCK_BACK_S = const(60)
+_TWICE_S = const(7200)
 
 
 def begin(books) -> None:
@@ -35,7 +36,6 @@ def work(books) -> None:
     local = books.local()
     signal = None
     day = None
-    peaked = False
     before = None
     if local is None:
         books.rate = books.tariff.fallback
@@ -46,7 +46,8 @@ def work(books) -> None:
         if len(books.demand) != demand.RING + books.cfg.demand_min:
             books.demand = demand.begin(books.cfg.demand_min)  # maxima of another interval are none of this one
             books.rate_kept = -1
-        peaked = demand.minute(books.demand, s.import_counts, books.utc_s // 60, books.rate)
+        if demand.minute(books.demand, s.import_counts, books.utc_s // 60, books.rate):
+            books.rate_kept = -1  # a maximum is to be written, whatever the heap says to the rest of this
         books.friendly = is_friendly(books.cfg.friendly, local)
         take_later(books, books.utc_s)
         if local[:3] != books.date:
@@ -62,12 +63,18 @@ def work(books) -> None:
                 unload("services.daily", "storage.readings")
         books.rate = rate_at(books.tariff, local[0], local[1], local[2], local[3], local[4] * 60 + local[5])
         for entry in books.tariff.signals:
-            if books.is_past(entry[0]) and not books.is_past(entry[1]):
-                signal = entry
+            if books.is_past(entry[0]):
+                if not books.is_past(entry[1]):
+                    # Not once more in the hour that is there twice when summer time ends.
+                    ended, ended_s = books.signalled
+                    if entry != ended or not 0 <= books.utc_s - ended_s < _TWICE_S:
+                        signal = entry
+                elif books.signal == entry[3] and entry != books.signalled[0]:
+                    books.signalled = entry, books.utc_s
     books.rate_micro = signal[2] if signal else books.tariff.prices_micro[books.rate]
     books.signal = signal[3] if signal else ""
     books.price_micro = price(s, books.rate_micro, books.tariff.steps)
-    if peaked or day or books.unwritten or books.rate != books.rate_kept:
+    if day or books.unwritten or books.rate != books.rate_kept:
         utc_s = books.utc_s or s.utc_s
         maxima = books.demand[: demand.MAXIMA]
         if books.due and not day and (books.due[4] or books.due[1] == books.rate):
@@ -86,7 +93,8 @@ def powered_up(books, utc_s) -> None:
         books.utc_s = before_s
         books.log(codes.LOG_POWER_DOWN)
         books.utc_s = utc_s
-    books.log(codes.LOG_POWER_UP, utc_s - before_s if before_s else -1)
+    # The clock may have come later than the power.
+    books.log(codes.LOG_POWER_UP, utc_s - before_s - books.uptime_s + 1 if before_s else -1)
     if before_s - utc_s > _CLOCK_BACK_S:
         books.found(codes.LOG_CLOCK_BACK, 3, before_s - utc_s)
 

@@ -54,6 +54,7 @@ def _move(p, now_s):
     elif jump and p.end_s:
         flags = CLOCK_SET
     if not p.end_s:
+        _clear(p.sums)  # of what no slot was known for
         _begin(p, now_s)
     elif now_s > p.end_s or (jump and _end_of(p, now_s) != p.end_s):
         p.flags |= flags
@@ -97,6 +98,10 @@ def _close(p):
     if len(p.waiting) > _WAITING_MAX:
         p.waiting.pop(0)
     p.flags = 0
+    _clear(sums)
+
+
+def _clear(sums):
     for i in range(len(sums)):
         sums[i] = 0
 

@@ -103,7 +103,11 @@ class Supervisor:
             self._books.faults |= codes.FAULT_PROGRAM
 
     def feed(self) -> None:
-        """End tasks that are silent; feed the watchdog if every critical task is alive."""
+        """Every two seconds: end tasks that are silent; feed the watchdog if every critical task is alive."""
+        books = self._books
+        if books.uptime_s == self._ticks:
+            books.ticked.set()  # metering stands still, the display must not
+        self._ticks = books.uptime_s
         now = time.ticks_ms()
         alive = True
         for task in self._tasks:
@@ -119,10 +123,6 @@ class Supervisor:
 
     def _period(self):
         self.feed()
-        books = self._books
-        if books.uptime_s == self._ticks:
-            books.ticked.set()  # metering stands still, the display must not
-        self._ticks = books.uptime_s
         n = self._periods
         if n % _COLLECT_EVERY == 0:
             gc.collect()

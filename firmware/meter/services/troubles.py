@@ -36,7 +36,7 @@ _FAULTS = (
     "Program fault       It was restarted    "
     "Safe mode: no cards Take card out, wait "
     "Flash memory fault  Call your supplier  "
-    "Calibration refused Call your supplier  "
+    "Calibration in doubtCall your supplier  "
 )
 _RELAY = const(5)  # numbers of fault bits
 _PROGRAM = const(9)

@@ -2,7 +2,7 @@
 """Cover reset: an inspector has seen the meter, what tampering has blocked is released. Loaded with the card."""
 
 from meter.core import codes
-from meter.core.state import KINDS, times
+from meter.core.state import others, times
 from meter.drivers.hd44780 import CARD
 
 from . import utility
@@ -17,6 +17,6 @@ async def work(u) -> tuple:
         CARD + " Inspection",
         "Supply released." if blocked else "Nothing was blocked.",
         "Cover %5d Magnet %d" % (times(s, codes.TAMPER_COVER), times(s, codes.TAMPER_MAGNET)),
-        "Other signs %8d" % sum([times(s, kind) for kind in range(codes.TAMPER_REVERSE, KINDS)]),
+        "Other signs %8d" % others(s),
     )
     return rows, utility.DONE if blocked else utility.ALREADY

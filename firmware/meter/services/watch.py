@@ -28,57 +28,52 @@ _SEQUENCE_BIT = const(0x0200)  # EMMState0, or what another driver makes of it
 class Watcher:
     def __init__(self, books, cover_pin, clear_pin, magnet_pin, pulses):
         """clear_pin: 1 for a moment forgets that the cover was off. pulses: machine.Counter or None."""
-        self._books = books
-        self._cover = cover_pin
+        self.books = books
+        self.cover = cover_pin
         self._clear = clear_pin
         self._magnet = magnet_pin
         self._pulses = pulses
         self._figures = array("i", bytes(4 * w.FIGURES))
         self._counts = -1  # at the last comparison; -1: there is none to compare with
         self._pulse = 0
-        self._cfg = None
+        self.cfg = None
+        self.watch: w.Watch = None  # pyright: ignore[reportAttributeAccessIssue]
+        self.now_s = _EVERY_S
 
     async def run(self, beat):
         figures = self._figures
-        books = self._books
+        books = self.books
         await asyncio.sleep_ms(_ALIGN_MS)
-        if self._cover():
-            self._forget_cover()
-            if not self._cover():  # else it is open now, and found as such
-                books.found(codes.LOG_COVER_UNPOWERED, w.ALL, 1)
-        now_s = _EVERY_S
         while True:
             beat()
-            if books.cfg is not self._cfg:
+            if books.cfg is not self.cfg:
                 self._begin()
-            figures[w.COVER + 8] = self._cover()
+            figures[w.COVER + 8] = self.cover()
             figures[w.MAGNET + 8] = self._magnet()
             sample = books.sample
             self._look(sample)
-            behind = w.BLIND if sample is None else len(self._watch.rows) // w.COLUMNS
-            self._watch.step(figures, now_s, _EVERY_S, behind, books.found)
+            behind = w.BLIND if sample is None else len(self.watch.rows) // w.COLUMNS
+            self.watch.step(figures, self.now_s, _EVERY_S, behind, books.found)
             if figures[w.COVER + 8]:
-                self._forget_cover()
-            now_s += _EVERY_S
+                self.forget_cover()
+            self.now_s += _EVERY_S
             await asyncio.sleep_ms(_EVERY_S * 1000)
 
     def _begin(self):
-        """With these settings, from now on: what lasts begins anew."""
-        books = self._books
-        self._cfg = cfg = books.cfg
-        if cfg.watch is None:
-            from meter.core import config  # seldom: this meter has no settings
+        """With these settings, from now on."""
+        try:
+            from . import incidents
 
-            config.watched(cfg, {})
-            unload("core.config")
-        self._watch = w.Watch(cfg.watch, cfg.phases, cfg.three_wire)
+            incidents.begin(self)
+        finally:
+            unload("services.incidents", "storage.incidents", "storage.ring")
 
-    def _forget_cover(self):
+    def forget_cover(self):
         self._clear(1)
         self._clear(0)
 
     def _look(self, sample):
-        books = self._books
+        books = self.books
         figures = self._figures
         s = books.s
         figures[w.CARDS + 8] = s.lock
@@ -103,13 +98,17 @@ class Watcher:
             figures[n] = u
             figures[3 + n] = i
             figures[6 + n] = sample.p_mw[n] // 1000
-            figures[9 + n] = others if u >= cfg.u_nominal_v * 6 else 0
+            figures[9 + n] = others if u >= cfg.u_input_v * 6 else 0
             va += u * i // 1000  # of the same second as P, which the part's own apparent power is not
             u_low = min(u_low, u)
             u_high = max(u_high, u)
             i_low = min(i_low, i)
             i_high = max(i_high, i)
         w_all = sample.p_total_mw // 1000
+        if cfg.three_wire:
+            va = va * 866 // 1000  # the currents meet their voltages at 30 degrees
+            figures[w.P * 3] = w_all  # one of the two powers may well be negative
+            figures[w.P * 3 + 2] = 0
         figures[w.S + 8] = va
         figures[w.PF + 8] = abs(w_all) * 1000 // va if va else 1000
         figures[w.FREQUENCY + 8] = sample.freq_chz

@@ -44,8 +44,11 @@ class Registers(Twin):
         return self.buf[_RATE_AT] - 1
 
     def begin_rate(self, totals, rate: int) -> None:
-        """Another rate is in force since the totals (export, reactive import and export, apparent energy) were so."""
-        if self.rate >= 0:
+        """Another rate is in force since the totals (export, reactive import and export, apparent energy) were so.
+        The first of all gets what was counted before it: rates always add up to the totals."""
+        if self.rate < 0:
+            totals = (0, 0, 0, 0)
+        else:
             struct.pack_into(_TOTALS, self.buf, _RATES_AT + self.rate * _RATE_N, *self.in_rate(totals, self.rate))
         struct.pack_into(_TOTALS, self.buf, _TOTALS_AT, *totals)
         self.buf[_RATE_AT] = rate + 1

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The seal of a calibration: the check sum of the sealed document, in FRAM (FORMAT.md, "Seal").
+"""The seal of a calibration: SHA-256 of the sealed document, in FRAM (FORMAT.md, "Seal").
 
-Kept apart from the file system: whoever can put another document there cannot put another check sum here. Written once,
-when a sealed document is first seen, and never again while it reads back whole. Needed once at a start.
+Kept apart from the file system: who can put another document there, and no more, gets no other into force. Who can
+write to the FRAM can: the record holds no secret, and one that is damaged is set anew by the next sealed document. No
+other is in force until then. Written once, when a sealed document is first seen, and never again while it reads back
+whole. Needed once at a start.
 """
 
 import struct
@@ -10,50 +12,58 @@ from binascii import crc32
 
 from micropython import const
 
-BASE = const(0x7FF0)
-SIZE = const(12)
+BASE = const(0x7FD8)
+SIZE = const(40)
 _MAGIC = const(0x5350)  # "PS"
-_VERSION = const(1)
-_HEAD = "<HBBI"  # magic, version, 0, seal
+_VERSION = const(2)
+_HEAD = "<HBB32s"  # magic, version, 0, seal
+_CRC_AT = const(36)
+_TRIES = const(5)
 
 HELD = const(0)  # the document in force is the right one, or none has been sealed yet
 OLD = const(1)  # another one was there: the one before is, and is in force
 LOST = const(2)  # neither is: the part is not calibrated
+UNKNOWN = const(3)  # the FRAM did not say, or what is there is damaged: the part is not calibrated either
 
 
 def read(fram):
-    """The seal, or None: there is none. Raises BusError."""
+    """The seal; empty: nothing has been sealed; None: what is there is damaged. Raises BusError."""
     buf = bytearray(SIZE)
-    fram.read_into(BASE, buf)
-    magic, version, _, seal = struct.unpack_from(_HEAD, buf, 0)
-    (crc,) = struct.unpack_from("<I", buf, 8)
-    if magic != _MAGIC or version != _VERSION or crc != crc32(memoryview(buf)[:8]):
-        return None
-    return seal
+    for _ in range(_TRIES):
+        fram.read_into(BASE, buf)
+        magic, version, _, seal = struct.unpack_from(_HEAD, buf, 0)
+        (crc,) = struct.unpack_from("<I", buf, _CRC_AT)
+        if magic == _MAGIC and version == _VERSION and crc == crc32(memoryview(buf)[:_CRC_AT]):
+            return seal
+        if not any(buf):
+            return b""
+    return None
 
 
-def write(fram, seal: int) -> None:
+def write(fram, seal: bytes) -> None:
     """Raises BusError."""
     buf = bytearray(SIZE)
     struct.pack_into(_HEAD, buf, 0, _MAGIC, _VERSION, 0, seal)
-    struct.pack_into("<I", buf, 8, crc32(memoryview(buf)[:8]))
+    struct.pack_into("<I", buf, _CRC_AT, crc32(memoryview(buf)[:_CRC_AT]))
     fram.write(BASE, buf)
 
 
 def hold(fram, cfg) -> int:
-    """Let only the sealed calibration be in force: HELD, OLD or LOST. Raises BusError; then nothing has changed.
+    """Let only the sealed calibration be in force: HELD, OLD, LOST or UNKNOWN. Raises BusError: nothing has changed.
 
     cfg.calibrations: of made.read(), at most two of calibration.parse(), the one in force first.
     """
     found = cfg.calibrations or ()
     kept = read(fram)
-    if kept is None:
-        if found and found[0][2] >= 0:
-            write(fram, found[0][2])
-        return HELD
+    if not kept:
+        if found and found[0][1]:
+            write(fram, found[0][1])
+            return HELD
+        if kept is not None:
+            return HELD
     for n in range(len(found)):
-        if found[n][2] == kept:
-            cfg.current_scale, cfg.calibrated, _ = found[n]
+        if found[n][1] == kept:
+            cfg.calibrated = found[n][0]
             return OLD if n else HELD
     cfg.calibrated = ()
-    return LOST
+    return UNKNOWN if kept is None else LOST
