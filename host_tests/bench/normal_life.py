@@ -180,7 +180,7 @@ class Meter:
         watcher = self.watcher
         self.books.sample = self.sample
         watcher._look(self.sample)
-        table = watcher._watch
+        table = watcher.watch
         found = self.books.found
         last = len(table.rows) // w.COLUMNS
         for left_s in range(seconds, 0, -LOOK_S):

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The settings of a meter. The document they come from is described in config_doc.py."""
 
+import gc
+
 from meter import unload
 
 
@@ -54,6 +56,7 @@ class Settings:
 
 def parse(doc) -> Settings:
     """Settings from a document (json.loads). ConfigError(path, reason) if anything in it is wrong."""
+    gc.collect()  # while a card is served the heap is in pieces; what is loaded now needs some larger ones
     from meter.core import config_doc
 
     try:
@@ -66,6 +69,7 @@ def parse(doc) -> Settings:
 
 def watched(cfg, doc) -> None:
     """Fill in what is watched for, by a document or by default. ConfigError."""
+    gc.collect()
     from meter.core import watch_doc
 
     try:

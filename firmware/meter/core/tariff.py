@@ -3,6 +3,8 @@
 force in rates.py. The tables are bytes: a whole tariff takes a few hundred.
 """
 
+import gc
+
 from meter import unload
 
 
@@ -27,6 +29,7 @@ class Tariff:
 
 def parse(doc) -> Tariff:
     """Tariff from a document (json.loads). ConfigError(path, reason) if anything in it is wrong."""
+    gc.collect()  # as config.parse() does
     from meter.core import tariff_doc
 
     try:
