@@ -92,6 +92,8 @@ class Panel:
                 if timeout_ms == _IDLE_MS:
                     # A tenth of a tick's work dearer with a timeout: without ticks, the supervisor sets the flag.
                     await self._wake.wait()
+                    for _ in range(3):
+                        await asyncio.sleep_ms(0)  # the same tick may have woken the guard: the relay goes first
                 else:
                     try:
                         await asyncio.wait_for_ms(self._wake.wait(), timeout_ms)
