@@ -154,6 +154,16 @@ def test_a_cut_right_after_the_latch_was_cleared_loses_nothing(home):
     assert times(home.kept, codes.TAMPER_COVER_UNPOWERED) == 1
 
 
+def test_a_latch_that_was_being_cleared_is_no_phase_on_which_it_lasts(rings):
+    home = Watched(rings, phases=3).on()
+    home.s.tampers[2 * codes.TAMPER_COVER + 1] |= 0x80
+    home.books.commit()
+    home.on().seconds(10)
+    home.books.cfg = config.parse({"meter_number": "1", "phases": 3})
+    home.seconds(10)
+    assert home.codes() == [codes.LOG_COVER_UNPOWERED]
+
+
 def test_other_settings_end_what_lasted_and_begin_anew(home):
     home.magnet(1)
     home.seconds(10)

@@ -54,7 +54,7 @@ def _resume(tampers, watch, now_s):
     for row in range(0, len(rows), w.COLUMNS):
         kind = (rows[row] - codes.LOG_COVER_OPEN) // 2
         if 0 <= kind < KINDS:
-            for phase in range(watch.phases):
+            for phase in range(1 if rows[row + w.FIGURE] > w.OTHERS else watch.phases):
                 if tampers[2 * kind + 1] >> 5 + phase & 1:
                     slot = row // w.COLUMNS * watch.phases + phase
                     watch.since[slot] = now_s

@@ -47,7 +47,7 @@ class Panel:
         self._button = button_pin
         self._led = led_pin
         self._buzzer = buzzer_pin
-        self._wake = books.ticked  # ours alone to wait on; keys and say() set it too
+        self._wake = books.ticked  # ours alone to wait on; keys, say() and the supervisor set it, too
         self._edge = self._down = False
         self._said = None
         self._drawn = 0
@@ -90,7 +90,7 @@ class Panel:
                     timeout_ms = max(1, min(timeout_ms, _left_ms(self._until)))
                 ticked = True
                 if timeout_ms == _IDLE_MS:
-                    # A tenth of a tick's work dearer with a timeout: without ticks, the supervisor sets the flag.
+                    # A timeout would be a twentieth of a tick's work. Without ticks, the supervisor sets the flag.
                     await self._wake.wait()
                     for _ in range(3):
                         await asyncio.sleep_ms(0)  # the same tick may have woken the guard: the relay goes first
