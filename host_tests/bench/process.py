@@ -130,6 +130,11 @@ class MeterProcess:
         self._word_at = ctypes.c_void_p(ctypes.addressof(self._word))
         plant.buf = memoryview(self._map)
 
+    @property
+    def pid(self) -> int:
+        """Process number of the running interpreter."""
+        return self._proc.pid
+
     # -- power ------------------------------------------------------------------------------------
 
     @property
