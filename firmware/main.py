@@ -20,7 +20,7 @@ async def main():
     app.settle(made_with[0])
     del app, made_with
     meter.unload("app")
-    gc.threshold(32768)  # seven or eight ticks of what they leave behind; a collection costs half a tick
+    gc.threshold(16384)  # three or four ticks of what they leave behind; at 32 KB pieces go missing
     await supervisor.run()
 
 
