@@ -18,8 +18,13 @@ TRACE ?=
 CREDIT ?=
 TARIFF ?=
 ARCH ?= i386
-PORT ?= 8080
+PORT ?=
 WARP ?= 1
+VERSION ?=
+FIRMWARE ?=
+KEY ?=
+AGAIN ?=
+BUNDLED = $(if $(VERSION),--version "$(VERSION)") $(if $(KEY),--key "$(KEY)")
 BOARD ?= esp32_devkit
 DOCUMENTS ?=
 CASE ?=
@@ -27,14 +32,29 @@ CARD ?=
 
 ##@ Use
 sim: setup ## Run the virtual meter, with its page in the browser [PORT=8080 WARP=1 CARD=card.json]
-	@$(BENCH).sim --port $(PORT) --warp $(WARP) $(if $(CARD),--card "$(CARD)") $(ARGS)
+	@$(BENCH).sim --port $(or $(PORT),8080) --warp $(WARP) $(if $(CARD),--card "$(CARD)") $(ARGS)
 
 replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIFF=file.json ARCH=i386|amd64|cpython]
 	@test -n "$(TRACE)" || { echo "replay: which trace? Say make replay TRACE=file.csv" >&2; exit 2; }
 	@$(BENCH).replay "$(TRACE)" --arch $(ARCH) $(if $(CREDIT),--credit "$(CREDIT)") $(if $(TARIFF),--tariff "$(TARIFF)") $(ARGS)
 
-image: setup ## Build the meter's file system: build/image.bin [BOARD=esp32_devkit DOCUMENTS="settings.json …"]
-	@$(PY) -m scripts.image --board $(BOARD) $(ARGS) $(DOCUMENTS)
+flash: device-tools ## A bare ESP32: MicroPython, firmware, clock, self-test: PORT=/dev/ttyUSB0 [BOARD= FIRMWARE=file AGAIN=1]
+	@$(PY) -m scripts.flash flash --port "$(PORT)" --board $(BOARD) $(BUNDLED) \
+		$(if $(FIRMWARE),--firmware "$(FIRMWARE)") $(if $(AGAIN),--again) $(ARGS)
+
+deploy: device-tools ## The firmware of this tree onto a board that has some: PORT=/dev/ttyUSB0 [BOARD= VERSION= KEY=]
+	@$(PY) -m scripts.flash deploy --port "$(PORT)" --board $(BOARD) $(BUNDLED) $(ARGS)
+
+bundle: setup ## One signed file of the firmware, the same bytes each time: VERSION=1.4.0 [BOARD= KEY=key.pem]
+	@test -n "$(VERSION)" || { echo "bundle: which version? Say make bundle VERSION=1.4.0" >&2; exit 2; }
+	@$(PY) -m scripts.bundle build --board $(BOARD) $(BUNDLED) $(ARGS)
+
+image: setup ## The meter's file system, or with FIRMWARE=file the whole flash [BOARD= DOCUMENTS="settings.json …"]
+	@$(if $(FIRMWARE),$(PY) -m scripts.flash image --firmware "$(FIRMWARE)" $(BUNDLED),$(PY) -m scripts.image) \
+		--board $(BOARD) $(ARGS) $(DOCUMENTS)
+
+provision: setup ## Give meters their identity, seal, label, check: ARGS="--help", ARGS="meter 00012345 --port /dev/ttyUSB0 …"
+	@$(PY) -m scripts.provision $(ARGS)
 
 vend: setup ## Sell onto cards and make utility cards: ARGS="--help", ARGS="sell 20.00 --card sim:card.json"
 	@$(PY) -m scripts.vend $(ARGS)
@@ -43,16 +63,16 @@ calibrate: setup ## Calibrate a meter's IC, seal, check its wiring: ARGS="--help
 	@$(PY) -m scripts.calibrate $(ARGS)
 
 ##@ Check
-test: setup lint unit upy system ## All of the next four, cheap things first
+test: device-tools lint unit upy system ## All of the next four, cheap things first
 
 lint: setup ## ruff, and pyright: the firmware with the ESP32 stubs, the shop and the test bench's tools
 	@$(PY) -m ruff check --quiet --output-format concise .
 	@said=$$($(PY) -m pyright --warnings) || { echo "$$said"; exit 1; }
-	@for tool in vend calibrate accuracy; do \
+	@for tool in vend calibrate accuracy bundle flash provision wiring; do \
 		said=$$($(PY) -m pyright --warnings -p scripts/$$tool) || { echo "$$said"; exit 1; }; done
 	@echo "lint: clean"
 
-unit: setup ## Rules, drivers and models on CPython
+unit: device-tools ## Rules, drivers and models on CPython
 	@$(PYTEST) --numprocesses 2 --dist worksteal host_tests/unit host_tests/upy
 
 upy: setup ## The core's tests on real MicroPython, 32-bit and 64-bit
@@ -84,6 +104,12 @@ year: setup ## A simulated year against an oracle, then four households' year wi
 wear: setup ## How many years flash and FRAM last at the rates counted [ARGS="--hours 24"]
 	@$(POWERCUT).wear $(ARGS)
 
+size: setup ## Bytes and heap of each part of the firmware; fails when one has grown by a tenth [ARGS=--accept]
+	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m scripts.size $(ARGS)
+
+hostile: setup ## 10,000 corrupted and hostile bundles and boot states against the loader [ARGS="--cases 500 --seed 1"]
+	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m host_tests.unit.loader_hostile $(ARGS)
+
 measures: setup ## Measure what the README states; prints a table
 	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) scripts/measures.py $(ARGS)
 
@@ -93,14 +119,17 @@ setup: ## Set up build/: Python tools and MicroPython (the targets above do it b
 	[ "$$py" != none ] || { echo "setup: Python 3.11 or newer is needed: install python3 and python3-venv" >&2; exit 1; }; \
 	$$py scripts/setup_tools.py && $$py scripts/setup_micropython.py
 
-device-tools: setup ## Also install esptool and mpremote, to talk to a real board
-	@$(PYTHON) scripts/setup_tools.py --device
+device-tools: setup ## Also install esptool and mpremote, to talk to a real board, and what their tests need
+	@$(PYTHON) scripts/setup_tools.py --device && $(PYTHON) scripts/setup_npm.py
+
+wiring: setup ## Draw the boards' wiring and the README's table anew from boards/*/board.py [ARGS=--check]
+	@$(PY) -m scripts.wiring $(if $(ARGS),$(ARGS),--write)
 
 lock: ## Pin the Python tools anew from requirements.in and scripts/lock/*.in
 	@$(PYTHON) scripts/setup_tools.py --lock
 
 clean: ## Remove what was built, but keep the tools and interpreters that were fetched
-	@find build -mindepth 1 -maxdepth 1 ! -name venv ! -name typings ! -name 'micropython*' -exec rm -rf {} + 2>/dev/null || true
+	@find build -mindepth 1 -maxdepth 1 ! -name venv ! -name typings ! -name npm ! -name firmware ! -name 'micropython*' -exec rm -rf {} + 2>/dev/null || true
 
 distclean: ## Remove build/ altogether
 	@rm -rf build
@@ -109,4 +138,4 @@ help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: sim replay image vend calibrate test lint unit upy system faults powercut accuracy year wear measures setup device-tools lock clean distclean help
+.PHONY: sim replay flash deploy bundle image provision vend calibrate test lint unit upy system faults powercut accuracy year wear size hostile measures setup device-tools wiring lock clean distclean help

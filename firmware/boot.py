@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# Runs before main.py: counts the start, see services/starts.py. Choosing between two versions will go here.
+# Runs before main.py. From here on nothing is looked for in / any more, where anybody may have left a file: first the
+# loader alone, then what is frozen into MicroPython, and the slot the loader has chosen (loader/start.py).
 import gc
+import sys
 
-# This loads the firmware. What loading leaves behind must go at once: else what stays lies scattered between it, and
-# the largest free piece of the heap is 6 KB instead of 40.
+# The loader and the firmware are loaded now. What loading leaves behind must go at once: else what stays lies scattered
+# between it, and the largest free piece of the heap is 6 KB instead of 40.
 gc.threshold(4096)
+sys.path[:] = [".frozen", "/boot"]
 
-from meter.services import starts
+import loader
 
-starts.begin()
+loader.run()
 
-del starts  # main.py runs in the same namespace, and lets go of the module
+del loader, gc, sys  # main.py runs in the same namespace

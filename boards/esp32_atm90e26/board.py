@@ -8,6 +8,8 @@ GPIO 34-39 are inputs without pull-ups; 6-11 belong to the flash; 0, 2, 12, 15 a
 from meter.drivers.atm90e26 import Atm90e26
 from micropython import const
 
+NAME = "esp32_atm90e26"  # of this folder
+
 # Metering IC ATM90E26 on VSPI, its USEL low. The datasheet states 160 kbit/s at most.
 MeterIc = Atm90e26
 SPI_ID = const(2)
@@ -33,6 +35,11 @@ CARD_SDA = const(25)
 CARD_FREQ = const(400_000)
 CARD_IRQ = const(27)
 CARD_RESET = const(14)
+
+# Bit-banged by software instead: for a part that stretches the clock longer than the hardware driver of a MicroPython
+# version allows, or for pins the hardware cannot reach.
+SOFT_SPI = const(0)  # 1 = yes
+SOFT_I2C = const(0)  # bit 0: bus of display, clock, FRAM; bit 1: bus of the card reader
 
 # Latching relay: one coil each way, and the voltage behind the contact.
 RELAY_OPEN = const(32)

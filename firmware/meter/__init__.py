@@ -13,3 +13,10 @@ def unload(*names: str) -> None:
             if sys.modules.pop(name, None):
                 package, _, leaf = name.rpartition(".")
                 delattr(sys.modules[package], leaf)
+
+
+def run() -> None:
+    """Start the meter; main.py calls this."""
+    from meter import entry
+
+    entry.run()

@@ -13,7 +13,7 @@ import board
 import machine
 from micropython import const
 
-from meter import unload
+from meter import entry, unload
 from meter.core import codes
 from meter.core.errors import BusError, StorageError
 from meter.core.state import MeterState
@@ -32,9 +32,12 @@ from meter.storage.seal import LOST
 _SEAL_TRIES = const(5)
 
 
-async def open_ledger(books, supervisor):
-    """Wait until the ledger has been read: a FRAM that is silent or holds only damage is retried, not replaced."""
-    said = False
+async def open_ledger(books, supervisor, panel, parts):
+    """Wait until the ledger has been read: a FRAM that is silent or holds only damage is retried, not replaced.
+
+    parts: what the self-test looks at by itself, for no task does yet. They had two seconds to come up then.
+    """
+    said = tested = False
     while True:
         try:
             return books.open()
@@ -45,6 +48,9 @@ async def open_ledger(books, supervisor):
                 said = True
             supervisor.feed()
             await asyncio.sleep_ms(2000)
+            if not tested:
+                tested = True
+                entry.self_test(supervisor, panel, parts)
 
 
 def storage(i2c):
@@ -110,15 +116,12 @@ def display(i2c, books, supervisor):
         supervisor.fell("panel", e)
 
 
-def card_desk(books, panel, keys, supervisor):
+def card_desk(i2c, books, panel, keys, supervisor):
     try:
         from meter.drivers.pn532 import Pn532
         from meter.services.carddesk import CardDesk
 
         pin = machine.Pin
-        i2c = machine.I2C(
-            board.CARD_I2C_ID, scl=pin(board.CARD_SCL), sda=pin(board.CARD_SDA), freq=board.CARD_FREQ
-        )
         reader = Pn532(i2c, pin(board.CARD_IRQ, pin.IN), pin(board.CARD_RESET, pin.OUT, value=1))
         supervisor.start("carddesk", CardDesk(reader, books, panel, keys).run)
     except Exception as e:
@@ -154,16 +157,18 @@ def profile(books, supervisor):
 
 
 async def start(made_with, how=(0, 0, "")):
-    """Wire everything up and start the tasks; gives the supervisor, whose run() keeps them going.
+    """Wire everything up and start the tasks; gives the supervisor, whose run() keeps them going, the panel, and the
+    bus of display, clock and FRAM.
 
     made_with: what made.read() gave; how: what starts.mode() gave.
     """
+    from meter.drivers import buses
+
     pin = machine.Pin
-    i2c = machine.I2C(board.I2C_ID, scl=pin(board.I2C_SCL), sda=pin(board.I2C_SDA), freq=board.I2C_FREQ)
-    spi = machine.SPI(
-        board.SPI_ID, board.SPI_BAUDRATE, polarity=1, phase=1,
-        sck=pin(board.SPI_SCK), mosi=pin(board.SPI_MOSI), miso=pin(board.SPI_MISO),
-    )  # fmt: skip
+    i2c = buses.i2c()
+    card_i2c = buses.card_i2c()
+    spi = buses.spi()
+    unload("drivers.buses")
     cfg, tariff, later, keys, faults = made_with
     ledger, events, fram = storage(i2c)
     books = Books(MeterState(), ledger, events, fram, cfg, tariff, later)
@@ -181,10 +186,11 @@ async def start(made_with, how=(0, 0, "")):
         cfg.relay_pulse_ms,
     )
     meter_cs = pin(board.METER_CS, pin.OUT, value=1)
+    pin(board.CARD_RESET, pin.OUT, value=1)
 
     panel = display(i2c, books, supervisor) if safe < 2 else None
     supervisor.start("clock", clock.run)
-    found = await open_ledger(books, supervisor)
+    found = await open_ledger(books, supervisor, panel, (i2c, spi, meter_cs, card_i2c))
     odd = await sealed(fram, cfg, supervisor)
     meter_ic = board.MeterIc(spi, meter_cs, cfg)
     books.log(codes.LOG_RESET, machine.reset_cause())
@@ -206,8 +212,8 @@ async def start(made_with, how=(0, 0, "")):
         profile(books, supervisor)
         watch(books, supervisor)
         if panel:
-            card_desk(books, panel, keys, supervisor)
-    return supervisor
+            card_desk(card_i2c, books, panel, keys, supervisor)
+    return supervisor, panel, i2c
 
 
 def settle(cfg):

@@ -60,8 +60,8 @@ def read_crashes(chip) -> list[Crash]:
 
 def explain(crash: Crash) -> str:
     """A report's text with its places as in the sources (those of its image, if they are today's)."""
-    from scripts import image
+    from scripts import bundle
 
     *words, places = crash.text.decode().split("\n")
     frames = re.sub(r"(\S+):(\d+)", r'File "\1", line \2, in ?', places)
-    return "\n".join([*words, image.explain(frames)])
+    return "\n".join([*words, bundle.explain(frames)])

@@ -91,7 +91,7 @@ class LocalMeter:
         plant.buf[3] = 1
 
         async def bounded():
-            supervisor = await app.start(made.read(self.root))
+            supervisor, *_ = await app.start(made.read(self.root))
             left_s = seconds - plant.clock.now_us / 1e6
             main = asyncio.ensure_future(supervisor.run())
             done, _ = await asyncio.wait([main], timeout=left_s)

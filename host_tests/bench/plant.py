@@ -66,6 +66,8 @@ class Plant:
             I2cBus(clock, [self.lcd, self.rtc, self.fram], board.I2C_FREQ),
             I2cBus(clock, [self.reader], board.CARD_FREQ),
         ]
+        self._soft_buses = {board.I2C_SCL: 0, board.CARD_SCL: 1}
+        self._nobody = I2cBus(clock, [], board.I2C_FREQ)
         self.spi_frames = 0
         self.cover_open = self._cover_latched = False
         self._wire()
@@ -207,10 +209,16 @@ class Plant:
         self._stamp()
         return True
 
+    def _bus(self, number):
+        """By the number of the hardware, or, by software, by the pin of its clock: on other pins nobody answers."""
+        if number & 0x80:
+            number = self._soft_buses.get(number & 0x7F, -1)
+        return self.buses[number] if number >= 0 else self._nobody
+
     def _i2c(self, bus, addr, out, read_n):
         buf = self.buf
         try:
-            data = self.buses[bus].transfer(addr, out, read_n)
+            data = self._bus(bus).transfer(addr, out, read_n)
         except I2cNak:
             buf[ops.RSP_AT] = ops.STATUS_NAK
         except I2cTimeout:
@@ -238,7 +246,7 @@ class Plant:
             return pos + 7
         if op == ops.I2C_CFG:
             bus, freq = struct.unpack_from("<BI", buf, pos + 1)
-            self.buses[bus].byte_us = -(-9_000_000 // freq)
+            self._bus(bus).byte_us = -(-9_000_000 // freq)
             return pos + 6
         if op == ops.FLASH_READ:
             offset, n = struct.unpack_from("<IH", buf, pos + 1)

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from scripts.image import explain
+from scripts.bundle import explain
 from scripts.linker import link
 
 from .meter import ops
@@ -306,12 +306,16 @@ class MeterProcess:
             self._reader.join()
             self._crashed()
         if silent:
-            self.plant.clock.advance(self.plant.wdt_ms * 1000)
-            raise WatchdogBite
+            self._bitten()
 
     def _crashed(self) -> None:
         """The script ended. A board would sit at the REPL until the watchdog bites; without one, for ever."""
         if not self.plant.wdt_ms:
             tail = "\n".join(list(self.console)[-20:])
             raise MeterDied(f"the firmware ended with code {self._proc.returncode}; its last lines:\n{tail}")
+        self._bitten()
+
+    def _bitten(self) -> None:
+        """Nothing runs that would feed the watchdog: its time passes."""
+        self.plant.clock.advance(self.plant.wdt_ms * 1000)
         raise WatchdogBite

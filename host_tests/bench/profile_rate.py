@@ -104,7 +104,9 @@ def _image(main: str) -> bytes:
             (firmware / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / "firmware" / name, firmware / name)
         (firmware / "main.py").write_text(main)
-        (firmware / "boot.py").write_text("")
+        (firmware / "meter/entry.py").write_text("def run():\n    return\n")
+        shutil.copytree(ROOT / "firmware/loader", firmware / "loader")
+        (firmware / "boot.py").write_text("import sys\nsys.path[:] = ['.frozen', '/a']\n")
         return build_image(None, {}, firmware=firmware)
 
 

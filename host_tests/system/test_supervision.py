@@ -170,8 +170,8 @@ def test_what_asyncio_does_not_catch_ends_in_a_restart(bench):
 
 @pytest.mark.parametrize("name", ["cardvisit", "carddialogue"])
 def test_a_service_that_cannot_be_loaded_costs_itself_only(bench, name):
-    files = collect(documents.as_files(documents.settings(initial_credit="50.00")))
-    files[f"meter/{name}.mpy"] = b"M\x06\x00"
+    papers = documents.as_files(documents.settings(initial_credit="50.00"))
+    files = collect(papers, instead={f"meter/{name}.mpy": b"M\x06\x00"})
     b = bench(load_w=3000, image=pack(files))
     b.insert("good")
     b.run_s(20)
@@ -183,8 +183,7 @@ def test_a_service_that_cannot_be_loaded_costs_itself_only(bench, name):
 
 
 def test_firmware_that_cannot_be_loaded_at_all_is_tried_again_and_files_why(bench):
-    files = collect(documents.as_files())
-    files["meter/app.mpy"] = b"M\x06\x00"
+    files = collect(documents.as_files(), instead={"meter/app.mpy": b"M\x06\x00"})
     b = bench(load_w=3000, image=pack(files), up_s=20)
     assert b.meter.restarts >= 3
     # The same words again and again are one report.

@@ -10,7 +10,8 @@ import littlefs
 import pytest
 
 from host_tests.bench.process import interpreter
-from scripts.image import BLOCK, SIZE, ImageError, build_image, collect, compile_mpy, pack
+from scripts.bundle import BundleError, compile_mpy
+from scripts.image import BLOCK, SIZE, ImageError, build_image, collect, pack
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = {"settings.json": b'{"meter_number":"1"}', "tariff.json": b"{}"}
@@ -34,7 +35,7 @@ class Flash:
 flash = Flash(sys.argv[1])
 vfs.umount("/")
 vfs.mount(vfs.VfsLfs2(flash), "/")
-sys.path[:] = ["", ".frozen"]
+sys.path[:] = ["", ".frozen", "/a"]
 def walk(folder):
     for name, kind, *_ in os.ilistdir(folder):
         path = folder + "/" + name
@@ -76,8 +77,8 @@ def test_tracebacks_name_the_module_not_the_builders_folder(tmp_path):
 def test_everything_imported_is_byte_code_and_only_the_boot_scripts_are_sources():
     files = collect({})
     assert [name for name in files if name.endswith(".py")] == ["boot.py", "main.py"]
-    assert {name.rpartition(".")[2] for name in files} == {"py", "mpy"}
-    assert "meter/__init__.mpy" in files
+    assert {name for name in files if not name.endswith((".py", ".mpy"))} == {"boot.bin", "trust.key", "a/manifest"}
+    assert {"boot/loader.mpy", "a/meter/__init__.mpy"} <= set(files)
 
 
 def test_a_mistake_in_a_module_is_named_with_its_line_there(tmp_path):
@@ -140,7 +141,7 @@ def test_micropython_mounts_it_imports_from_it_and_writes_to_it(arch, tmp_path):
 
 
 def test_source_micropython_refuses_is_named_with_its_line(tmp_path):
-    with pytest.raises(ImageError, match=r'^File "meter/x\.py", line 2: MicroPython does not accept this: SyntaxError'):
+    with pytest.raises(BundleError, match=r'^File "meter/x\.py", line 2: MicroPython does not accept this: Synta'):
         compile_mpy(b"a = 1\nmatch a:\n    case 1: pass\n", "meter/x.py", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -150,7 +151,7 @@ def test_an_unknown_board_is_answered_with_the_known_ones():
         build_image(None, {}, board="toaster")
 
 
-@pytest.mark.parametrize("name", ["main.py", "meter/core/codes.mpy", "/board.mpy", "board.py"])
+@pytest.mark.parametrize("name", ["main.py", "a/meter/x.mpy", "b/board.mpy", "/board.mpy", "meter/x.py"])
 def test_a_document_cannot_take_the_place_of_firmware(name):
     with pytest.raises(ImageError, match="would hide a part of the firmware"):
         collect({name: b""})

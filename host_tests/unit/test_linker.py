@@ -11,7 +11,7 @@ import textwrap
 import pytest
 
 from host_tests.bench.process import interpreter
-from scripts import image, linker
+from scripts import bundle, linker
 from scripts.linker.words import EXTERNAL, FREE
 
 MAIN = "import meter\nfrom meter import app\napp.start()\nmeter.unload('app')\n"
@@ -333,8 +333,7 @@ def test_a_traceback_is_told_in_terms_of_the_sources():
 
 
 def firmware():
-    modules, plain = image._sources("esp32_devkit", image.ROOT / "firmware")
-    return modules, {name: text.decode() for name, text in plain.items()}
+    return [dict(pairs) for pairs in bundle.firmware._sources("esp32_devkit", bundle.firmware.ROOT / "firmware")]
 
 
 def test_linking_the_firmware_twice_gives_the_same_text():
@@ -358,7 +357,7 @@ def test_what_is_loaded_often_lies_beside_the_package_where_few_files_are():
     program = linker.link(*firmware())
     assert {"meter", "minute", "figures", "troubles"} <= set(program.units)
     assert "import minute" in program.units["meter"] and "from meter import minute" not in program.units["meter"]
-    assert "meter/minute.mpy" not in image.collect({}) and "minute.mpy" in image.collect({})
+    assert "meter/minute.mpy" not in bundle.slot_files() and "minute.mpy" in bundle.slot_files()
 
 
 def test_no_attribute_of_the_ports_classes_gets_another_name():
@@ -366,7 +365,7 @@ def test_no_attribute_of_the_ports_classes_gets_another_name():
     modules, plain = firmware()
     theirs = set()
     for stub in ("machine", "esp32", "select", "network", "binascii", "stdlib/asyncio/events", "stdlib/asyncio/locks"):
-        for node in ast.walk(ast.parse((image.ROOT / f"build/typings/{stub}.pyi").read_text())):
+        for node in ast.walk(ast.parse((bundle.firmware.ROOT / f"build/typings/{stub}.pyi").read_text())):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
                 theirs.add(node.name)
     text = "\n".join(linker.link(modules, plain).units.values())

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 ENDINGS = ("csv", "html", "in", "js", "json", "md", "png", "py", "sh", "toml", "txt")
 # Files of a meter or of the reader, not of the repository.
-ELSEWHERE = {"settings.json", "calibration.json", "tariff.json", "keys.json", "file.csv", "file.json"}
+ELSEWHERE = {"settings.json", "meters.csv", "calibration.json", "tariff.json", "keys.json", "file.csv", "file.json"}
 
 
 @cache

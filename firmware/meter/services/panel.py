@@ -49,7 +49,7 @@ class Panel:
         self._buzzer = buzzer_pin
         self._wake = books.ticked  # ours alone to wait on; keys, say() and the supervisor set it, too
         self._edge = self._down = False
-        self._said = None
+        self.said = None  # the rows of say(), as long as they stand
         self._drawn = 0
         self._start_at = None  # when the display is to be started anew; None: now
         self._relay = None
@@ -64,12 +64,12 @@ class Panel:
     def say(self, lines, hold_ms: int) -> None:
         """Show 4 lines instead of the pages for hold_ms or until unsay()."""
         self._turn(0, hold_ms)
-        self._said = tuple(map(fit, lines))
+        self.said = tuple(map(fit, lines))
         self._wake.set()
 
     def unsay(self) -> None:
         """Back to the pages, the balance first."""
-        self._said = None
+        self.said = None
         self._turn(0)
         self._wake.set()
 
@@ -83,10 +83,10 @@ class Panel:
                 beat()
                 if self._edge:
                     await self._debounce()
-                if ticked or self._said or not 0 <= -_left_ms(self._drawn) < _IDLE_MS:
+                if ticked or self.said or not 0 <= -_left_ms(self._drawn) < _IDLE_MS:
                     await self._refresh()
                 timeout_ms = self._blink(ticked)
-                if self._said:
+                if self.said:
                     timeout_ms = max(1, min(timeout_ms, _left_ms(self._until)))
                 ticked = True
                 if timeout_ms == _IDLE_MS:
@@ -118,7 +118,7 @@ class Panel:
             return
         self._down = down
         books = self._books
-        if down and books.ready and not self._said:
+        if down and books.ready and not self.said:
             if books.s.claims:
                 books.button()
             self._turn(self._page + 1, _KEY_HOLD_MS)
@@ -134,11 +134,11 @@ class Panel:
         """What is to be shown; None: what is shown already."""
         books = self._books
         s = books.s
-        if self._said:
+        if self.said:
             if _left_ms(self._until) > 0:
                 self._news = None
-                return self._said
-            self._said = None
+                return self.said
+            self.said = None
             self._turn(0)
         if not books.ready or not (s.claims or books.faults or books.sample or books.utc_s):
             self._turn(0)

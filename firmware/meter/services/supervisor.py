@@ -42,7 +42,7 @@ _KEEPER = const(4)
 
 class Supervisor:
     def __init__(self, books, watchdog, fram):
-        self._books = books
+        self.books = books
         self._watchdog = watchdog(timeout=_WATCHDOG_MS)
         self._fram = fram
         self._tasks = []
@@ -96,15 +96,15 @@ class Supervisor:
             if news:
                 from . import crash
 
-                crash.report(self._books, self._fram, name, e, self._periods * 2, hung_s)
-            self._books.fault(codes.FAULT_PROGRAM, True)
+                crash.report(self.books, self._fram, name, e, self._periods * 2, hung_s)
+            self.books.fault(codes.FAULT_PROGRAM, True)
             meter.unload("services.crash", "services.starts", "storage.crashes")
         except Exception:  # no room even for that
-            self._books.faults |= codes.FAULT_PROGRAM
+            self.books.faults |= codes.FAULT_PROGRAM
 
     def feed(self) -> None:
         """Every two seconds: end tasks that are silent; feed the watchdog if every critical task is alive."""
-        books = self._books
+        books = self.books
         if books.uptime_s == self._ticks:
             books.ticked.set()  # metering stands still, the display must not
         self._ticks = books.uptime_s
@@ -133,10 +133,10 @@ class Supervisor:
         if self._calm == self.lasts:
             from . import starts
 
-            starts.lasted()
+            starts.lasted(self.books.faults)
             meter.unload("services.starts")
         if self._calm >= _HOUR:
-            self._books.fault(codes.FAULT_PROGRAM, False)
+            self.books.fault(codes.FAULT_PROGRAM, False)
 
     async def run(self):
         while True:

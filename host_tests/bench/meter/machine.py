@@ -131,6 +131,15 @@ class I2C:
         self._read(into)
 
 
+def SoftI2C(scl=None, sda=None, freq=400000, timeout=50000):
+    """By software: what the plant knows such a bus by is its clock's pin."""
+    return I2C(0x80 | scl._id, freq=freq)
+
+
+def SoftSPI(baudrate=500000, polarity=0, phase=0, sck=None, mosi=None, miso=None):
+    return SPI(0x80 | sck._id, baudrate, polarity=polarity, phase=phase)
+
+
 class RTC:
     def memory(self, data=None):
         buf = link.buf
@@ -149,6 +158,7 @@ class WDT:
     def __init__(self, id=0, timeout=5000):
         at = link.room(5)
         struct.pack_into("<BI", link.buf, at, WATCHDOG, timeout)
+        link.call()  # the program may end right after
 
     def feed(self):
         at = link.room(5)

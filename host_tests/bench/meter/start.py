@@ -6,6 +6,7 @@ import os
 import sys
 
 import vfs
+from micropython import kbd_intr
 
 import standins
 
@@ -28,6 +29,7 @@ def _start():
     vfs.umount("/")
     vfs.mount(vfs.VfsLfs2(standins.Partition.find(1, label="vfs")[0]), "/")
     os.chdir("/")
+    kbd_intr(3)  # SIGINT is Ctrl-C
     sys.path[:] = ["", ".frozen", "/lib"]
     scope = {"__name__": "__main__"}  # one for both, as on a board
     for name in ("boot.py", "main.py"):

@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The slots: does one hold what was signed, and putting a bundle into the one that is not in use.
+
+Power may fail anywhere in install(): until its last store() the boot state has no hash for the slot being written, so
+nothing half-written is ever started; after it, a bundle that still lies there is already in its slot and is removed.
+"""
+
+import os
+
+from micropython import const
+
+from loader.bundle import HEAD, check_file, entries, key, open_head, remove, signed
+from loader.errors import LoaderError
+from loader.state import SLOTS, UP, State, begin, load, store
+
+# Where a bundle waits, and what confirms it: one sent needs five minutes of running, one put there by a person who
+# stands beside it is confirmed when it has come up.
+WAITING = ("/update.pwb", "/deploy.pwb")
+_FOLDER = const(0x4000)
+
+
+def check(slot: int, head, root: str = "", quick: bool = False) -> str:
+    """The version in a slot. Raises LoaderError unless it holds what its manifest says, and the manifest is the one
+    with this SHA-256. Files that do not belong to it are removed: they could hide some of its own.
+
+    quick: only the manifest, and that there are as many .mpy files as it names and nothing else. Reading all takes
+    LittleFS six times as many reads as a start: that is for starts after one that did not last.
+    """
+    place = root + SLOTS[slot]
+    f, length, digest = open_head(place + "/manifest")
+    try:
+        if digest != head:
+            raise LoaderError("its manifest is another")
+        lines = entries(f, length)
+        version = next(lines)[0]
+        if quick and _count(place) == f.read(length).count(b"\n") + 1:
+            return version  # pyright: ignore[reportReturnType]
+        f.seek(HEAD)
+        lines = entries(f, length)
+        next(lines)
+        mine = {place + "/manifest"}
+        for digest, size, path in lines:
+            path = place + "/" + path
+            _check_one(path, digest, size)
+            mine.add(path)
+            while path != place:
+                path = path.rpartition("/")[0]
+                mine.add(path)
+    finally:
+        f.close()
+    _tidy(place, mine)
+    return version  # pyright: ignore[reportReturnType]
+
+
+def _count(place, deep=0):
+    """How many files a slot has, the manifest among them; 1000 more for one that none of ours is named like."""
+    n = 0
+    for name, kind, *_ in os.ilistdir(place):
+        if kind == _FOLDER:
+            # An empty one hides a module of its name; one that deep is none of ours.
+            n += (_count(place + "/" + name, deep + 1) if deep < 3 else 0) or 1000
+        else:
+            n += 1 if name.endswith(".mpy") or name == "manifest" else 1000
+    return n
+
+
+def _check_one(path, digest, size):
+    try:
+        with open(path, "rb") as f:
+            if not check_file(f, digest, size) or f.read(1):
+                raise LoaderError(path + " is damaged")
+    except OSError:
+        raise LoaderError(path + " is missing")
+
+
+def _tidy(place, mine):
+    for name, kind, *_ in list(os.ilistdir(place)):
+        path = place + "/" + name
+        if path not in mine:
+            print("loader: removed", path)
+            remove(path)
+        elif kind == _FOLDER:
+            _tidy(path, mine)
+
+
+def install(path: str, s, board, root: str = "", feed=None) -> int:
+    """Put a bundle into the slot that is not in force; gives the slot, or 0 if it is there already.
+
+    s: the boot State, stored when this returns. board: the name of this board, or None if nobody knows yet.
+    feed: called often. Raises LoaderError, and nothing has changed; OSError when the flash is full or worn.
+    """
+    public = key(root)
+    if public is None:
+        raise LoaderError("this meter knows no key to check it with: provision it")
+    if feed:
+        feed()
+    signed(path, public)
+    f, length, head = open_head(path)
+    try:
+        _settle(s, root, feed)
+        if s.active and head in (s.heads[s.trial], s.heads[s.active]):
+            return 0
+        lines = entries(f, length)
+        version, meant_for, oldest = next(lines)
+        if board is not None and meant_for != board:
+            raise LoaderError("it is for the board %s, this is %s" % (meant_for, board))
+        _old_enough(oldest)
+        _check_all(f, lines, length, feed)
+        if s.trial:
+            s.forget(s.trial)
+        slot = 3 - s.active if s.active else 1
+        s.heads[slot] = State().heads[0]
+        store(s, root)
+        print("loader: version", version, "goes into slot", SLOTS[slot][1:])
+        try:
+            _copy(f, length, root + SLOTS[slot], feed)
+            check(slot, head, root)
+        except Exception:
+            remove(root + SLOTS[slot])  # half of it is of no use, and fills the flash
+            raise
+    finally:
+        f.close()
+    s.heads[slot] = head
+    s.needs = UP if path.endswith(WAITING[1]) else 0
+    s.tries = 0
+    if s.active:
+        s.trial = slot
+    else:
+        s.active = slot  # there is nothing to go back to
+    store(s, root)
+    return slot
+
+
+def _settle(s, root, feed):
+    """Forget what is damaged: else the whole slot of the two might be the one written over."""
+    changed = False
+    for slot in (1, 2):
+        try:
+            if s.holds(slot):
+                check(slot, s.heads[slot], root)
+        except Exception as e:
+            _forget(s, slot, e)
+            changed = True
+        if feed:
+            feed()
+    s.settle()
+    if changed:
+        _keep(s, root)
+
+
+def _forget(s, slot, e):
+    print("loader: slot", SLOTS[slot][1:] + ":", e)
+    s.forget(slot)
+    s.tries = 0
+
+
+def _old_enough(oldest):
+    import sys
+
+    here = sys.implementation.version
+    wanted = tuple([int(n) for n in oldest.split(".") if n.isdigit()])
+    if tuple(here[: len(wanted)]) < wanted:
+        raise LoaderError("it needs MicroPython " + oldest)
+
+
+def _check_all(f, lines, length, feed):
+    """All contents before anything is written."""
+    at = HEAD + length
+    for digest, size, path in lines:
+        here = f.tell()
+        f.seek(at)
+        if not check_file(f, digest, size):
+            raise LoaderError(path + " in it is damaged")
+        at += size
+        f.seek(here)
+        if feed:
+            feed()
+    here = f.tell()
+    f.seek(at)
+    if f.read(1):
+        raise LoaderError("something follows its last file")
+    f.seek(here)
+
+
+def _copy(f, length, place, feed):
+    remove(place)
+    os.mkdir(place)
+    f.seek(HEAD)
+    at = HEAD + length
+    lines = entries(f, length)
+    next(lines)
+    made = set()
+    for digest, size, path in lines:
+        here = f.tell()
+        folder = place
+        for part in path.split("/")[:-1]:
+            folder += "/" + part
+            if folder not in made:
+                os.mkdir(folder)
+                made.add(folder)
+        f.seek(at)
+        with open(place + "/" + path, "wb") as out:
+            check_file(f, digest, size, out)
+        at += size
+        f.seek(here)
+        if feed:
+            feed()
+    f.seek(0)
+    with open(place + "/manifest", "wb") as out:
+        left = HEAD + length
+        while left > 0:
+            part = f.read(min(left, 512))
+            out.write(part)
+            left -= len(part)
+
+
+def known(root: str = "", feed=None):
+    """The boot State, or one made anew if it is lost or names no slot."""
+    s = load(root)
+    if s is None or not s.any():
+        print("loader: no boot state")
+        s = found(root, feed)
+        if s.any():
+            _keep(s, root)
+    return s
+
+
+def found(root: str = "", feed=None):
+    """A boot state made anew from the slots, for one that is lost: of those that are whole and signed, the newer."""
+    s = State()
+    best = []
+    for slot in (1, 2):
+        path = root + SLOTS[slot] + "/manifest"
+        if feed:
+            feed()
+        try:
+            public = key(root)
+            if public is None:
+                raise LoaderError("this meter knows no key to check it with")
+            signed(path, public)
+            f, _, head = open_head(path)
+            f.close()
+            numbers = [int(n) if n.isdigit() else -1 for n in check(slot, head, root).split(".")] + [0]
+        except Exception as e:
+            print("loader: slot", SLOTS[slot][1:] + ":", e)
+            continue
+        s.heads[slot] = head
+        if not s.active or numbers > best:
+            s.active = slot
+            best = numbers
+    return s
+
+
+def choose(starts: int, root: str = "", feed=None):
+    """(slot that is whole and to be started, or 0; its version; is it another than was in force?). Counts a start on
+    trial before it looks at the slot, and starts none that it cannot count."""
+    s = known(root, feed)
+    before = s.active
+    searched = False
+    while s.any() or not searched:
+        if not s.any():
+            searched = True
+            s = known(root, feed)
+            before = s.active
+            continue
+        kept = not begin(s, starts) or _keep(s, root)
+        slot = s.trial if kept and s.trial else s.active
+        try:
+            quick = starts == 1 and not s.trial
+            return slot, check(slot, s.heads[slot], root, quick), slot != before
+        except Exception as e:
+            _forget(s, slot, e)
+            _keep(s, root)
+            starts = 0
+    return 0, "", False
+
+
+def _keep(s, root):
+    try:
+        store(s, root)
+        return True
+    except OSError as e:
+        print("loader: the boot state cannot be kept:", e)
+        return False

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From main.py to the running tasks: one step after the other, each let go when it is done, for the heap is small."""
+
+import asyncio
+import gc
+
+from micropython import const
+
+from meter import unload
+
+_TEST_MS = const(1600)  # by then every part has been tried
+
+
+def run() -> None:
+    """Does not return, unless Ctrl-C is typed."""
+    try:
+        asyncio.run(_main())
+    except KeyboardInterrupt:
+        from machine import WDT
+
+        WDT(timeout=3_600_000)  # it cannot be stopped
+        print("Stopped. machine.reset() starts the meter again, or the watchdog in an hour.")
+    except Exception as e:
+        gc.collect()
+        from meter.services import starts
+
+        starts.failed(e)
+
+
+def self_test(supervisor, panel, parts) -> None:
+    """Say what is there (services/selftest.py). Whatever becomes of that, the meter meters."""
+    try:
+        _test(supervisor, panel, parts)
+        _up()
+    except Exception as e:
+        unload("services.selftest", "services.starts")  # a report needs room
+        supervisor.fell("selftest", e)
+
+
+def _test(supervisor, panel, parts):
+    from meter.services import selftest
+
+    selftest.run(supervisor.books, panel, parts)
+    unload("services.selftest")
+
+
+def _up():
+    from meter.services import starts
+
+    starts.up()
+    unload("services.starts")
+
+
+async def _main():
+    global _started, _wired, _documents, self_test, _test, _up
+    supervisor = await _started()
+    # Some of the heap.
+    _started = _wired = _documents = self_test = _test = _up = None  # pyright: ignore[reportAssignmentType]
+    gc.threshold(16384)  # three or four ticks of what they leave behind; at 32 KB a piece of heap goes missing
+    await supervisor.run()
+
+
+# What a name in a function has hold of stays loaded until the function is done: so one for each thing loaded.
+
+
+async def _started():
+    supervisor, panel, i2c = await _wired()
+    await asyncio.sleep_ms(_TEST_MS)
+    self_test(supervisor, panel, (i2c,))
+    return supervisor
+
+
+async def _wired():
+    how, made_with = _documents()
+    from meter import app
+
+    parts = await app.start(made_with, how)
+    app.settle(made_with[0])
+    unload("app")
+    return parts
+
+
+def _documents():
+    from meter import made
+    from meter.services import starts
+
+    how = starts.mode()
+    made_with = made.read()
+    unload("made", "storage.documents", "core.config", "services.starts")
+    return how, made_with

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real esptool against a model of the chip's ROM loader: what lands on the flash, and what is said if not.
+
+Not tested: a chip. Its stub does not run here, a pseudo terminal has no DTR and RTS, and an erase takes no time.
+"""
+
+import struct
+from dataclasses import replace
+
+import pytest
+
+from scripts.flash import layout, ports, rom
+from scripts.flash.boards import load
+from scripts.flash.errors import ChipError, FlashTooSmallError, NoAnswerError, PortBusyError, UnpluggedError, WriteError
+from scripts.partition_table import encode
+
+from .flash_bench import devkit, micropython, needs_tools
+from .rom_loader import Loader
+
+pytestmark = needs_tools
+
+
+@pytest.fixture
+def loader(tmp_path):
+    made = []
+
+    def make(*args, **kwargs):
+        made.append(Loader(tmp_path, *args, **kwargs))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_what_is_written_is_on_the_flash_byte_for_byte_and_all_else_is_erased(loader):
+    image, seen = layout.with_our_table(micropython(size=300_000), devkit()), []
+    chip = loader()
+    assert rom.probe(chip.port, devkit()) == 4 << 20
+    rom.write(chip.port, devkit(), image, 0x1000, progress=lambda done, total: seen.append((done, total)))
+    assert chip.flash == b"\xff" * 0x1000 + image + b"\xff" * ((4 << 20) - 0x1000 - len(image))
+    assert chip.broken_rules == [] and chip.erased_all
+    assert chip.baud_rates == {115200, rom.BAUD}
+    assert seen[-1] == (len(image), len(image)) and len(seen) > 2 and seen == sorted(seen)
+
+
+def test_an_image_for_8_mib_is_written_as_it_is(loader):
+    board = load("esp32_8m")
+    chip, image = loader(flash_mib=8), layout.with_our_table(micropython(), board)
+    assert rom.probe(chip.port, board) == 8 << 20
+    rom.write(chip.port, board, image, 0x1000)
+    assert chip.flash[0x1000 : 0x1000 + len(image)] == image
+    assert chip.broken_rules == []
+
+
+def test_a_larger_flash_than_needed_will_do(loader):
+    assert rom.probe(loader(flash_mib=16).port, devkit()) == 16 << 20
+
+
+def test_a_smaller_flash_is_named_with_both_sizes(loader):
+    with pytest.raises(FlashTooSmallError, match=r"flash has 2 MiB, and esp32_devkit needs 4\. Say BOARD="):
+        rom.probe(loader(flash_mib=2).port, devkit())
+
+
+def test_another_chip_is_named(loader):
+    with pytest.raises(ChipError, match=r"has an ESP32-S3, and esp32_devkit is for an ESP32\. Say BOARD="):
+        rom.probe(loader("esp32s3", 8).port, devkit())
+
+
+def test_an_esp32_is_not_taken_for_an_s3(loader):
+    with pytest.raises(ChipError, match="has an ESP32, and esp32s3_devkit is for an ESP32-S3"):
+        rom.probe(loader().port, load("esp32s3_devkit"))
+
+
+@pytest.mark.parametrize("fault", ["silent", "garbage"])
+def test_a_chip_that_does_not_answer_gets_the_advice_to_hold_boot(loader, fault):
+    chip = loader()
+    setattr(chip, fault, True)
+    with pytest.raises(NoAnswerError, match="Hold BOOT while you press and release the reset button"):
+        rom.probe(chip.port, devkit(), attempts=1)
+
+
+def test_a_board_that_was_flashed_before_is_known_by_its_partition_table(loader):
+    chip = loader()
+    assert not rom.has_our_table(chip.port, devkit())
+    chip.flash[0x8000:0x8C00] = encode(list(devkit().table))
+    assert rom.has_our_table(chip.port, devkit())
+    assert chip.broken_rules == []
+
+
+def test_a_byte_that_is_wrong_on_the_flash_is_found_by_its_md5(loader):
+    chip = loader()
+    chip.flips = 0x12345
+    with pytest.raises(WriteError, match=r"MD5 differs.*--baud 115200"):
+        rom.write(chip.port, devkit(), micropython(), 0x1000)
+
+
+def test_a_chip_that_dies_in_the_middle_is_no_success(loader):
+    chip = loader()
+    chip.dies_after = 20_000
+    with pytest.raises(WriteError, match="start again from the beginning"):
+        rom.write(chip.port, devkit(), micropython(), 0x1000)
+
+
+def test_a_cable_pulled_in_the_middle_is_called_that(loader):
+    chip = loader()
+    chip.dies_after, chip.pulled = 20_000, True
+    with pytest.raises(UnpluggedError, match=r"went away in the middle\. Plug the cable in again"):
+        rom.write(chip.port, devkit(), micropython(), 0x1000)
+
+
+def test_a_port_that_another_program_has_is_busy(loader):
+    chip = loader()
+    with ports.opened(chip.port), pytest.raises(PortBusyError, match=r"in use by another program\. Close the serial"):
+        rom.probe(chip.port, devkit())
+
+
+def test_an_image_beyond_the_flash_is_not_begun(loader):
+    chip = loader(flash_mib=1)
+    before = bytes(chip.flash)
+    with pytest.raises(FlashTooSmallError, match="will not fit"):
+        rom.write(chip.port, devkit(), bytes(1 << 20), 0x1000)
+    assert chip.flash == before
+
+
+def test_a_table_that_reaches_beyond_its_flash_is_refused_before_a_board_is_touched():
+    board = replace(devkit(), flash_size=2 << 20)
+    with pytest.raises(Exception, match="ends at 0x400000"):
+        layout.check([layout.Region(r.name, r.offset, r.size, b"") for r in board.table], board.flash_size)
+
+
+# -- the model itself -----------------------------------------------------------------------------
+
+
+class Host:
+    """Sends packets as it likes."""
+
+    def __init__(self, port):
+        self.line = ports.opened(port)
+        self.line.timeout = 0.3
+
+    def send(self, command, data=b"", checksum=0, size=None):
+        packet = struct.pack("<BBHI", 0, command, len(data) if size is None else size, checksum) + data
+        self.line.write(b"\xc0" + packet.replace(b"\xdb", b"\xdb\xdd").replace(b"\xc0", b"\xdb\xdc") + b"\xc0")
+        got = self.line.read_until(b"\xc0") + self.line.read_until(b"\xc0")
+        return got[9:-1]
+
+    def sync(self):
+        self.send(8, b"\x07\x07\x12\x20" + b"\x55" * 32)
+        self.line.read(200)
+
+
+def words(*values):
+    return struct.pack(f"<{len(values)}I", *values)
+
+
+BEGUN = [(0x0D, words(0, 0)), (2, words(4096, 4, 1024, 0))]
+
+
+@pytest.mark.parametrize(
+    "rule, packets",
+    [
+        ("a size that is not that of the data", [(0x0A, words(0), 0, 9)]),
+        ("FLASH_BEGIN with another number of words", [(2, words(4096, 4, 1024, 0, 0))]),
+        ("a flash that is not attached", [(2, words(4096, 4, 1024, 0))]),
+        ("FLASH_BEGIN beyond the flash", [(0x0D, words(0, 0)), (2, words(8 << 20, 4, 1024, 0))]),
+        ("flash data without its FLASH_BEGIN", [(3, words(4, 0, 0, 0) + b"abcd", 0xEF)]),
+        ("flash data out of order", [*BEGUN, (3, words(4, 1, 0, 0) + bytes(4), 0xEF)]),
+        ("flash data with a wrong checksum", [*BEGUN, (3, words(4, 0, 0, 0) + b"\1\0\0\0", 0xEF)]),
+        ("MEM_END before all of it was there", [(5, words(8, 1, 6144, 0x40080000)), (6, words(0, 0x40080000))]),
+        ("a start outside of what was uploaded",
+         [(5, words(4, 1, 6144, 0x40080000)), (7, words(4, 0, 0, 0) + bytes(4), 0xEF), (6, words(0, 0x50000000))]),
+    ],
+)  # fmt: skip
+def test_the_model_sees_a_rule_broken(loader, rule, packets):
+    chip = loader()
+    host = Host(chip.port)
+    host.sync()
+    for packet in packets:
+        host.send(*packet)
+    host.line.close()
+    assert chip.broken_rules == [rule]
+
+
+def test_the_model_takes_nothing_before_sync_and_answers_nothing(loader):
+    chip = loader()
+    host = Host(chip.port)
+    assert host.send(0x0A, words(0x40001000)) == b""
+    assert chip.broken_rules == ["a command before SYNC"]
+    host.line.close()
+
+
+def test_the_model_hears_nothing_at_another_speed(loader):
+    chip = loader()
+    host = Host(chip.port)
+    host.sync()
+    host.line.baudrate = 230400
+    assert host.send(0x0A, words(0x40001000)) == b""
+    assert chip.broken_rules == ["sent at 230400 baud, and the chip is at 115200"]
+    host.line.close()
+
+
+def test_the_models_flash_programs_ones_to_zeros_only(loader):
+    chip = loader()
+    before = bytes(chip.flash[:4])
+    chip._program(0, b"\xf0\xf0\xf0\xf0")
+    assert chip.flash[:4] == bytes(b & 0xF0 for b in before)

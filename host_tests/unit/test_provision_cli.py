@@ -1,0 +1,408 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands from end to end, on a board that is a real MicroPython over a folder: what people type, see and are
+refused, and that no secret is in any of it.
+
+Not tested here: a serial port; what the firmware says after the restart is a script.
+"""
+
+import base64
+import json
+import os
+import sys
+import types
+from pathlib import Path
+
+import pytest
+from meter import made as firmware_made
+from meter.drivers.atm90e32 import Atm90e32
+from meter.services import change
+from meter.storage import seal
+from typer.testing import CliRunner
+
+from scripts.bundle import keys as bundle_keys
+from scripts.calibrate import document as calibrations
+from scripts.provision import console
+from scripts.provision.cli import app
+from scripts.vend import keyfile
+from scripts.vend.keys import KeySet
+
+from .provision_bench import INTERPRETER, SEAL_AT, Bench, files
+from .test_provision_board import MASTERS, NUMBER, ROLLED, TARIFF, TRUST, is_whole
+
+pytest.importorskip("segno")
+
+PASSPHRASE = "correct horse"
+SELFTEST = "SELFTEST board=esp32_devkit version=0.6.0 keys=ok settings=ok storage=ok display=missing result=fail"
+HOUSE = ("--tariff", "tariff.json", "--trust", "trust.pub")
+COMMANDS = "meter seal label batch check".split()
+
+
+@pytest.fixture(autouse=True)
+def desk(loaded, tmp_path, monkeypatch):
+    assert change  # loaded before `loaded` looks
+    monkeypatch.setattr("gc.collect", lambda *generation: 0)
+    monkeypatch.setitem(sys.modules, "board", types.SimpleNamespace(MeterIc=Atm90e32))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PENNYWATT_PASSPHRASE", PASSPHRASE)
+    for name in ("KEYS", "JOURNAL", "PORT", "TRUST"):
+        monkeypatch.delenv(f"PENNYWATT_{name}", raising=False)
+    keyfile.save(Path("vend-keys.json"), MASTERS, PASSPHRASE, log2_n=4)
+    Path("tariff.json").write_text(json.dumps(TARIFF))
+    Path("trust.pub").write_bytes(TRUST)
+    return tmp_path
+
+
+@pytest.fixture
+def board(desk, monkeypatch):
+    """The board on port `it`; each command opens it anew. `says`: its console after a restart."""
+    if not INTERPRETER.exists():
+        pytest.skip("there is no 32-bit MicroPython here")
+    root = desk / "board"
+    root.mkdir()
+    it = types.SimpleNamespace(root=root, says=["selftest: hello", SELFTEST], fram=bytearray(b"\xff" * 0x8000),
+                               opened=[], cut_at=0, firmware=lambda: None)  # fmt: skip
+
+    def start(port):
+        made = Bench(root, desk / "loop.py", it.cut_at)
+        made.fram = it.fram
+        made.on_reset = it.firmware
+        it.opened.append(made)
+        return made
+
+    class Lines:
+        def __init__(self, port):
+            self.left = list(it.says)
+
+        def read(self, until):
+            return self.left.pop(0) if self.left else None
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr("scripts.provision.board.open_device", start)
+    monkeypatch.setattr("scripts.flash.console.restart", Lines)
+    monkeypatch.setattr("scripts.provision.sealing._SETTLE_S", 0)
+    yield it
+    for made in it.opened:
+        made.close()
+
+
+def provision(*words, code=0):
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == code, result.output + repr(result.exception)
+    return result
+
+
+def asked(*words, code=0):
+    return json.loads(provision(*words, "--json", code=code).stdout)
+
+
+def refused(*words, code=2):
+    result = provision(*words, code=code)
+    said = result.stderr.strip().splitlines()[-1]
+    assert said.startswith("provision: ") and said.endswith(".")
+    return said
+
+
+def calibrated(root, number=NUMBER):
+    document = calibrations.make(number, 1, {0x61: 0x8123, 0x62: 0x7FF0})
+    (root / "calibration.json").write_text(json.dumps(document))
+    return document
+
+
+class Fram:
+    """The part where the firmware's storage looks for it."""
+
+    def __init__(self, content):
+        self.content = content
+
+    def read_into(self, offset, buf):
+        buf[:] = self.content[offset : offset + len(buf)]
+
+    def write(self, offset, buf):
+        self.content[offset : offset + len(buf)] = buf
+
+
+def firmware_of(board):
+    """What a start of the firmware does about the seal, by its own code."""
+
+    def start():
+        cfg = firmware_made.read(str(board.root))[0]
+        seal.hold(Fram(board.fram), cfg)
+
+    return start
+
+
+# -- meter ----------------------------------------------------------------------------------------
+
+
+def test_a_board_becomes_a_meter_and_is_restarted(board):
+    said = provision("meter", NUMBER, "--port", "it", *HOUSE)
+    assert is_whole(board.root) and board.opened[0].resets == 1 and board.opened[0].closed
+    assert NUMBER in said.stdout and "display=missing: the display: check its supply" in said.stderr
+
+
+def test_the_same_as_json(board):
+    said = asked("meter", NUMBER, "--port", "it", *HOUSE)
+    assert said["number"] == NUMBER and said["provisioned"] and said["key_version"] == 1
+    assert said["selftest"]["display"] == "missing" and set(said["files"]) == set(files(board.root))
+
+
+def test_a_meter_that_comes_up_without_its_keys_is_an_error(board):
+    board.says = [SELFTEST.replace("keys=ok", "keys=none")]
+    assert "came up without the keys" in refused("meter", NUMBER, "--port", "it", *HOUSE, code=1)
+
+
+def test_a_meter_that_says_nothing_is_an_error(board):
+    board.says = []
+    assert "how it came up is not known" in refused("meter", NUMBER, "--port", "it", *HOUSE, code=1)
+    assert is_whole(board.root)
+
+
+def test_another_meter_is_refused_restarted_and_as_it_was(board):
+    provision("meter", "OTHER", "--port", "it", *HOUSE)
+    before = files(board.root)
+    assert "is meter OTHER, provisioned" in refused("meter", NUMBER, "--port", "it", *HOUSE)
+    assert files(board.root) == before and board.opened[-1].resets == 1
+    said = provision("meter", NUMBER, "--port", "it", *HOUSE, "--again")
+    assert f"OTHER becomes {NUMBER}" in said.stderr and is_whole(board.root)
+
+
+def test_a_crash_before_the_number_was_noted_is_made_up_for(board, monkeypatch):
+    def crash(book, *args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("scripts.vend.journal.Journal.settle", crash)
+        provision("meter", NUMBER, "--port", "it", *HOUSE, code=130)
+    assert is_whole(board.root)
+    provision("meter", NUMBER, "--port", "it", *HOUSE)
+    provision("meter", NUMBER, "--port", "it", *HOUSE)
+    assert "was given on" in refused("meter", NUMBER, "--documents", "d", *HOUSE)
+
+
+def test_a_power_cut_is_an_error_and_the_same_command_again_finishes(board):
+    board.cut_at = 6
+    assert "same command again" in refused("meter", NUMBER, "--port", "it", *HOUSE, code=1)
+    board.cut_at = 0
+    provision("meter", NUMBER, "--port", "it", *HOUSE)
+    assert is_whole(board.root)
+
+
+def test_older_keys_do_not_replace_newer_ones_by_themselves(board, desk):
+    keyfile.save(Path("new.json"), ROLLED, PASSPHRASE, log2_n=4)
+    provision("meter", NUMBER, "--port", "it", *HOUSE, "--keys", "new.json")
+    assert "version 2" in refused("meter", NUMBER, "--port", "it", *HOUSE, "--again")
+    provision("meter", NUMBER, "--port", "it", *HOUSE, "--again", "--key-version", "1")
+    assert is_whole(board.root)
+
+
+def test_a_folder_is_what_make_image_takes(desk):
+    from scripts.image import _read_documents
+
+    provision("meter", NUMBER, "--documents", "d", *HOUSE)
+    documents = _read_documents([str(path) for path in sorted(Path("d").iterdir())])
+    assert set(documents) == {"settings.json", "tariff.json", "keys.json", "trust.key"}
+    assert is_whole(Path("d"))
+
+
+def test_a_development_board_gets_demo_keys_and_is_never_provisioned(board):
+    said = asked("meter", NUMBER, "--port", "it", "--demo")
+    assert said["provisioned"] is False and not Path("provision-journal.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--documents", "d", "--keys", "demo", *HOUSE), "Everybody knows"),
+        (("--documents", "d"), "--tariff"),
+        (("--documents", "d", "--tariff", "tariff.json"), "--trust"),
+        (("--documents", "d", *HOUSE, "--port", "it"), "Say where to"),
+        (HOUSE, "Say where to"),
+        (("--documents", "d", *HOUSE, "--keys", "none.json"), "no key file"),
+        (("--documents", "d", *HOUSE, "--settings", "none.json"), "cannot be read"),
+        (("--documents", "d", *HOUSE, "--board", "toaster"), "no board toaster"),
+        (("--documents", "d", *HOUSE, "--key-version", "9"), "version 9"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_refused_before_anything_is_written(words, why):
+    before = set(os.listdir())
+    assert why in refused("meter", NUMBER, *words)
+    assert set(os.listdir()) == before
+
+
+def test_a_wrong_passphrase_opens_nothing(monkeypatch):
+    monkeypatch.setenv("PENNYWATT_PASSPHRASE", "wrong horse")
+    said = refused("meter", NUMBER, "--documents", "d", *HOUSE)
+    assert "passphrase does not open" in said and "horse" not in said
+    assert not Path("d").exists() and not Path("provision-journal.sqlite").exists()
+
+
+# -- check ----------------------------------------------------------------------------------------
+
+
+def test_check_says_who_a_meter_is(board):
+    provision("meter", NUMBER, "--port", "it", *HOUSE)
+    said = asked("check", "--port", "it")
+    assert (said["number"], said["provisioned"], said["key_version"]) == (NUMBER, True, 1)
+    assert (said["tariff"], said["demo_keys"], said["wrong"]) == ("House", False, [])
+    assert board.opened[-1].resets == 1
+
+
+def test_check_finds_demo_keys_and_fails(board):
+    provision("meter", NUMBER, "--port", "it", "--demo")
+    said = asked("check", "--port", "it", code=1)
+    assert said["demo_keys"] and any("demo keys" in text for text in said["wrong"])
+
+
+def test_check_finds_demo_keys_that_were_put_on_a_provisioned_meter(board):
+    provision("meter", NUMBER, "--port", "it", *HOUSE)
+    (board.root / "keys.json").write_text(json.dumps(KeySet.demo().meter_document(NUMBER)))
+    assert asked("check", "--port", "it", code=1)["demo_keys"]
+
+
+def test_check_of_an_empty_board_fails_in_words(board):
+    said = provision("check", "--port", "it", code=1)
+    for words in ("nobody yet", "no keys", "no tariff", "nobody's firmware"):
+        assert words in said.stderr
+
+
+def test_check_finds_the_key_everybody_signs_bundles_with(board):
+    provision("meter", NUMBER, "--port", "it", *HOUSE)
+    (board.root / "trust.key").write_bytes(bundle_keys.public_bytes(bundle_keys.demo_key()))
+    assert "demo key" in asked("check", "--port", "it", code=1)["wrong"][0]
+
+
+def test_check_changes_nothing(board):
+    provision("meter", NUMBER, "--port", "it", *HOUSE)
+    before = files(board.root)
+    provision("check", "--port", "it")
+    assert files(board.root) == before
+
+
+# -- seal -----------------------------------------------------------------------------------------
+
+
+def test_a_provisioned_and_calibrated_meter_is_sealed_and_its_fram_holds_the_seal(board):
+    provision("meter", NUMBER, "--port", "it", *HOUSE)
+    calibrated(board.root)
+    board.firmware = firmware_of(board)
+    assert asked("seal", "--port", "it")["seal"] == "held"
+    assert json.loads((board.root / "calibration.json").read_text())["sealed"] is True
+    assert asked("check", "--port", "it")["calibration"] == "sealed, FRAM: held"
+
+
+def test_sealing_again_is_no_harm(board):
+    test_a_provisioned_and_calibrated_meter_is_sealed_and_its_fram_holds_the_seal(board)
+    before = files(board.root), bytes(board.fram)
+    provision("seal", "--port", "it")
+    assert (files(board.root), bytes(board.fram)) == before
+
+
+def test_a_meter_without_number_or_calibration_is_not_sealed(board):
+    assert "not provisioned" in refused("seal", "--port", "it")
+    provision("meter", NUMBER, "--port", "it", *HOUSE)
+    assert "no calibration" in refused("seal", "--port", "it")
+    calibrated(board.root, "OTHER")
+    assert "another meter" in refused("seal", "--port", "it")
+
+
+def test_a_fram_that_holds_another_seal_is_refused_before_anything_is_written(board):
+    test_a_provisioned_and_calibrated_meter_is_sealed_and_its_fram_holds_the_seal(board)
+    calibrated(board.root)
+    seal.write(Fram(board.fram), bytes(32))
+    before = files(board.root)
+    assert "another calibration" in refused("seal", "--port", "it")
+    assert files(board.root) == before
+
+
+def test_a_seal_that_did_not_get_into_the_fram_is_an_error(board):
+    provision("meter", NUMBER, "--port", "it", *HOUSE)
+    calibrated(board.root)
+    assert "does not hold the seal" in refused("seal", "--port", "it", code=1)
+    assert board.fram[SEAL_AT:] == b"\xff" * 40
+
+
+def test_a_board_without_fram_is_sealed_by_its_document_alone_and_that_is_said(board):
+    board.says = [SELFTEST.replace("esp32_devkit", "esp32_nofram")]
+    provision("meter", NUMBER, "--port", "it", *HOUSE, "--board", "esp32_nofram")
+    calibrated(board.root)
+    assert "no FRAM" in provision("seal", "--port", "it", "--board", "esp32_nofram").stdout
+
+
+# -- the rest -------------------------------------------------------------------------------------
+
+
+def test_a_table_becomes_folders_and_a_list_and_one_bad_row_is_exit_code_1():
+    Path("t.csv").write_text("number\n1\nbad!\n")
+    said = provision("batch", "t.csv", "--out", "many", *HOUSE, code=1)
+    assert "1 made, 1 refused" in said.stdout and set(os.listdir("many")) == {"1"}
+    Path("t.csv").write_text("number\n1\n2\n")
+    assert asked("batch", "t.csv", "--out", "many", *HOUSE)["counts"] == {"made": 1, "there already": 1, "refused": 0}
+
+
+def test_a_label_is_a_file_and_what_its_code_says():
+    said = asked("label", NUMBER, "--firmware", "0.6.0", "--year", "2026")
+    assert said == {"file": f"{NUMBER}.svg", "says": f"PENNYWATT1;N={NUMBER};B=esp32_devkit;F=0.6.0;Y=2026"}
+    assert Path(said["file"]).read_text().startswith("<?xml")
+
+
+def test_help_names_every_command_and_no_option_takes_a_secret():
+    said = provision("--help").stdout
+    assert all(command in said for command in COMMANDS)
+    for command in COMMANDS:
+        assert "--passphrase " not in provision(command, "--help").stdout
+
+
+def test_parts_the_firmware_names_are_known_here():
+    report = dict(word.split("=") for word in SELFTEST.split()[1:])
+    assert set(console._IDENTITY) <= set(report)
+
+
+def secrets():
+    """Every secret of this desk, in every form it could be written in."""
+    raw = {m for v in (1,) for m in MASTERS.masters(v)}
+    for number in (NUMBER, "1", "2"):
+        document = MASTERS.meter_document(number)
+        raw |= {bytes.fromhex(document["card_key"]), bytes.fromhex(document["utility_key"])}
+    for key in raw:
+        yield from (key, key.hex().encode(), key.hex().upper().encode(), base64.b64encode(key).rstrip(b"="))
+        yield key.hex()[:16].encode()
+        yield repr(list(key)).encode()
+    yield PASSPHRASE.encode()
+
+
+def test_no_secret_is_in_any_output_label_journal_or_file_but_keys_json(board, desk):
+    Path("t.csv").write_text("number\n1\n2\n")
+    said = []
+
+    def run(*words, code=0):
+        result = provision(*words, code=code)
+        said.append((result.stdout + result.stderr + repr(result.exception)).encode())
+
+    for extra in ((), ("--json",)):
+        run("meter", NUMBER, "--port", "it", *HOUSE, *extra)
+        calibrated(board.root)
+        board.firmware = firmware_of(board)
+        run("seal", "--port", "it", *extra)
+        run("check", "--port", "it", *extra)
+        run("meter", "OTHER", "--port", "it", *HOUSE, *extra, code=2)
+        run("batch", "t.csv", "--out", "many", *HOUSE, *extra)
+        run("label", NUMBER, *extra)
+        board.cut_at = 6
+        run("meter", NUMBER, "--port", "it", *HOUSE, "--settings", "s.json", "--again", *extra, code=2)
+        Path("s.json").write_text('{"alarm1": "9.00"}')
+        run("meter", NUMBER, "--port", "it", *HOUSE, "--settings", "s.json", "--again", *extra, code=1)
+        board.cut_at = 0
+        run("meter", NUMBER, "--port", "it", *HOUSE, "--again", *extra)
+        Path("s.json").unlink()
+    kept = [p.read_bytes() for p in desk.rglob("*") if p.is_file() and p.name != "keys.json"]
+    assert len(kept) > 10
+    for text in said + kept:
+        assert not [secret for secret in secrets() if secret in text]
+
+
+def test_only_the_owner_may_read_the_folder_and_the_journal():
+    provision("meter", NUMBER, "--documents", "d", *HOUSE)
+    for path in (Path("d"), *Path("d").iterdir(), Path("provision-journal.sqlite")):
+        assert path.stat().st_mode & 0o077 == 0

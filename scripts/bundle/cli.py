@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands: `python -m scripts.bundle --help`. Exit codes: 0 done, 1 refused, with the reason, 2 misuse."""
+
+import functools
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import build as build_bundle
+from .errors import BundleError
+from .firmware import ROOT, write_whole
+from .format import open_bundle
+from .keys import demo_key, make_key, public_bytes, read_key, read_public
+
+PASSPHRASE = "PENNYWATT_BUNDLE_PASSPHRASE"
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")]
+FileArgument = Annotated[Path, typer.Argument(help="A bundle", metavar="FILE")]
+
+app = typer.Typer(
+    help="Firmware bundles: compiled modules, a manifest with their hashes, and a signature, in one file.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+def _plain(command):
+    """A refusal is one sentence on standard error."""
+
+    @functools.wraps(command)
+    def run(*args, **options):
+        try:
+            return command(*args, **options)
+        except BundleError as e:
+            if options.get("as_json"):
+                print(json.dumps({"error": str(e)}))
+            print(f"bundle: {e}", file=sys.stderr)
+            raise typer.Exit(1) from None
+
+    return run
+
+
+@app.command()
+@_plain
+def build(
+    version: Annotated[str, typer.Option(help="Three numbers: 1.4.0")],
+    board: Annotated[str, typer.Option(help="A folder of boards/")] = "esp32_devkit",
+    key: Annotated[Path | None, typer.Option(help="PEM file to sign with (default: everybody's demo key)")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where it goes (default: build/)")] = None,
+    as_json: JsonOption = False,
+):
+    """Build a bundle of this source tree: the same bytes from the same sources, wherever and whenever."""
+    signer = read_key(key, _passphrase(key)) if key else demo_key()
+    data = build_bundle(board, version, signer)
+    out = out or ROOT / "build" / f"pennywatt-{board}-{version}.pwb"
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, data)
+    except OSError as e:
+        raise BundleError(f"{out} cannot be written: {e.strerror}") from None
+    _tell(data, out, as_json, "demo key: no meter in a house takes it" if key is None else str(key))
+
+
+@app.command()
+@_plain
+def show(
+    file: FileArgument,
+    public: Annotated[Path | None, typer.Option(help="Public key (32 bytes) its signature must be by")] = None,
+    as_json: JsonOption = False,
+):
+    """What a bundle holds. Its hashes are checked, and with --public its signature."""
+    try:
+        data = file.read_bytes()
+    except OSError as e:
+        raise BundleError(f"{file} cannot be read: {e.strerror}") from None
+    open_bundle(data, read_public(public) if public else None)
+    _tell(data, file, as_json, str(public) if public else "signature not looked at: say --public")
+
+
+@app.command()
+@_plain
+def key(
+    file: Annotated[Path, typer.Argument(help="The new key, a PEM file under a passphrase")],
+    as_json: JsonOption = False,
+):
+    """Make a key that bundles are signed with. Its public half, for `make provision`, goes to FILE.pub."""
+    public = Path(f"{file}.pub")
+    if public.exists():
+        raise BundleError(f"{public} is there already: name another file")
+    half = public_bytes(make_key(file, _passphrase(file, new=True)))
+    write_whole(public, half)
+    report = {"key": str(file), "public": str(public), "sha256": hashlib.sha256(half).hexdigest()}
+    print(json.dumps(report) if as_json else f"{file}: keep it, and its passphrase, where nobody else comes to.\n"
+          f"{public}: meters get it with `make provision`; fingerprint {report['sha256'][:16]}")  # fmt: skip
+
+
+def _passphrase(file, new=False) -> bytes:
+    said = os.environ.get(PASSPHRASE, "")
+    if not said and sys.stdin.isatty():
+        said = typer.prompt(f"Passphrase of {file}", hide_input=True, confirmation_prompt=new, err=True)
+    if not said:
+        raise BundleError(f"the passphrase of {file} is needed: type it, or put it into {PASSPHRASE}")
+    return said.encode()
+
+
+def _tell(data, path, as_json, signed):
+    b = open_bundle(data)
+    files = {name: len(content) for name, content in b.files.items()}
+    if as_json:
+        print(json.dumps({
+            "bundle": str(path), "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "version": b.version,
+            "board": b.board, "micropython": b.micropython, "head_sha256": b.sha256, "signed": signed, "files": files,
+        }))  # fmt: skip
+        return
+    for name, size in files.items():
+        print(f"  {size:7,}  {name}")
+    print(f"bundle: {path}: version {b.version} for {b.board}, {len(files)} files, {len(data):,} bytes")
+    print(f"bundle: SHA-256 {hashlib.sha256(data).hexdigest()}; {signed}")
+
+
+def main():
+    app()

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m scripts.flash`: see cli.py."""
+
+from .cli import app
+
+if __name__ == "__main__":
+    app(prog_name="flash")

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands share: their options, what is built for them, and how a failure is said (exit code 1)."""
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import bundle
+from .errors import FlashError, LayoutError
+from .install import Plan, absolute
+
+PortOption = Annotated[str, typer.Option("--port", envvar="PENNYWATT_PORT", help="The board's serial port")]
+BoardOption = Annotated[str, typer.Option("--board", help="Which of boards/")]
+FirmwareOption = Annotated[
+    Path | None, typer.Option("--firmware", help="A MicroPython image on this computer, instead of a download")
+]
+AnyImageOption = Annotated[
+    bool, typer.Option("--any-image", help="Take a MicroPython image that is not the pinned one, at your own risk")
+]
+VersionOption = Annotated[str, typer.Option("--version", help="Of the firmware: 1.4.0")]
+KeyOption = Annotated[
+    Path | None, typer.Option("--key", help="PEM file bundles are signed with (default: everybody's demo key)")
+]
+BundleOption = Annotated[
+    Path | None, typer.Option("--bundle", help="A bundle made before, instead of one of this source tree")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")]
+PASSPHRASE = "PENNYWATT_BUNDLE_PASSPHRASE"
+
+
+class BuildError(FlashError):
+    """Firmware, loader or file system could not be built."""
+
+
+def plain(command: Callable) -> Callable:
+    """A failure is a sentence on standard error, with --json an object on standard output, too; exit code 1."""
+
+    @functools.wraps(command)
+    def run(*args, **options):
+        try:
+            return command(*args, **options)
+        except FlashError as e:
+            if options.get("as_json"):
+                print(json.dumps({"error": e.name, "text": str(e)}))
+            print(f"flash: {e}", file=sys.stderr)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            print("flash: interrupted: the board may be half written; run the same again", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+    return run
+
+
+def key_of(path: Path | None):
+    """The signing key; None stays None: the demo key."""
+    if path is None:
+        return None
+    passphrase = os.environ.get(PASSPHRASE, "")
+    if not passphrase and sys.stdin.isatty():
+        passphrase = typer.prompt(f"Passphrase of {path}", default="", show_default=False, hide_input=True, err=True)
+    try:
+        return bundle.read_key(path, passphrase.encode() or None)
+    except bundle.BundleError as e:
+        raise BuildError(f"{_sentence(e)}. Name the key with --key, its passphrase in {PASSPHRASE}.") from None
+
+
+def plan(board: str, version: str, key: Path | None, file: Path | None = None) -> Plan:
+    """What goes onto a board. Built before anything on the board is touched."""
+    signer = key_of(key)
+    try:
+        loader = bundle.loader_files(board, bundle.public_bytes(signer or bundle.demo_key()))
+        if file is None:
+            content = bundle.build(board, version, signer)
+        else:
+            content = file.read_bytes()
+            made = bundle.open_bundle(content)
+            if made.board != board:
+                raise LayoutError(f"{file} is a bundle for {made.board}, and this is {board}. Say BOARD=, or another.")
+            version = made.version
+    except bundle.BundleError as e:
+        raise BuildError(f"The firmware could not be built: {e}. Correct that, and start again.") from None
+    except OSError as e:
+        raise BuildError(f"{e.filename} cannot be read: {e.strerror}. Name another file.") from None
+    return Plan(absolute(loader), content, version)
+
+
+def _sentence(e: Exception) -> str:
+    text = str(e)
+    return text[:1].upper() + text[1:]

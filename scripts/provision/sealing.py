@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sealing a meter. There is one seal, the calibration's: scripts/calibrate writes a sealed document, and the firmware
+keeps its SHA-256 in FRAM at the next start and takes no other from then on (firmware/meter/storage/seal.py).
+
+Here that is done for a meter that has its identity, and looked at afterwards in the FRAM itself. A board without FRAM
+has no place for it: there the document alone says that it is sealed.
+Raises BoardError, RefusedError, StartError.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from hashlib import sha256
+
+from scripts.calibrate import document as calibrations
+from scripts.calibrate import firmware as sources
+from scripts.calibrate.errors import DocumentError as CalibrationError
+
+from . import agent, firmware
+from .board import CALIBRATION, Board, Found
+from .errors import BoardError, RefusedError, StartError
+
+HELD, NO_FRAM, OTHER, EMPTY, UNKNOWN = "held", "no FRAM", "another", "not sealed yet", "not readable"
+_SETTLE_S = 5  # from the self-test's line until the seal has been written, and more
+
+
+def prepare(found: Found) -> dict:
+    """The sealed form of the calibration on a board. RefusedError when it must not be sealed."""
+    if not found.known or not found.provisioned:
+        raise RefusedError("This meter is not provisioned. Provision it first ('provision meter'), then seal it.")
+    if found.calibration is None:
+        raise RefusedError("This meter has no calibration. Calibrate it first ('make calibrate'), then seal it.")
+    why = sources.objection(found.calibration, found.number)
+    scale = firmware.settings(found.settings).current_scale
+    if not why and found.calibration["current_scale"] != scale:
+        why = f"current_scale: is {found.calibration['current_scale']}, and by the settings' max_a it is {scale}"
+    if why:
+        raise RefusedError(f"The meter itself would refuse its calibration. {why}. Calibrate it anew, then seal it.")
+    if found.calibration["sealed"]:
+        return found.calibration
+    try:
+        return calibrations.sealed(found.calibration)
+    except CalibrationError as e:
+        raise RefusedError(str(e)) from None
+
+
+def write(board: Board, found: Found, sealed: dict) -> None:
+    """Put the sealed document in place of the other; the file is replaced in one step."""
+    if sealed != found.calibration:
+        board.put(CALIBRATION, firmware.packed(sealed))
+        if firmware.parse(board.get(CALIBRATION) or b"", CALIBRATION) != sealed:
+            raise BoardError("The board has not kept the sealed calibration. Check its free space, and start again.")
+
+
+def in_fram(board: Board, name: str, document: dict) -> str:
+    """HELD, or why the FRAM does not hold this document's seal."""
+    place = _fram(name)
+    if place is None:
+        return NO_FRAM
+    sources.use()
+    from meter.storage import seal
+
+    said = board.ask(agent.read_fram(*place, seal.BASE, seal.SIZE), "The FRAM was not read")
+    if not isinstance(said, str):
+        return UNKNOWN
+    kept = seal.read(_Record(bytes.fromhex(said)))
+    if kept is None:
+        return UNKNOWN
+    if not kept:
+        return EMPTY
+    return HELD if kept == _digest(document) else OTHER
+
+
+def confirm(board: Board, name: str, document: dict, sleep: Callable[[float], None] = time.sleep) -> str:
+    """HELD or NO_FRAM, after a restart; StartError for anything else."""
+    sleep(_SETTLE_S)
+    state = in_fram(board, name, document)
+    if state == OTHER:
+        raise StartError(
+            "Another calibration has been sealed in this meter's FRAM before, and this one will never be in force."
+            " Put the one from then back, or replace the FRAM."
+        )
+    if state not in (HELD, NO_FRAM):
+        raise StartError(
+            f"The calibration is sealed, and the FRAM does not hold the seal ({state})."
+            " Check the FRAM, restart the meter, and give the same command again."
+        )
+    return state
+
+
+class _Record:
+    """The seal's record where the firmware's code looks for the part."""
+
+    def __init__(self, content):
+        self._content = content
+
+    def read_into(self, offset, buf):
+        buf[:] = self._content
+
+
+def _digest(document):
+    rising = sorted((int(addr, 16), word) for addr, word in document["registers"].items())
+    registers = ",".join(f"{addr:02X}={word:04X}" for addr, word in rising)
+    return sha256(
+        f"{document['serial']}|{document['ic']}|{document['current_scale']}|1|{registers}".encode()
+    ).digest()
+
+
+def _fram(name):
+    """(scl, sda, frequency, address) of a board's FRAM; None: it has none."""
+    text = (firmware.ROOT / "boards" / name / "board.py").read_text()
+    found = dict(re.findall(r"^([A-Z][A-Z0-9_]*) = (?:const\()?(\w+)\)?", text, re.M))
+    if found.get("FRAM_ADDR", "None") == "None":
+        return None
+    scl, sda, freq, addr = (int(found[key], 0) for key in ("I2C_SCL", "I2C_SDA", "I2C_FREQ", "FRAM_ADDR"))
+    return scl, sda, freq, addr
