@@ -24,7 +24,7 @@ def check(slot: int, head, root: str = "", quick: bool = False) -> str:
     with this SHA-256. Files that do not belong to it are removed: they could hide some of its own.
 
     quick: only the manifest, and that there are as many .mpy files as it names and nothing else. Reading all takes
-    LittleFS six times as many reads as a start: that is for starts after one that did not last.
+    LittleFS six times as many reads as a start: that is for trials, and starts after one that did not last.
     """
     place = root + SLOTS[slot]
     f, length, digest = open_head(place + "/manifest")

@@ -8,7 +8,7 @@
                 u32 CRC-32 of all before
 
 76 bytes, so LittleFS keeps it in its folder's log: a third of a hundredth of an erase a change. It is replaced by a
-rename, so after a power cut it is the old one or the new one. A damaged one is made anew from the slots (start.py).
+rename, so after a power cut it is the old one or the new one. A damaged one is made anew from the slots (slots.py).
 """
 
 import os
