@@ -84,14 +84,16 @@ class LocalMeter:
 
     def run_s(self, seconds: int) -> None:
         """Plug in, run main() for this long, and pull the plug."""
-        from meter import app, made
+        from meter import app, entry, made
 
+        app.settle = lambda cfg: None  # memory, again
+        entry._documents = lambda: ((0, 0, ""), made.read(self.root))
         plant = self.plant
         plant.power_on()
         plant.buf[3] = 1
 
         async def bounded():
-            supervisor, *_ = await app.start(made.read(self.root))
+            supervisor = await entry._started()
             left_s = seconds - plant.clock.now_us / 1e6
             main = asyncio.ensure_future(supervisor.run())
             done, _ = await asyncio.wait([main], timeout=left_s)
