@@ -39,6 +39,8 @@ class WDT:
     fed = 0
     def __init__(self, timeout):
         self.timeout = timeout
+        with open("watchdog", "a") as f:
+            f.write("%d " % timeout)
     def feed(self):
         WDT.fed += 1
 
@@ -188,12 +190,13 @@ class PlainTransport:
             data += os.read(self._fd, 1)
         return data
 
-    def enter_raw_repl(self):
+    def enter_raw_repl(self, soft_reset):
         os.write(self._fd, b"\r\x03\r\x01")
         self._until(BANNER + b">")
-        os.write(self._fd, b"\x04")
-        self._until(b"soft reboot\r\n")
-        self._until(BANNER + b">")
+        if soft_reset:
+            os.write(self._fd, b"\x04")
+            self._until(b"soft reboot\r\n")
+            self._until(BANNER + b">")
 
     def exec(self, command: str) -> bytes:
         os.write(self._fd, command.encode())

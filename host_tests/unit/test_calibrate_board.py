@@ -48,7 +48,25 @@ def test_registers_are_read_and_written(link, board):
     assert link.read(0x61) == 0x8000
     link.write(0x61, 0xE41B)
     assert link.read(0x61) == 0xE41B and link.read(0x78) == 0xE41B
-    assert board.soft_resets == 1 and board.broken_rules == []
+    assert board.broken_rules == []
+
+
+def test_the_board_is_not_reset_on_the_way_in_for_boot_py_counts_starts(link, board):
+    assert board.soft_resets == 0
+
+
+def test_a_firmware_that_was_stopped_gets_an_hour_before_its_watchdog_bites(board):
+    (board.root / "meter.py").write_text("")
+    first = PlainTransport(board.port)
+    first.enter_raw_repl(False)
+    first.exec("import meter, machine")
+    first.close()
+    link = BoardLink(board.port, "esp32_devkit", PlainTransport(board.port))
+    try:
+        assert "False" in link._exec("import sys; print('meter' in sys.modules)")  # its heap is free
+        assert (board.root / "watchdog").read_text().split() == ["3600000", "600000"]
+    finally:
+        link._transport.close()
 
 
 def test_addresses_beyond_ff_reach_the_part(link):
@@ -124,7 +142,7 @@ def test_a_board_that_does_not_enter_the_raw_repl_is_named():
     class Dumb:
         closed = False
 
-        def enter_raw_repl(self):
+        def enter_raw_repl(self, soft_reset):
             raise RuntimeError("could not enter raw repl")
 
         def close(self):

@@ -160,8 +160,8 @@ def test_a_bundle_the_loader_refuses_is_a_failure_with_its_words(running, real_l
     board = running(real_loader_files())
     done = run("deploy", "--port", board.port, "--bundle", str(tmp_path / "bad.pwb"), "--json", code=1)
     said = json.loads(done.stdout)
-    assert said["error"] == "bundle_refused"
-    assert said["text"].startswith("The board refused the bundle: ") and "signature" in said["text"]
+    assert said["kind"] == "bundle_refused"
+    assert said["error"].startswith("The board refused the bundle: ") and "signature" in said["error"]
 
 
 @needs_board
@@ -198,7 +198,7 @@ def test_a_wrong_chip_is_found_before_anything_is_erased(tmp_path, image):
     chip = Loader(tmp_path, "esp32s3", 8)
     before = bytes(chip.flash)
     done = run("flash", "--port", chip.port, "--firmware", image, "--json", code=1)
-    assert json.loads(done.stdout)["error"] == "chip" and chip.flash == before
+    assert json.loads(done.stdout)["kind"] == "chip" and chip.flash == before
     chip.close()
 
 
@@ -220,7 +220,7 @@ def test_a_board_that_was_flashed_before_is_not_erased_unasked(tmp_path, image):
     chip.flash[0x8000:0x8C00] = encode(list(devkit().table))
     before = bytes(chip.flash)
     done = run("flash", "--port", chip.port, "--firmware", image, "--json", code=1)
-    assert json.loads(done.stdout)["error"] == "flashed_before" and chip.flash == before
+    assert json.loads(done.stdout)["kind"] == "flashed_before" and chip.flash == before
     assert "run 'make deploy'; to erase it all, say --again" in done.stderr
     chip.close()
 
@@ -248,7 +248,7 @@ def two_ports(monkeypatch):
 def test_without_a_port_those_there_are_are_listed(two_ports, command, monkeypatch):
     monkeypatch.delenv("PENNYWATT_PORT", raising=False)
     done = run(command, "--json", code=1)
-    assert json.loads(done.stdout)["error"] == "no_port"
+    assert json.loads(done.stdout)["kind"] == "no_port"
     assert "No port was named. There is /dev/ttyUSB0 (CP2102 USB to UART Bridge) and /dev/ttyACM0" in done.stderr
     assert "say PORT=/dev/ttyUSB0" in done.stderr
 
@@ -268,7 +268,7 @@ def test_a_port_of_another_group_is_a_matter_of_dialout(tmp_path, monkeypatch):
     port.touch()
     monkeypatch.setattr(ports.os, "access", lambda path, mode: False)
     done = run("deploy", "--port", str(port), "--json", code=1)
-    assert json.loads(done.stdout)["error"] == "permission_denied" and "usermod -aG dialout" in done.stderr
+    assert json.loads(done.stdout)["kind"] == "permission_denied" and "usermod -aG dialout" in done.stderr
 
 
 def test_tools_that_are_not_installed_are_named_with_their_target(monkeypatch, tmp_path):

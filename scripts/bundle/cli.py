@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands: `python -m scripts.bundle --help`. Exit codes: 0 done, 1 refused, with the reason, 2 misuse."""
 
-import functools
 import hashlib
 import json
 import os
@@ -11,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ..refusals import refusals
 from . import build as build_bundle
 from .errors import BundleError
 from .firmware import ROOT, write_whole
@@ -18,6 +18,7 @@ from .format import open_bundle
 from .keys import demo_key, make_key, public_bytes, read_key, read_public
 
 PASSPHRASE = "PENNYWATT_BUNDLE_PASSPHRASE"
+plain = refusals("bundle", BundleError, code=1)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")]
 FileArgument = Annotated[Path, typer.Argument(help="A bundle", metavar="FILE")]
 
@@ -28,24 +29,8 @@ app = typer.Typer(
 )
 
 
-def _plain(command):
-    """A refusal is one sentence on standard error."""
-
-    @functools.wraps(command)
-    def run(*args, **options):
-        try:
-            return command(*args, **options)
-        except BundleError as e:
-            if options.get("as_json"):
-                print(json.dumps({"error": str(e)}))
-            print(f"bundle: {e}", file=sys.stderr)
-            raise typer.Exit(1) from None
-
-    return run
-
-
 @app.command()
-@_plain
+@plain
 def build(
     version: Annotated[str, typer.Option(help="Three numbers: 1.4.0")],
     board: Annotated[str, typer.Option(help="A folder of boards/")] = "esp32_devkit",
@@ -66,7 +51,7 @@ def build(
 
 
 @app.command()
-@_plain
+@plain
 def show(
     file: FileArgument,
     public: Annotated[Path | None, typer.Option(help="Public key (32 bytes) its signature must be by")] = None,
@@ -82,7 +67,7 @@ def show(
 
 
 @app.command()
-@_plain
+@plain
 def key(
     file: Annotated[Path, typer.Argument(help="The new key, a PEM file under a passphrase")],
     as_json: JsonOption = False,

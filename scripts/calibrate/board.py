@@ -2,13 +2,16 @@
 """The IC of a real meter: through the raw REPL of its board, by mpremote.
 
 mpremote is one of the tools for a real board (`make device-tools`) and is loaded only here. Of it, three calls of its
-serial transport are used. Raises LinkError.
+serial transport are used: some hundred registers are read, too many for a run of the program each (scripts/flash).
+Entered without a soft reset: that would run boot.py, which counts starts, and end in safe mode. Raises LinkError.
 """
 
 import json
 import time
 from typing import Protocol
 
+from ..flash import console, device
+from ..flash.errors import FlashError
 from . import agent
 from .errors import DocumentError, LinkError
 
@@ -19,7 +22,7 @@ _PART = 128  # characters written in one go
 class Transport(Protocol):
     """What of mpremote's SerialTransport is used."""
 
-    def enter_raw_repl(self) -> None: ...
+    def enter_raw_repl(self, soft_reset: bool, /) -> None: ...
 
     def exec(self, command: str, /) -> bytes: ...
 
@@ -33,7 +36,10 @@ def open_transport(port: str) -> Transport:
     except ImportError:
         raise LinkError("For a real board, mpremote is needed. Run 'make device-tools' once.") from None
     try:
+        console.wake(port)
         return SerialTransport(port)
+    except FlashError as e:
+        raise LinkError(str(e)) from None
     except Exception as e:  # what pyserial raises has many names
         raise LinkError(f"{port} cannot be opened ({e}). Check the cable, and that no other program uses it.") from e
 
@@ -46,12 +52,13 @@ class BoardLink:
         self._transport = transport or open_transport(port)
         self._port = port
         try:
-            self._transport.enter_raw_repl()
+            self._transport.enter_raw_repl(False)
         except Exception as e:
             self._transport.close()
             raise LinkError(
                 f"The board at {port} does not enter its raw REPL ({e}). Press its reset button and try again."
             ) from e
+        self._exec(device.CALM)
         self._exec(text)
 
     def _exec(self, text: str) -> str:

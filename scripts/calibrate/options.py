@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all commands share: their options, the link they work on, and how a refusal is said (exit code 2)."""
+"""What all commands share: their options, and the link they work on."""
 
 import contextlib
-import functools
-import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..refusals import refusals
 from .errors import CalibrateError, LinkError
 from .link import Link
 from .reference import Lines, Source, Typed
@@ -38,22 +37,7 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The calibration docu
 
 OUT = Path("calibration.json")
 BOARD = "esp32_devkit"
-
-
-def plain(command: Callable) -> Callable:
-    """A refusal is a sentence on standard error (with --json an object on standard output, too) and exit code 2."""
-
-    @functools.wraps(command)
-    def run(*args, **options):
-        try:
-            return command(*args, **options)
-        except CalibrateError as e:
-            if options.get("as_json"):
-                print(json.dumps({"error": str(e)}))
-            print(f"calibrate: {e}", file=sys.stderr)
-            raise typer.Exit(2) from None
-
-    return run
+plain = refusals("calibrate", CalibrateError)
 
 
 def check_phases(phases: int, hz: int = 50) -> None:

@@ -29,8 +29,9 @@ SILENCE_S = 20  # a part is a quarter of a second, and the erase of a block of f
 _PART = 1536  # bytes written in one go: 2 KB of text at the board, some 7 KB of its heap while it is compiled
 _RUN = 64 * _PART  # bytes in one run of mpremote: a command line has an end
 
-# Its modules, or the file its loader keeps: the firmware runs, or ran before a soft reset, and its watchdog does.
-_CALM = """
+# For a board whose firmware was stopped: an hour for its watchdog, and its heap back. Firmware runs where its modules
+# are; where only the file is that its loader keeps, it ran before a soft reset, and its watchdog still does.
+CALM = """
 import sys, os, gc
 def _calm():
     runs = 'meter' in sys.modules
@@ -171,7 +172,7 @@ class Device:
             self._calm = True
             try:
                 console.wake(self.port)
-                self._exec(_CALM, 30)
+                self._exec(CALM, 30)
             except FlashError:
                 self._calm = False
                 raise

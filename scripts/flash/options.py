@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands share: their options, what is built for them, and how a failure is said (exit code 1)."""
+"""What the commands share: their options, and what is built for them."""
 
-import functools
-import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .. import bundle
+from ..refusals import refusals
 from .errors import FlashError, LayoutError
 from .install import Plan, absolute
 
@@ -38,24 +36,7 @@ class BuildError(FlashError):
     """Firmware, loader or file system could not be built."""
 
 
-def plain(command: Callable) -> Callable:
-    """A failure is a sentence on standard error, with --json an object on standard output, too; exit code 1."""
-
-    @functools.wraps(command)
-    def run(*args, **options):
-        try:
-            return command(*args, **options)
-        except FlashError as e:
-            if options.get("as_json"):
-                print(json.dumps({"error": e.name, "text": str(e)}))
-            print(f"flash: {e}", file=sys.stderr)
-            raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            print("flash: interrupted: the board may be half written; run the same again", file=sys.stderr)
-            raise typer.Exit(130) from None
-
-    return run
-
+plain = refusals("flash", FlashError, code=1, interrupted="the board may be half written; run the same again")
 
 def key_of(path: Path | None):
     """The signing key; None stays None: the demo key."""

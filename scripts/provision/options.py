@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all commands share: their options, what they are made into, and how a refusal is said (one sentence)."""
+"""What all commands share: their options, and what they are made into."""
 
-import functools
-import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from scripts.refusals import refusals
 from scripts.vend import options as shop
 from scripts.vend.errors import VendError
 from scripts.vend.keys import KeySet
@@ -36,22 +33,7 @@ FirmwareOption = Annotated[str, typer.Option("--firmware", help="Firmware versio
 YearOption = Annotated[int, typer.Option("--year", help="Year made, on the label (default: this one)")]
 
 BOARD = "esp32_devkit"
-
-
-def plain(command: Callable) -> Callable:
-    """A refusal is a sentence on standard error, with --json an object on standard output, too."""
-
-    @functools.wraps(command)
-    def run(*args, **options):
-        try:
-            return command(*args, **options)
-        except (ProvisionError, VendError) as e:
-            if options.get("as_json"):
-                print(json.dumps({"error": str(e)}))
-            print(f"provision: {e}", file=sys.stderr)
-            raise typer.Exit(getattr(e, "code", 2)) from None
-
-    return run
+plain = refusals("provision", ProvisionError, VendError)
 
 
 def source(

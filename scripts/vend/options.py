@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all commands share: their options, the passphrase, and how a refusal is said (one sentence, exit code 2)."""
+"""What all commands share: their options and the passphrase."""
 
 import contextlib
-import functools
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..refusals import refusals
 from .desfire import Carrier
 from .errors import KeyFileError, Refused, VendError
 from .journal import Journal
@@ -47,21 +46,7 @@ CARD = "pcsc"
 KEYS = Path("vend-keys.json")
 DEMO = Path("demo")  # not a file: the keys everybody knows, for simulated cards and the virtual meter
 
-
-def plain(command: Callable) -> Callable:
-    """A refusal is a sentence on standard error (with --json an object on standard output, too) and exit code 2."""
-
-    @functools.wraps(command)
-    def run(*args, **options):
-        try:
-            return command(*args, **options)
-        except VendError as e:
-            if options.get("as_json"):
-                print(json.dumps({"error": str(e)}))
-            print(f"vend: {e}", file=sys.stderr)
-            raise typer.Exit(2) from None
-
-    return run
+plain = refusals("vend", VendError)
 
 
 def passphrase(file: Path | None, new: bool = False) -> str:
