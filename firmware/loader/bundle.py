@@ -72,17 +72,20 @@ def signed(path: str, public) -> None:
         raise LoaderError("its signature is not by this meter's operator")
 
 
-def entries(f, length: int):
-    """The manifest behind an open head, line by line, checked: first (version, board, micropython), then for each file
-    (its SHA-256, bytes, path). Raises LoaderError."""
-    about = []
+def about(f):
+    """The first three lines of the manifest behind an open head: (version, board, oldest MicroPython)."""
+    said = []
     for name in ("version ", "board ", "micropython "):
         line = f.readline(_LINE_MAX)
-        length -= len(line)
         if not line.startswith(name.encode()) or not line.endswith(b"\n"):
             raise LoaderError("its manifest lacks " + name)
-        about.append(line[len(name) : -1].decode())
-    yield tuple(about)
+        said.append(line[len(name) : -1].decode())
+    return said
+
+
+def entries(f, length: int):
+    """The lines that follow: for each file its SHA-256, bytes, path, checked. Raises LoaderError."""
+    length += HEAD - f.tell()
     before = ""
     files = total = 0
     while length > 0:

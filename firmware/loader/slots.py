@@ -9,7 +9,7 @@ import os
 
 from micropython import const
 
-from loader.bundle import HEAD, check_file, entries, key, open_head, remove, signed
+from loader.bundle import HEAD, about, check_file, entries, key, open_head, remove, signed
 from loader.errors import LoaderError
 from loader.state import SLOTS, UP, State, begin, load, store
 
@@ -31,15 +31,14 @@ def check(slot: int, head, root: str = "", quick: bool = False) -> str:
     try:
         if digest != head:
             raise LoaderError("its manifest is another")
-        lines = entries(f, length)
-        version = next(lines)[0]
-        if quick and _count(place) == f.read(length).count(b"\n") + 1:
-            return version  # pyright: ignore[reportReturnType]
-        f.seek(HEAD)
-        lines = entries(f, length)
-        next(lines)
+        version = about(f)[0]
+        if quick:
+            if _count(place) == f.read(length).count(b"\n") + 1:
+                return version
+            f.seek(HEAD)
+            about(f)
         mine = {place + "/manifest"}
-        for digest, size, path in lines:
+        for digest, size, path in entries(f, length):
             path = place + "/" + path
             _check_one(path, digest, size)
             mine.add(path)
@@ -49,7 +48,7 @@ def check(slot: int, head, root: str = "", quick: bool = False) -> str:
     finally:
         f.close()
     _tidy(place, mine)
-    return version  # pyright: ignore[reportReturnType]
+    return version
 
 
 def _count(place, deep=0):
@@ -100,12 +99,11 @@ def install(path: str, s, board, root: str = "", feed=None) -> int:
         _settle(s, root, feed)
         if s.active and head in (s.heads[s.trial], s.heads[s.active]):
             return 0
-        lines = entries(f, length)
-        version, meant_for, oldest = next(lines)
+        version, meant_for, oldest = about(f)
         if board is not None and meant_for != board:
             raise LoaderError("it is for the board %s, this is %s" % (meant_for, board))
         _old_enough(oldest)
-        _check_all(f, lines, length, feed)
+        _check_all(f, length, feed)
         if s.trial:
             s.forget(s.trial)
         slot = 3 - s.active if s.active else 1
@@ -163,10 +161,10 @@ def _old_enough(oldest):
         raise LoaderError("it needs MicroPython " + oldest)
 
 
-def _check_all(f, lines, length, feed):
+def _check_all(f, length, feed):
     """All contents before anything is written."""
     at = HEAD + length
-    for digest, size, path in lines:
+    for digest, size, path in entries(f, length):
         here = f.tell()
         f.seek(at)
         if not check_file(f, digest, size):
@@ -186,11 +184,10 @@ def _copy(f, length, place, feed):
     remove(place)
     os.mkdir(place)
     f.seek(HEAD)
+    about(f)
     at = HEAD + length
-    lines = entries(f, length)
-    next(lines)
     made = set()
-    for digest, size, path in lines:
+    for digest, size, path in entries(f, length):
         here = f.tell()
         folder = place
         for part in path.split("/")[:-1]:
@@ -254,24 +251,19 @@ def found(root: str = "", feed=None):
 def choose(starts: int, root: str = "", feed=None):
     """(slot that is whole and to be started, or 0; its version; is it another than was in force?). Counts a start on
     trial before it looks at the slot, and starts none that it cannot count."""
-    s = known(root, feed)
-    before = s.active
-    searched = False
-    while s.any() or not searched:
-        if not s.any():
-            searched = True
-            s = known(root, feed)
-            before = s.active
-            continue
-        kept = not begin(s, starts) or _keep(s, root)
-        slot = s.trial if kept and s.trial else s.active
-        try:
-            quick = starts == 1 and not s.trial
-            return slot, check(slot, s.heads[slot], root, quick), slot != before
-        except Exception as e:
-            _forget(s, slot, e)
-            _keep(s, root)
-            starts = 0
+    for _ in range(2):  # again with a state made anew from what is there, when all it names is damaged
+        s = known(root, feed)
+        before = s.active
+        while s.any():
+            kept = not begin(s, starts) or _keep(s, root)
+            slot = s.trial if kept and s.trial else s.active
+            try:
+                quick = starts == 1 and not s.trial
+                return slot, check(slot, s.heads[slot], root, quick), slot != before
+            except Exception as e:
+                _forget(s, slot, e)
+                _keep(s, root)
+                starts = 0
     return 0, "", False
 
 

@@ -76,16 +76,16 @@ def _install(path, feed):
 
 def _board(s):
     """The name of this board: that of the firmware it has. None if it has none that is whole."""
-    from loader.bundle import entries, open_head
+    from loader.bundle import about, open_head
 
     for slot in (s.active, s.trial, 1, 2):
         try:
-            f, length, head = open_head(SLOTS[slot] + "/manifest")
+            f, _, head = open_head(SLOTS[slot] + "/manifest")
         except LoaderError:
             continue
         try:
             if s.holds(slot) and head == s.heads[slot]:
-                return next(entries(f, length))[1]
+                return about(f)[1]
         finally:
             f.close()
     return None
