@@ -151,3 +151,4 @@ def install(clock) -> None:
     asyncio.ThreadSafeFlag = ThreadSafeFlag
     gc.mem_free = lambda: 0
     gc.mem_alloc = lambda: 0
+    gc.collect = lambda generation=2: 0  # of a meter's 112 KB it takes a millisecond or two, of all that is here fifty

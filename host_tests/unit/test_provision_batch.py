@@ -23,7 +23,6 @@ pytest.importorskip("segno")
 
 @pytest.fixture(autouse=True)
 def desk(loaded, monkeypatch, tmp_path):
-    monkeypatch.setattr("gc.collect", lambda *generation: 0)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -36,8 +36,6 @@ SEALED = {"serial": "OTHER-7", "ic": "atm90e32", "current_scale": 1, "registers"
 
 @pytest.fixture(autouse=True)
 def quick(loaded, monkeypatch):
-    """The firmware's check drops its code and collects garbage each time: right on a meter, slow here."""
-    monkeypatch.setattr("gc.collect", lambda *generation: 0)
     monkeypatch.setitem(sys.modules, "board", types.SimpleNamespace(MeterIc=Atm90e32))
 
 

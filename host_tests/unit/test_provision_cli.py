@@ -40,7 +40,6 @@ COMMANDS = "meter seal label batch check".split()
 @pytest.fixture(autouse=True)
 def desk(loaded, tmp_path, monkeypatch):
     assert change  # loaded before `loaded` looks
-    monkeypatch.setattr("gc.collect", lambda *generation: 0)
     monkeypatch.setitem(sys.modules, "board", types.SimpleNamespace(MeterIc=Atm90e32))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PENNYWATT_PASSPHRASE", PASSPHRASE)

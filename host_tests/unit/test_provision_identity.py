@@ -23,11 +23,7 @@ from scripts.vend.keys import METER, UTILITY, KeySet
 
 from .test_provision_board import MASTERS, NUMBER, ROLLED, SOURCE, TARIFF, TRUST, meter
 
-
-@pytest.fixture(autouse=True)
-def quick(loaded, monkeypatch):
-    """The firmware's check drops its code and collects garbage each time: right on a meter, slow here."""
-    monkeypatch.setattr("gc.collect", lambda *generation: 0)
+pytestmark = pytest.mark.usefixtures("loaded")
 
 
 NUMBERS = st.text(string.ascii_uppercase + string.digits + "-", min_size=1, max_size=12)

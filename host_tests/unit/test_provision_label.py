@@ -25,9 +25,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 QUIET = 4
 
 
-@pytest.fixture(autouse=True)
-def quick(loaded, monkeypatch):
-    monkeypatch.setattr("gc.collect", lambda *generation: 0)
+pytestmark = pytest.mark.usefixtures("loaded")
 
 
 def modules(drawing: str) -> list[list[int]]:
