@@ -7,10 +7,37 @@ import sys
 # The loader and the firmware are loaded now. What loading leaves behind must go at once: else what stays lies scattered
 # between it, and the largest free piece of the heap is 6 KB instead of 40.
 gc.threshold(4096)
-sys.path[:] = [".frozen", "/boot"]
+sys.path[:] = [".frozen"]
 
-import loader
+import machine
+
+machine.WDT(timeout=30_000)  # should the loader not even load
+
+
+def alone():
+    """Remove all but the loader from its folder: of two of a name, the source or the folder would be taken."""
+    import os
+
+    folders = ["/boot"]
+    for folder in folders:
+        for name, kind, *_ in list(os.ilistdir(folder)):
+            path = folder + "/" + name
+            if kind == 0x4000:
+                folders.append(path)
+            elif path != "/boot/loader.mpy":
+                print("boot: removed", path)
+                os.remove(path)
+    for folder in folders[:0:-1]:
+        os.rmdir(folder)
+
+
+try:
+    import loader
+except ImportError:  # not frozen
+    alone()
+    sys.path.append("/boot")
+    import loader
 
 loader.run()
 
-del loader, gc, sys  # main.py runs in the same namespace
+del alone, loader, gc, machine, sys  # main.py runs in the same namespace

@@ -94,7 +94,7 @@ def _board(s):
 def rescue(watchdog) -> None:
     """No slot can be started: say so, leave every pin alone, and try again after ten minutes. Ctrl-C gives the REPL,
     on a board that has one, with time to repair."""
-    print("RESCUE no slot can be started: connect this board and run `make deploy PORT=...`")
+    print("RESCUE no slot can be started: run `make deploy PORT=...`; where the REPL is off, write the flash anew")
     boot = sys.modules.get("_boot")  # of production firmware: why there is no file system
     if boot and getattr(boot, "trouble", ""):
         print("RESCUE", boot.trouble)

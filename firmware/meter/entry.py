@@ -16,9 +16,10 @@ def run() -> None:
     try:
         asyncio.run(_main())
     except KeyboardInterrupt:
-        from machine import WDT
+        import machine
 
-        WDT(timeout=3_600_000)  # it cannot be stopped
+        machine.WDT(timeout=3_600_000)  # it cannot be stopped
+        machine.RTC().memory(b"")  # nor is this a start that did not last
         print("Stopped. machine.reset() starts the meter again, or the watchdog in an hour.")
     except Exception as e:
         gc.collect()

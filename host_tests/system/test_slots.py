@@ -169,7 +169,7 @@ def test_with_no_slot_it_says_so_touches_no_relay_and_feeds_the_watchdog(bench):
     b = bench(load_w=3000, image=image(without="a/"), up_s=0)
     closed = b.plant.relay.closed
     b.run_s(120)
-    assert said(b, "RESCUE no slot can be started: connect this board and run `make deploy")
+    assert said(b, "RESCUE no slot can be started: run `make deploy")
     assert len(said(b, "RESCUE", 10)) >= 10
     assert b.meter.restarts == b.meter.wdt_bites == 0 and b.plant.relay.closed == closed
     assert not b.plant.relay.pulses
@@ -204,7 +204,9 @@ def test_a_file_left_anywhere_hides_no_module(bench):
     names = ("board.py", "meter.py", "lib/board.py", "loader.py", "boot/board.py", "boot/meter/__init__.py")
     names += ("meter/__init__.py", "meter/app.py", "asyncio.py", "b/board.py")
     names += ("a/board.py", "a/meter/app.py", "a/meter/x.py")
+    names += ("boot/os.py", "boot/machine.py", "boot/hashlib.py", "boot/loader.py", "boot/loader/__init__.py")
     b = bench(load_w=3000, image=image(*((name, loud) for name in names)))
+    assert said(b, "boot: removed /boot/loader/__init__.py") and said(b, "boot: removed /boot/hashlib.py")
     assert said(b, "loader: removed /a/meter/app.py") and said(b, "loader: removed /a/meter/x.py")
     assert not said(b, "SHADOW")
     assert b.meter.restarts == 0 and meters(b)

@@ -12,7 +12,7 @@ import pytest
 
 from host_tests.bench.board import load_board
 from scripts import partition_table
-from scripts.wiring.boards import BOTH, CHIPS, DIRECTIONS, IN, OUT, PULLED, WiringError, load, names, parse
+from scripts.wiring.boards import BOTH, CHIPS, DIRECTIONS, IN, OUT, PULLED, WiringError, load, names
 
 ROOT = Path(__file__).resolve().parents[2]
 BOARDS = ROOT / "boards"
@@ -161,15 +161,6 @@ def test_one_chip_has_one_image():
     assert all(pinned == same[0] for same in by_chip.values() for pinned in same)
 
 
-@pytest.mark.parametrize(
-    "source, says",
-    [("A = const(1)\nA = const(2)", "line 2: A is there twice"), ("A = 1\nB = 2\nA = 3", "line 3")],
-)
-def test_a_constant_that_is_there_twice_is_named(source, says):
-    with pytest.raises(WiringError, match=says):
-        parse(source, "board.py")
-
-
 def test_a_board_that_is_not_there_is_named_with_those_that_are():
     with pytest.raises(WiringError, match=r"no board esp33: boards/ has .*esp32_devkit"):
         load("esp33")
@@ -236,7 +227,9 @@ def frozen(name, manifest):
 @built
 def test_the_manifest_freezes_what_starts_a_meter_and_files_that_are_there(name):
     files = frozen(name, "manifest.py")
-    assert {"asyncio/core.py", "machine.py", "_boot.py", "boot.py", "console.py", "loader/start.py"} <= set(files)
+    ours = {"_boot.py", "boot.py", "main.py", "console.py", "loader/start.py"}
+    assert ours | {"asyncio/core.py", "machine.py"} <= set(files)
+    assert files["main.py"] == ROOT / "firmware/main.py"
     assert files["_boot.py"] == BOARDS / "modules/_boot.py" and files["boot.py"] == ROOT / "firmware/boot.py"
     assert files["loader/start.py"].parent == ROOT / "firmware/loader"
 
@@ -245,7 +238,7 @@ def test_the_manifest_freezes_what_starts_a_meter_and_files_that_are_there(name)
 @pytest.mark.parametrize("manifest", ["manifest.py", "../port/manifest.py"])
 def test_nothing_that_opens_a_meter_is_frozen(name, manifest):
     tops = {target.split("/")[0].removesuffix(".py") for target in frozen(name, manifest)}
-    assert tops <= {"asyncio", "machine", "_boot", "boot", "console", "loader"}
+    assert tops <= {"asyncio", "machine", "_boot", "boot", "main", "console", "loader"}
     for path in BOARDS.glob(f"{name}/manifest.py"):
         assert "require(" not in path.read_text() + text("port", "manifest.py")
 

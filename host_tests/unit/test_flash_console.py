@@ -79,7 +79,7 @@ def test_a_loader_that_only_says_what_it_starts_is_no_installation(clock):
         (["Traceback (most recent call last):", '  File "main.py", line 1', "OSError: 19", "", "MicroPython v1.28.0"],
          StartError, "it stopped with OSError: 19"),
         (["MicroPython v1.28.0 on 2026-04-06; Generic ESP32"], StartError, "main.py came to its end"),
-        (["RESCUE no slot can be started: connect this board"], StartError, "it waits for one. Deploy again"),
+        (["RESCUE no slot can be started: run `make deploy`"], StartError, "it waits for one. Deploy again"),
     ],
 )  # fmt: skip
 def test_a_start_that_fails_says_how(clock, lines, error, text):
