@@ -72,6 +72,16 @@ def test_files_of_all_sizes_arrive(boards, size):
     assert board.files == {"/file": b"\xa5" * size}
 
 
+def test_what_a_file_holds_is_on_no_command_line_for_everybody_can_read_those(boards, monkeypatch):
+    board, seen, genuine = boards(), [], process.run
+    monkeypatch.setattr(process, "run", lambda command, *more: seen.append(command) or genuine(command, *more))
+    secret = b"household key 00112233445566778899aabbccddeeff"
+    Device(board.port).put("/keys.json", secret)
+    words = " ".join(word for command in seen for word in command)
+    assert board.files["/keys.json"] == secret and "mpremote" in words
+    assert len(words) < 4000 and "a2b_base64" not in words and "household" not in words
+
+
 def test_a_file_that_is_there_already_is_not_written_again(boards):
     board = boards({"/file": b"same" * 1000})
     Device(board.port).put("/file", b"same" * 1000)
@@ -136,6 +146,13 @@ def test_a_running_firmware_gets_an_hour_of_its_watchdog_and_its_heap_back(board
     board = boards(RUNS)
     assert Device(board.port).run("import sys\nprint('meter' in sys.modules)") == "False\n"
     assert board.look()["state"]["wdt_ms"] == 3_600_000
+
+
+def test_a_start_that_was_stopped_on_purpose_is_none_of_those_that_end_in_safe_mode(boards):
+    counted = b"import machine\nmachine.RTC().memory(b'\\x05\\x00')\n" + RUNS["/main.py"]
+    board = boards(RUNS | {"/main.py": counted})
+    Device(board.port).run("pass")
+    assert board.look()["state"]["rtc_memory"] == ""
 
 
 def test_a_board_whose_firmware_does_not_run_gets_no_watchdog(boards):

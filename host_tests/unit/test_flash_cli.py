@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
 from scripts import bundle
 from scripts.flash import boards as boards_module
 from scripts.flash import console, download, install, ports, rom
 from scripts.flash.cli import app
+from scripts.flash.errors import StartError
 from scripts.partition_table import encode
 
 from .flash_bench import FILES, MAIN, devkit, micropython, needs_board, pinned
@@ -30,8 +32,21 @@ HALF = {"/boot.py": FILES["boot.py"], "/boot/loader.mpy": FILES["boot/loader.mpy
 def stand_ins(monkeypatch):
     board = pinned(devkit(), IMAGE)
     monkeypatch.setattr(boards_module, "load", lambda name: board)
-    monkeypatch.setattr(bundle, "loader_files", lambda board, public: dict(FILES))
-    monkeypatch.setattr(bundle, "build", lambda board, version, key: b"PWB1 " + version.encode() + bytes(3000))
+    loads(monkeypatch)
+    monkeypatch.setattr(bundle, "build", sealed)
+
+
+def sealed(board="esp32_devkit", version="1.2.3", key=None):
+    return bundle.seal({"meter/__init__.mpy": bytes(3000)}, board, version, key or bundle.demo_key())
+
+
+def loads(monkeypatch, **files):
+    """The loader, with other files in place of its own."""
+    monkeypatch.setattr(bundle, "loader_files", lambda board, public: {**FILES, "trust.key": public, **files})
+
+
+def public_of(key):
+    return bundle.public_bytes(key)
 
 
 @pytest.fixture
@@ -86,7 +101,8 @@ def test_flash_brings_a_bare_board_up(tmp_path, running, image):
         files, state = it.board.files, it.board.look()["state"]
     assert it.chip.broken_rules == []
     assert it.chip.flash[0x10000 : 0x1000 + len(IMAGE)] == IMAGE[0xF000:]
-    assert {path: files[path] for path in files if path != "/boot.bin"} == {"/" + p: c for p, c in FILES.items()}
+    demo = {"trust.key": public_of(bundle.demo_key())}
+    assert {path: files[path] for path in files if path != "/boot.bin"} == install.absolute({**FILES, **demo})
     assert it.board.resets == ["hard"]
     assert bytes.fromhex(state["ds3231"])[0x0F] & 0x80 == 0 and state["rtc"][:4] >= "2026"
     said = " ".join(done.stdout.split())
@@ -97,11 +113,16 @@ def test_flash_brings_a_bare_board_up(tmp_path, running, image):
 
 @pytest.fixture
 def real_loader(monkeypatch):
-    """The meter's own loader in place of the stand-in; a bundle for it, whose firmware is two lines."""
+    """The meter's own loader in place of the stand-in. Makes bundles for it, whose firmware is two lines."""
     monkeypatch.undo()
     source = "def run():\n print('SELFTEST board=esp32_devkit version=1.2.3 slot=a storage=ok result=ok')\n"
     files = {"meter/__init__.mpy": bundle.compile_mpy(source.encode(), "meter")}
-    return bundle.seal(files, "esp32_devkit", "1.2.3", bundle.demo_key())
+
+    def make(oldest="1.24"):
+        monkeypatch.setattr("scripts.bundle.format.OLDEST", oldest)
+        return bundle.seal(files, "esp32_devkit", "1.2.3", bundle.demo_key())
+
+    return make
 
 
 def real_loader_files():
@@ -112,7 +133,7 @@ def real_loader_files():
 
 @needs_board
 def test_the_meters_own_loader_installs_a_bundle_that_was_deployed(running, real_loader, tmp_path):
-    (tmp_path / "good.pwb").write_bytes(real_loader)
+    (tmp_path / "good.pwb").write_bytes(real_loader())
     board = running(real_loader_files())
     said = json.loads(run("deploy", "--port", board.port, "--bundle", str(tmp_path / "good.pwb"), "--json").stdout)
     assert said["changed"] == ["/boot.py"]
@@ -123,7 +144,8 @@ def test_the_meters_own_loader_installs_a_bundle_that_was_deployed(running, real
 
 @needs_board
 def test_deploy_writes_the_bundle_and_only_what_differs_of_the_loader(running):
-    there = {"/" + path: content for path, content in FILES.items()} | {"/boot.py": b"# older\n", "/boot.bin": b"s"}
+    demo = {"trust.key": public_of(bundle.demo_key())}
+    there = install.absolute({**FILES, **demo}) | {"/boot.py": b"# older\n", "/boot.bin": b"s"}
     board = running(there)
     said = json.loads(run("deploy", "--port", board.port, "--version", "1.2.3", "--json").stdout)
     assert said["changed"] == ["/boot.py"] and said["version"] == "1.2.3"
@@ -141,12 +163,48 @@ def test_what_starts_the_board_comes_last_so_that_a_cable_pulled_before_leaves_n
         def hashes(self, paths):
             return [""] * len(paths)
 
+        def get(self, path):
+            return None
+
         def put(self, path, content, progress):
             put.append(path)
 
-    files = {"/main.py": b"", "/boot.py": b"", "/trust.key": b"", "/boot/loader.mpy": b""}
-    install.put(Recorder(), install.Plan(files, b"bundle", "1.2.3"), lambda what, size: None)
+    files = {"/main.py": b"", "/boot.py": b"", "/trust.key": public_of(bundle.demo_key()), "/boot/loader.mpy": b""}
+    install.put(Recorder(), install.Plan(files, sealed(), "1.2.3"), lambda what, size: None)
     assert put == ["/boot/loader.mpy", "/trust.key", "/boot.py", "/main.py", "/deploy.pwb"]
+
+
+OPERATOR = Ed25519PrivateKey.from_private_bytes(b"the operator of somebody's grid.")
+
+
+@needs_board
+def test_a_bundle_made_elsewhere_needs_no_private_key_on_a_board_that_knows_its_public_half(running, tmp_path):
+    (tmp_path / "x.pwb").write_bytes(sealed(key=OPERATOR))
+    board = running(HALF | {"/trust.key": public_of(OPERATOR)})
+    said = json.loads(run("deploy", "--port", board.port, "--bundle", str(tmp_path / "x.pwb"), "--json").stdout)
+    assert said["version"] == "1.2.3" and "/trust.key" not in said["changed"]
+    assert board.files["/trust.key"] == public_of(OPERATOR)
+
+
+@needs_board
+def test_a_bare_board_is_told_by_trust_whose_bundles_it_takes(running, tmp_path):
+    (tmp_path / "x.pwb").write_bytes(sealed(key=OPERATOR))
+    (tmp_path / "op.pub").write_bytes(public_of(OPERATOR))
+    board = running(HALF)
+    done = run("deploy", "--port", board.port, "--bundle", str(tmp_path / "x.pwb"), code=1)
+    assert "This board knows no key yet" in done.stderr and "--trust" in done.stderr
+    run("deploy", "--port", board.port, "--bundle", str(tmp_path / "x.pwb"), "--trust", str(tmp_path / "op.pub"))
+    assert board.files["/trust.key"] == public_of(OPERATOR)
+
+
+def test_a_bundle_by_another_key_than_the_one_named_is_refused_before_the_board_is_touched(tmp_path, monkeypatch):
+    monkeypatch.setattr(ports, "check", lambda port: None)
+    (tmp_path / "x.pwb").write_bytes(sealed())
+    (tmp_path / "op.pub").write_bytes(public_of(OPERATOR))
+    done = run(
+        "deploy", "--port", "x", "--bundle", str(tmp_path / "x.pwb"), "--trust", str(tmp_path / "op.pub"), code=1
+    )
+    assert "was signed with another key than" in done.stderr
 
 
 # -- refused --------------------------------------------------------------------------------------
@@ -154,41 +212,48 @@ def test_what_starts_the_board_comes_last_so_that_a_cable_pulled_before_leaves_n
 
 @needs_board
 def test_a_bundle_the_loader_refuses_is_a_failure_with_its_words(running, real_loader, tmp_path):
-    sealed = bytearray(real_loader)
-    sealed[20] ^= 1  # of the signature
-    (tmp_path / "bad.pwb").write_bytes(sealed)
+    (tmp_path / "new.pwb").write_bytes(real_loader("9.9"))
     board = running(real_loader_files())
-    done = run("deploy", "--port", board.port, "--bundle", str(tmp_path / "bad.pwb"), "--json", code=1)
+    done = run("deploy", "--port", board.port, "--bundle", str(tmp_path / "new.pwb"), "--json", code=1)
     said = json.loads(done.stdout)
     assert said["kind"] == "bundle_refused"
-    assert said["error"].startswith("The board refused the bundle: ") and "signature" in said["error"]
+    assert said["error"].startswith("The board refused the bundle: it needs MicroPython 9.9")
 
 
 @needs_board
 def test_a_board_that_comes_up_with_another_version_is_a_failure(running):
     done = run("deploy", "--port", running(HALF | {"/main.py": MAIN}).port, "--version", "2.0.0", code=1)
-    assert "The board runs version 1.2.3 and not 2.0.0: the new one was not installed" in done.stderr
+    assert "The board runs version 1.2.3 in slot a, and not the 2.0.0 it was given" in done.stderr
+
+
+def test_a_version_that_fell_back_to_the_same_number_in_the_other_slot_is_a_failure(monkeypatch):
+    said = ["loader: version 1.2.3 goes into slot b", "loader: installed", "ValueError: no", "loader: version 1.2.3 in"
+            " slot a", "SELFTEST board=esp32_devkit version=1.2.3 slot=a result=ok"]  # fmt: skip
+    lines = SimpleNamespace(read=lambda until: said.pop(0), close=lambda: None)
+    monkeypatch.setattr(console, "restart", lambda port: lines)
+    with pytest.raises(StartError, match="in slot a, and not the"):
+        install.restart(SimpleNamespace(port="x"), install.Plan({}, b"", "1.2.3"))
 
 
 @needs_board
-def test_a_board_with_another_key_is_not_given_ours(running, monkeypatch):
-    monkeypatch.setattr(bundle, "loader_files", lambda *a: {**FILES, "trust.key": b"k" * 32})
+def test_a_board_with_another_key_is_not_given_ours(running):
     board = running({"/trust.key": b"another key of 32 bytes, or not.", "/boot.bin": b"s"})
     done = run("deploy", "--port", board.port, code=1)
     assert "takes firmware signed with another key" in done.stderr and "(--key)" in done.stderr
     assert "/deploy.pwb" not in board.files and "/boot.py" not in board.files
+    assert board.resets == ["hard"]  # a meter that was stopped for this meters again
 
 
 @needs_board
 def test_a_firmware_that_stops_is_a_failure_with_its_last_words(running, monkeypatch):
-    monkeypatch.setattr(bundle, "loader_files", lambda *a: {**FILES, "main.py": b"import nothing_there\n"})
+    loads(monkeypatch, **{"main.py": b"import nothing_there\n"})
     done = run("deploy", "--port", running(HALF).port, code=1)
     assert "did not come up: it stopped with ImportError: no module named 'nothing_there'" in done.stderr
 
 
 @needs_board
 def test_a_firmware_that_ends_is_a_failure(running, monkeypatch):
-    monkeypatch.setattr(bundle, "loader_files", lambda *a: {**FILES, "main.py": b""})
+    loads(monkeypatch, **{"main.py": b""})
     done = run("deploy", "--port", running(HALF).port, code=1)
     assert "The firmware did not come up: main.py came to its end." in done.stderr and "Traceback" not in done.stderr
 

@@ -145,8 +145,13 @@ class Board:
 
     def look(self) -> dict:
         """{"state": …, "files": path -> content} as it is now."""
-        self._send(b"Q", b"")
-        found = self._answers.get(timeout=10)
+        for _ in range(10):
+            self._send(b"Q", b"")
+            with contextlib.suppress(queue.Empty):  # it may be on its way through a reset
+                found = self._answers.get(timeout=1)
+                break
+        else:
+            raise TimeoutError("the interpreter does not answer")
         return {**found, "files": {p: base64.b64decode(c) for p, c in found["files"].items()}}
 
     @property

@@ -56,15 +56,23 @@ def head_of(bundle: bytes) -> bytes:
     return bundle[: HEAD + struct.unpack_from("<H", bundle, 4)[0]]
 
 
+def signed_by(head: bytes, public: Ed25519PublicKey | bytes) -> bool:
+    """Has this key (or its 32 bytes) signed a bundle, or what lies in its slot as `manifest`?"""
+    manifest = head_of(head)[HEAD:]
+    try:
+        key = Ed25519PublicKey.from_public_bytes(public) if isinstance(public, bytes) else public
+        key.verify(head[6:HEAD], CONTEXT + hashlib.sha256(manifest).digest())
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
 def open_bundle(bundle: bytes, public: Ed25519PublicKey | None = None) -> Bundle:
     """What a bundle holds. Its hashes are checked, and with a key its signature. Raises BundleError."""
     head = head_of(bundle)
     manifest = head[HEAD:]
-    if public is not None:
-        try:
-            public.verify(head[6:HEAD], CONTEXT + hashlib.sha256(manifest).digest())
-        except InvalidSignature:
-            raise BundleError("its signature is not by this key") from None
+    if public is not None and not signed_by(head, public):
+        raise BundleError("its signature is not by this key")
     try:
         lines = manifest.decode().splitlines()
         version, board, micropython = (line.split(" ", 1)[1] for line in lines[:3])

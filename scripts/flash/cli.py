@@ -26,6 +26,7 @@ from .options import (
     JsonOption,
     KeyOption,
     PortOption,
+    TrustOption,
     VersionOption,
     plain,
 )
@@ -50,6 +51,7 @@ def flash(
     version: VersionOption = VERSION,
     key: KeyOption = None,
     bundle: BundleOption = None,
+    trust: TrustOption = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also a board that was flashed before: all it holds goes")
     ] = False,
@@ -63,7 +65,7 @@ def flash(
     with bars.shown():
         content = download.get(wanted, firmware, any_image, progress=bars.stage("MicroPython", wanted.micropython.size))
         written = layout.with_our_table(content, wanted)
-        plan = options.plan(board, version, key, bundle)
+        plan = options.plan(board, version, key, bundle, trust)
         found = rom.probe(port, wanted)
         _may_erase(port, wanted, again, bars)
         bars.say(f"{wanted.chip} with {found >> 20} MiB of flash: erasing all of it, which takes up to two minutes")
@@ -71,9 +73,10 @@ def flash(
         bars.say("waiting for MicroPython; if your board does not restart by itself, press its reset button")
         console.wake(port, FIRST_START_S, back_s=10)
         device = Device(port)
-        install.check_file_system(device, wanted)
-        install.put(device, plan, bars.stage)
-        utc, ds3231 = clock.set_clock(device, wanted)
+        with install.stopped(device):
+            install.check_file_system(device, wanted)
+            install.put(device, plan, bars.stage)
+            utc, ds3231 = clock.set_clock(device, wanted)
         bars.say("restarting; the loader installs the firmware")
         start = install.restart(device, plan, bars.say)
     more = {"micropython_sha256": download.digest(content), "utc": utc, "ds3231": ds3231}
@@ -88,6 +91,7 @@ def deploy(
     version: VersionOption = VERSION,
     key: KeyOption = None,
     bundle: BundleOption = None,
+    trust: TrustOption = None,
     as_json: JsonOption = False,
 ):
     """A board that has MicroPython: the firmware of this tree, or a bundle, as an update."""
@@ -95,10 +99,11 @@ def deploy(
     wanted = boards.load(board)
     bars = show.Bars(as_json)
     with bars.shown():
-        plan = options.plan(board, version, key, bundle)
+        plan = options.plan(board, version, key, bundle, trust)
         device = Device(port)
-        install.check_file_system(device, wanted)
-        install.put(device, plan, bars.stage)
+        with install.stopped(device):
+            install.check_file_system(device, wanted)
+            install.put(device, plan, bars.stage)
         bars.say("restarting; the loader installs the firmware")
         start = install.restart(device, plan, bars.say)
     _told("deploy", port, start, plan, as_json, {})

@@ -18,7 +18,7 @@ START_S = 20  # from the reset to the SELFTEST line; installing a bundle is not 
 INSTALL_S = 180  # for the loader to verify a bundle and write its files: it says nothing meanwhile
 _BANNER = b"raw REPL; CTRL-B to exit"
 _REFUSED = "loader: bundle refused: "
-_INSTALLING = " goes into slot "  # of the loader's line before it writes
+INSTALLING = " goes into slot "  # of the loader's line before it writes
 _RESCUE = "RESCUE "
 _ENDED = ("MicroPython v", ">>>")  # the interpreter's own banner and prompt
 
@@ -178,8 +178,8 @@ def follow(
             )
         if line.startswith("loader: "):
             start.loader.append(line.removeprefix("loader: "))
-            if _INSTALLING in line or installing:  # a start that falls over and begins anew gets no more time
-                installing = _INSTALLING in line
+            if INSTALLING in line or installing:  # a start that falls over and begins anew gets no more time
+                installing = INSTALLING in line
                 until = time.monotonic() + (INSTALL_S if installing else start_s)
         elif line.startswith("selftest: "):
             start.hints.append(line.removeprefix("selftest: "))

@@ -27,10 +27,11 @@ Progress = Callable[[int, int], None]  # (bytes done, bytes altogether)
 _GONE = r"Input/output error|device disconnected|multiple access|not configured"  # what pyserial says of a dead port
 SILENCE_S = 20  # a part is a quarter of a second, and the erase of a block of flash two
 _PART = 1536  # bytes written in one go: 2 KB of text at the board, some 7 KB of its heap while it is compiled
-_RUN = 64 * _PART  # bytes in one run of mpremote: a command line has an end
+_RUN = 64 * _PART  # bytes in one run of mpremote
 
-# For a board whose firmware was stopped: an hour for its watchdog, and its heap back. Firmware runs where its modules
-# are; where only the file is that its loader keeps, it ran before a soft reset, and its watchdog still does.
+# For a board whose firmware was stopped: an hour for its watchdog, no start to count, its heap back. Firmware runs
+# where its modules are; where only the file is that its loader keeps, it ran before a soft reset, and its watchdog
+# still does.
 CALM = """
 import sys, os, gc
 def _calm():
@@ -44,6 +45,7 @@ def _calm():
     if runs:
         import machine
         machine.WDT(timeout=3600000)
+        machine.RTC().memory(b'')
         for name in list(sys.modules):
             if name != 'sys':
                 del sys.modules[name]
@@ -188,8 +190,8 @@ class Device:
             for start in range(0, max(len(content), 1), _RUN):
                 parts = _parts(content, start, names["new"])
                 if start + _RUN >= len(content):
-                    parts += ["+", "exec", _FINISH.format(**names)]
-                said = self._mpremote(parts, SILENCE_S, written)
+                    parts.append(_FINISH.format(**names))
+                said = self._run(parts, SILENCE_S, written)
         except DeviceError:
             with contextlib.suppress(FlashError):  # it is the first failure that counts
                 self._exec(_GIVE_UP.format(**names), 10)
@@ -200,10 +202,18 @@ class Device:
             )
 
     def _exec(self, code: str, timeout_s: float) -> str:
+        return self._run([code], timeout_s)
+
+    def _run(self, parts: list[str], timeout_s: float, watch: Callable[[str], None] | None = None) -> str:
+        """Pieces of code, one after the other. As files nobody else can read: a command line everybody can, and a file
+        that is written may hold keys."""
         with tempfile.TemporaryDirectory(prefix="pennywatt-") as tmp:
-            script = Path(tmp) / "code.py"
-            script.write_text(code)
-            return self._mpremote(["run", str(script)], timeout_s)
+            args = []
+            for n, code in enumerate(parts):
+                script = Path(tmp) / f"{n}.py"
+                script.write_text(code)
+                args += ["+", "run", str(script)]
+            return self._mpremote(args[1:], timeout_s, watch)
 
     def _mpremote(self, args: list[str], timeout_s: float, watch: Callable[[str], None] | None = None) -> str:
         command = [sys.executable, "-m", "mpremote", "connect", self.port, "resume", *args]
@@ -239,17 +249,16 @@ class Device:
 
 
 def _parts(content: bytes, start: int, new: str) -> list[str]:
-    """mpremote's arguments that write one run of a file, each part in a command of its own.
+    """Code that writes one run of a file, part for part.
 
     Not `fs cp`: it writes 256 bytes at a time, spelt out as Python text, and needs three times as long.
     """
-    begin = f"import binascii\n_f = open({new!r}, 'wb')" if start == 0 else "import binascii"
-    args = ["exec", begin]
+    parts = [f"import binascii\n_f = open({new!r}, 'wb')" if start == 0 else "import binascii"]
     for at in range(start, min(start + _RUN, len(content)), _PART):
         part = content[at : at + _PART]
         text = base64.b64encode(part).decode()
-        args += ["+", "exec", f"_f.write(binascii.a2b_base64(b'{text}'))\nprint('at', {at + len(part)})"]
-    return args
+        parts.append(f"_f.write(binascii.a2b_base64(b'{text}'))\nprint('at', {at + len(part)})")
+    return parts
 
 
 def plain(said: str, args: list[str]) -> DeviceError:

@@ -8,13 +8,14 @@ meter firmware was decided when it was provisioned. Raises FlashError.
 
 import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from .. import bundle
 from . import console
 from .boards import Board
 from .device import Device
-from .errors import BundleRefusedError, DeviceError, StartError
+from .errors import BundleRefusedError, DeviceError, FlashError, StartError
 
 BUNDLE = "/deploy.pwb"  # not /update.pwb: somebody stands beside the board, so to have come up is enough
 VERIFY_S = 60  # before the loader says a word it checks the signature, in Python
@@ -41,27 +42,53 @@ def put(device: Device, plan: Plan, stage: Stage) -> None:
     """Loader files that differ, in an order in which a cable pulled in between does no harm, then the bundle."""
     paths = sorted(plan.loader, key=lambda path: (path in ("/boot.py", "/main.py"), path == "/main.py", path))
     there = dict(zip(paths, device.hashes(paths), strict=True))
-    key = there.get(TRUST)
-    if key and key != hashlib.sha256(plan.loader[TRUST]).hexdigest():
-        raise BundleRefusedError(
-            "This board takes firmware signed with another key than this bundle's, and would refuse it. Sign it with"
-            " the key the board was provisioned for (--key); to make it a development board again, run 'make flash'."
-        )
+    known = device.get(TRUST)
+    _check_key(known, plan)
+    if known:
+        paths = [path for path in paths if path != TRUST]
     plan.changed = [path for path in paths if there[path] != hashlib.sha256(plan.loader[path]).hexdigest()]
     for path in plan.changed:
         device.put(path, plan.loader[path], stage(path, len(plan.loader[path])))
     device.put(BUNDLE, plan.bundle, stage(BUNDLE, len(plan.bundle)))
 
 
+def _check_key(there: bytes | None, plan: Plan) -> None:
+    """BundleRefusedError for a bundle the board would refuse. there: the key it has, None for a bare one."""
+    key = there or plan.loader.get(TRUST)
+    if not key:
+        raise BundleRefusedError(
+            "This board knows no key yet, and the bundle's is not known here. Name the public half with --trust, as"
+            " 'make bundle ARGS=\"key ...\"' wrote it beside the private one."
+        )
+    if not bundle.signed_by(plan.bundle, key):
+        raise BundleRefusedError(
+            "This board takes firmware signed with another key than this bundle's, and would refuse it. Sign it with"
+            " the key the board was provisioned for (--key); to make it a development board again, run 'make flash'."
+        )
+
+
+@contextlib.contextmanager
+def stopped(device: Device) -> Iterator[None]:
+    """Its firmware is stopped. Whatever fails meanwhile, Ctrl-C too, the board is restarted with what it has."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(FlashError):  # it is the first failure that counts
+            device.reset()
+        raise
+
+
 def restart(device: Device, plan: Plan, tell: Callable[[str], None] | None = None) -> console.Start:
     """Hard reset, and the start up to its SELFTEST line. StartError, too, when it is not the version given to it."""
     with contextlib.closing(console.restart(device.port)) as lines:
         start = console.follow(lines, tell, first_s=VERIFY_S)
-    runs = start.parts.get("version", plan.version)
-    if runs != plan.version:
+    runs, slot = start.parts.get("version", plan.version), start.parts.get("slot")
+    put_into = [line.rpartition(" ")[2] for line in start.loader if console.INSTALLING in line]
+    if runs != plan.version or (put_into and slot != put_into[-1]):
         raise StartError(
-            f"The board runs version {runs} and not {plan.version}: the new one was not installed, or did not hold and"
-            f" the loader went back. {console.stopped(start)}Look at what it says above, and deploy again."
+            f"The board runs version {runs} in slot {slot}, and not the {plan.version} it was given: that was not"
+            f" installed, or did not hold and the loader went back. {console.stopped(start)}Look at what it says above,"
+            " and deploy again."
         )
     return start
 

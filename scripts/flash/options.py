@@ -11,7 +11,7 @@ import typer
 from .. import bundle
 from ..refusals import refusals
 from .errors import FlashError, LayoutError
-from .install import Plan, absolute
+from .install import TRUST, Plan, absolute
 
 PortOption = Annotated[str, typer.Option("--port", envvar="PENNYWATT_PORT", help="The board's serial port")]
 BoardOption = Annotated[str, typer.Option("--board", help="Which of boards/")]
@@ -27,6 +27,9 @@ KeyOption = Annotated[
 ]
 BundleOption = Annotated[
     Path | None, typer.Option("--bundle", help="A bundle made before, instead of one of this source tree")
+]
+TrustOption = Annotated[
+    Path | None, typer.Option("--trust", help="With --bundle, for a bare board: the public half of its key")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")]
 PASSPHRASE = "PENNYWATT_BUNDLE_PASSPHRASE"
@@ -51,11 +54,13 @@ def key_of(path: Path | None):
         raise BuildError(f"{_sentence(e)}. Name the key with --key, its passphrase in {PASSPHRASE}.") from None
 
 
-def plan(board: str, version: str, key: Path | None, file: Path | None = None) -> Plan:
+def plan(
+    board: str, version: str, key: Path | None, file: Path | None = None, trust: Path | None = None
+) -> Plan:
     """What goes onto a board. Built before anything on the board is touched."""
     signer = key_of(key)
     try:
-        loader = bundle.loader_files(board, bundle.public_bytes(signer or bundle.demo_key()))
+        public = bundle.public_bytes(signer or bundle.demo_key())
         if file is None:
             content = bundle.build(board, version, signer)
         else:
@@ -64,11 +69,18 @@ def plan(board: str, version: str, key: Path | None, file: Path | None = None) -
             if made.board != board:
                 raise LayoutError(f"{file} is a bundle for {made.board}, and this is {board}. Say BOARD=, or another.")
             version = made.version
+            if trust:
+                public = bundle.read_public(trust).public_bytes_raw()
+        loader = absolute(bundle.loader_files(board, public))
+        if not bundle.signed_by(content, public):
+            if key or trust:
+                raise BuildError(f"{file} was signed with another key than {trust or key}. Name the right one.")
+            del loader[TRUST]  # a bare board has to be told, any other knows itself whose bundles it takes
     except bundle.BundleError as e:
         raise BuildError(f"The firmware could not be built: {e}. Correct that, and start again.") from None
     except OSError as e:
         raise BuildError(f"{e.filename} cannot be read: {e.strerror}. Name another file.") from None
-    return Plan(absolute(loader), content, version)
+    return Plan(loader, content, version)
 
 
 def _sentence(e: Exception) -> str:
