@@ -49,9 +49,9 @@ bundle: setup ## One signed file of the firmware, the same bytes each time: VERS
 	@test -n "$(VERSION)" || { echo "bundle: which version? Say make bundle VERSION=1.4.0" >&2; exit 2; }
 	@$(PY) -m scripts.bundle build --board $(BOARD) $(BUNDLED) $(ARGS)
 
-image: setup ## The meter's file system, or with FIRMWARE=file the whole flash [BOARD= DOCUMENTS="settings.json …"]
-	@$(if $(FIRMWARE),$(PY) -m scripts.flash image --firmware "$(FIRMWARE)" $(BUNDLED),$(PY) -m scripts.image) \
-		--board $(BOARD) $(ARGS) $(DOCUMENTS)
+image: setup ## The meter's file system, or with FIRMWARE=file the whole flash [BOARD= VERSION= KEY= DOCUMENTS="a.json …"]
+	@$(PY) -m scripts.$(if $(FIRMWARE),flash image --firmware "$(FIRMWARE)",image) --board $(BOARD) $(BUNDLED) \
+		$(ARGS) $(DOCUMENTS)
 
 provision: setup ## Give meters their identity, seal, label, check: ARGS="--help", ARGS="meter 00012345 --port /dev/ttyUSB0 …"
 	@$(PY) -m scripts.provision $(ARGS)

@@ -9,7 +9,6 @@ the same bytes: files go in sorted by name and nothing carries a time.
 import hashlib
 import json
 import struct
-import sys
 import zlib
 from pathlib import Path
 
@@ -17,10 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from .bundle import BundleError, demo_key, explain, head_of, loader_files, public_bytes, seal, slot_files
 from .bundle.firmware import write_whole
+from .flash import boards
+from .flash.errors import FlashError
+from .refusals import refusals
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = 4096
-SIZE = 0x100000  # the `vfs` partition (boards/*/partitions.csv)
 LOG = 1024  # bytes of a folder's log, written anew beyond that: finding a file reads all of it
 DEVELOPMENT = "0.0.0.dev"  # version of firmware that is nobody's release
 _OURS = ("a/", "b/", "boot/", "board.", "meter/", "loader/")
@@ -32,7 +33,7 @@ class ImageError(Exception):
 
 def collect(
     documents: dict[str, bytes],
-    board: str = "esp32_devkit",
+    board: str = boards.BOARD,
     firmware: Path | None = None,
     version: str = DEVELOPMENT,
     key: Ed25519PrivateKey | None = None,
@@ -54,7 +55,11 @@ def collect(
     files["boot.bin"] = boot_state(head)
     for name, content in documents.items():
         name = name.lstrip("/")
-        # The key that comes with a meter's documents is its operator's.
+        if name == "trust.key" and content != files[name]:
+            raise ImageError(
+                "the firmware is not signed with the key whose public half is the document trust.key: name that"
+                " operator's key (KEY=, --key)"
+            )
         if (name in files and name != "trust.key") or name.startswith(_OURS):
             raise ImageError(f"the document {name} would hide a part of the firmware")
         files[name] = content
@@ -67,10 +72,17 @@ def boot_state(head: bytes) -> bytes:
     return state + struct.pack("<I", zlib.crc32(state))
 
 
-def pack(files: dict[str, bytes], size: int = SIZE) -> bytes:
-    """Lay files out in a LittleFS image of size bytes."""
+def size_for(board: str) -> int:
+    """Bytes of the board's partition `vfs`: an image of any other size does not mount there. Raises LayoutError."""
+    return boards.load(board).row("vfs").size
+
+
+def pack(files: dict[str, bytes], size: int | None = None) -> bytes:
+    """Lay files out in a LittleFS image of size bytes; without one, as many as esp32_devkit has for it."""
     import littlefs
 
+    if size is None:
+        size = size_for(boards.BOARD)
     if size % BLOCK or size < 4 * BLOCK:
         raise ImageError(f"an image of {size} bytes is not possible: whole {BLOCK}-byte blocks, at least 4, are needed")
     fs = littlefs.LittleFS(
@@ -93,20 +105,21 @@ def pack(files: dict[str, bytes], size: int = SIZE) -> bytes:
 def build_image(
     out_path: Path | str | None,
     documents: dict[str, bytes],
-    board: str = "esp32_devkit",
-    size: int = SIZE,
+    board: str = boards.BOARD,
+    size: int | None = None,
     firmware: Path | None = None,
 ) -> bytes:
-    """The image as bytes; also written to out_path (whole or not at all) unless that is None."""
-    image = pack(collect(documents, board, firmware), size)
+    """The image as bytes, by default as many as the board's partition; also written to out_path unless that is None."""
+    image = pack(collect(documents, board, firmware), size_for(board) if size is None else size)
     if out_path is not None:
         write_image(Path(out_path), image)
     return image
 
 
 def write_image(out_path: Path, image: bytes) -> None:
+    """Whole or not at all, and its owner's alone: there may be keys in it."""
     out_path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out_path, image)
+    write_whole(out_path, image, 0o600)
 
 
 def _read_documents(specs: list[str]) -> dict[str, bytes]:
@@ -130,14 +143,19 @@ def _cli():
 
     import typer
 
+    from .flash.options import KeyOption, VersionOption, key_of
+
+    @refusals("image", ImageError, FlashError)
     def image(
         document: Annotated[
             list[str] | None,
             typer.Argument(help="Documents for the root: FILE, or NAME=FILE", metavar="[NAME=]FILE"),
         ] = None,
         out: Annotated[Path, typer.Option("--out", "-o", help="Where the image goes")] = ROOT / "build/image.bin",
-        board: Annotated[str, typer.Option(help="A folder of boards/")] = "esp32_devkit",
-        size: Annotated[int, typer.Option(help="Bytes of the partition")] = SIZE,
+        board: Annotated[str, typer.Option(help="A folder of boards/")] = boards.BOARD,
+        size: Annotated[int | None, typer.Option(help="Bytes, if not those of the board's partition `vfs`")] = None,
+        version: VersionOption = DEVELOPMENT,
+        key: KeyOption = None,
         trace: Annotated[
             Path | None,
             typer.Option("--explain", help="Build nothing: print a console's text, with the sources' lines"),
@@ -145,22 +163,19 @@ def _cli():
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")] = False,
     ):
         """Build the meter's LittleFS image: compiled firmware, board file and documents."""
-        try:
-            if trace is not None:
-                print(explain(trace.read_text(), board), end="")
-                return
-            files = collect(_read_documents(document or []), board)
-            data = pack(files, size)
-            write_image(out, data)
-        except ImageError as e:
-            print(f"image: {e}", file=sys.stderr)
-            raise typer.Exit(2) from None
+        if trace is not None:
+            print(explain(trace.read_text(), board), end="")
+            return
+        files = collect(_read_documents(document or []), board, version=version, key=key_of(key))
+        data = pack(files, size_for(board) if size is None else size)
+        write_image(out, data)
         used = sum(-(-len(content) // BLOCK) for content in files.values())
         report = {
             "image": str(out),
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
             "board": board,
+            "version": version,
             "files": {name: len(content) for name, content in sorted(files.items())},
         }
         if as_json:
@@ -169,7 +184,7 @@ def _cli():
         for name, length in report["files"].items():
             print(f"  {length:7,}  {name}")
         total = sum(report["files"].values())
-        print(f"image: {out}: {len(files)} files, {total:,} bytes, at most {used} of {size // BLOCK} blocks")
+        print(f"image: {out}: {len(files)} files, {total:,} bytes, at most {used} of {len(data) // BLOCK} blocks")
 
     typer.run(image)
 

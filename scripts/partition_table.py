@@ -5,8 +5,9 @@
 
 Binary, little-endian (Espressif's documentation of ESP-IDF 5.5, "Partition Tables"): 32 bytes a row, being magic
 AA 50, type, subtype, offset, size, name (16 bytes, zeros behind), flags. Then a row EB EB, fourteen FF, MD5 of all
-rows before it. The rest is FF. Offsets and sizes are in bytes; flags are not used, and not kept. All three raise
-TableError, whose text says what is wrong and in which row; rows come back in the order in which they stand.
+rows before it. The rest is FF. Offsets and sizes are in bytes; a flag is a bit (FLAGS), and several are written with
+colons: encrypted:readonly. All three raise TableError, whose text says what is wrong and in which row; rows come back
+in the order in which they stand.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ SUBTYPES = {
     APP: {"factory": 0x00, "test": 0x20} | {f"ota_{n}": 0x10 + n for n in range(16)},
     DATA: {"ota": 0x00, "phy": 0x01, "nvs": 0x02, "coredump": 0x03, "nvs_keys": 0x04, "fat": 0x81, "spiffs": 0x82},
 }
+FLAGS = {"encrypted": 1 << 0, "readonly": 1 << 1}
 _ROW = struct.Struct("<2sBBLL16sL")
 _MAGIC, _SUM = b"\xaa\x50", b"\xeb\xeb" + b"\xff" * 14
 _ROWS = LENGTH // _ROW.size - 1  # the sum takes one
@@ -32,13 +34,14 @@ class TableError(ValueError):
 
 
 class Row(NamedTuple):
-    """A partition. type and subtype are numbers; TYPES and SUBTYPES have their names."""
+    """A partition. type, subtype and flags are numbers; TYPES, SUBTYPES and FLAGS have their names."""
 
     name: str
     type: int
     subtype: int
     offset: int
     size: int
+    flags: int = 0
 
     @property
     def end(self) -> int:
@@ -46,18 +49,18 @@ class Row(NamedTuple):
 
 
 def parse_csv(text: str) -> list[Row]:
-    """Rows of a partitions.csv. All five columns must be there: what a blank offset means depends on the reader."""
+    """Rows of a partitions.csv. Five columns must be there: what a blank offset means depends on the reader."""
     rows = []
     for n, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         fields = [field.strip() for field in line.split(",")]
-        if len(fields) < 5 or not all(fields[:5]) or any(fields[5:]):
-            raise TableError(f"line {n}: name, type, subtype, offset and size are needed, and nothing else")
+        if len(fields) < 5 or not all(fields[:5]) or any(fields[6:]):
+            raise TableError(f"line {n}: name, type, subtype, offset and size are needed, then flags, and nothing else")
         kind = _number(n, "type", fields[1], TYPES, 0xFF)
         subtype = _number(n, "subtype", fields[2], SUBTYPES.get(kind, {}), 0xFF)
         offset, size = (_number(n, what, fields[at], {}, 0xFFFFFFFF) for what, at in (("offset", 3), ("size", 4)))
-        rows.append(Row(fields[0], kind, subtype, offset, size))
+        rows.append(Row(fields[0], kind, subtype, offset, size, _flags(n, "".join(fields[5:]))))
     check(rows)
     return rows
 
@@ -73,6 +76,14 @@ def _number(line: int, what: str, text: str, names: dict[str, int], most: int) -
     if not 0 <= value <= most:
         raise TableError(f"line {line}: {text!r} is no {what}")
     return value
+
+
+def _flags(line: int, text: str) -> int:
+    names = text.split(":") if text else []
+    for name in names:
+        if name not in FLAGS:
+            raise TableError(f"line {line}: {name!r} is no flag: {' and '.join(FLAGS)} are, with a colon between")
+    return sum(FLAGS[name] for name in set(names))
 
 
 def check(rows: list[Row]) -> None:
@@ -97,7 +108,7 @@ def check(rows: list[Row]) -> None:
 def encode(rows: list[Row]) -> bytes:
     """The table as it lies on the flash, 0xC00 bytes."""
     check(rows)
-    table = b"".join(_ROW.pack(_MAGIC, r.type, r.subtype, r.offset, r.size, r.name.encode(), 0) for r in rows)
+    table = b"".join(_ROW.pack(_MAGIC, r.type, r.subtype, r.offset, r.size, r.name.encode(), r.flags) for r in rows)
     return (table + _SUM + hashlib.md5(table).digest()).ljust(LENGTH, b"\xff")
 
 
@@ -110,8 +121,8 @@ def decode(data: bytes) -> list[Row]:
                 raise TableError("the partition table is damaged: its checksum does not fit")
             check(rows)
             return rows
-        magic, kind, subtype, offset, size, name, _ = _ROW.unpack_from(data, at)
+        magic, kind, subtype, offset, size, name, flags = _ROW.unpack_from(data, at)
         if magic != _MAGIC:
             raise TableError(f"no partition table: row {len(rows) + 1} begins with {magic.hex()}, not aa50")
-        rows.append(Row(name.rstrip(b"\0").decode("latin-1"), kind, subtype, offset, size))
+        rows.append(Row(name.rstrip(b"\0").decode("latin-1"), kind, subtype, offset, size, flags))
     raise TableError("no partition table: it has no checksum at its end")

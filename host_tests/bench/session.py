@@ -17,7 +17,7 @@ from .chips.desfire import DesfireCard
 from .clock import VirtualTime
 from .deck import Deck
 from .faults import FAULTS, set_fault
-from .flash import NorFlash
+from .flash import VFS_SIZE, NorFlash
 from .ledger_view import read_crashes, read_events, read_ledger
 from .plant import EPOCH, Plant
 from .process import MeterProcess
@@ -51,7 +51,7 @@ class Bench:
         self.plant = Plant(
             VirtualTime(start_us),
             self.board,
-            NorFlash(image or build_image(None, files, board)),
+            NorFlash(image or build_image(None, files, board, VFS_SIZE)),
             utc_s=int((utc - EPOCH).total_seconds()),
         )
         self.meter = MeterProcess(self.plant, arch, heap)

@@ -161,6 +161,8 @@ class Loader:
 
     def _packet(self, packet: bytes):
         speed = _SPEEDS.get(termios.tcgetattr(self._master)[4], 0)
+        if self._transfer.get("kind") == 0xD2:
+            return self._read_on(packet)
         if len(packet) < 8 or packet[0] != 0:
             return self._breaks("a packet that is no request")
         _, command, size, checksum = struct.unpack("<BBHI", packet[:8])
@@ -221,6 +223,8 @@ class Loader:
             self._flash_end(command)
         elif command == 0x13:
             self._md5(command, words)
+        elif command == 0xD2 and self._stub:
+            self._read_begin(command, words)
         elif command == 0xD0 and self._stub:
             self.flash[:] = b"\xff" * len(self.flash)
             self.erased_all = True
@@ -341,6 +345,27 @@ class Loader:
             return self._refuse(command, "FLASH_END before all of it was there", _FAILED)
         self._transfer = {}
         self._answer(command)
+
+    def _read_begin(self, command: int, words):
+        at, size, block = words[:3]
+        if not self._attached:
+            return self._refuse(command, "a flash that is not attached", _FAILED)
+        if at + size > len(self.flash) or block > SECTOR:
+            return self._refuse(command, "a read beyond the flash", _FAILED)
+        self._answer(command)
+        self._transfer = {"kind": command, "data": bytes(self.flash[at : at + size]), "sent": 0, "block": block}
+        self._read_on(struct.pack("<I", 0))
+
+    def _read_on(self, acknowledged: bytes):
+        """The next block; behind the last, the MD5 of all."""
+        t = self._transfer
+        if acknowledged != struct.pack("<I", t["sent"]):
+            return self._breaks("a read acknowledged with another number of bytes than were sent")
+        block = t["data"][t["sent"] : t["sent"] + t["block"]]
+        t["sent"] += len(block)
+        if not block:
+            self._transfer = {}
+        self._frame(block or hashlib.md5(t["data"]).digest())
 
     def _md5(self, command: int, words):
         at, size = words[:2]

@@ -14,7 +14,7 @@ from scripts.flash.boards import load
 from scripts.flash.errors import ChipError, FlashTooSmallError, NoAnswerError, PortBusyError, UnpluggedError, WriteError
 from scripts.partition_table import encode
 
-from .flash_bench import devkit, micropython, needs_tools
+from .flash_bench import STOCK, devkit, micropython, needs_tools
 from .rom_loader import Loader
 
 pytestmark = needs_tools
@@ -80,12 +80,30 @@ def test_a_chip_that_does_not_answer_gets_the_advice_to_hold_boot(loader, fault)
         rom.probe(chip.port, devkit(), attempts=1)
 
 
-def test_a_board_that_was_flashed_before_is_known_by_its_partition_table(loader):
-    chip = loader()
-    assert not rom.has_our_table(chip.port, devkit())
-    chip.flash[0x8000:0x8C00] = encode(list(devkit().table))
-    assert rom.has_our_table(chip.port, devkit())
+EDITED = [row._replace(size=0x80000) if row.name == "vfs" else row for row in devkit().table]
+
+
+@pytest.mark.parametrize(
+    "table, ours",
+    [(load("esp32_8m").table, True), (devkit().table, True), (EDITED, True), (STOCK, False)],
+    ids=["another board's", "this board's", "an edited one", "MicroPython's"],
+)
+def test_a_board_that_was_flashed_before_is_known_by_a_partition_table_of_ours(loader, table, ours):
+    chip = loader(flash_mib=8)
+    chip.flash[0x8000:0x8C00] = encode(list(table))
+    assert rom.has_our_table(chip.port, devkit()) is ours
     assert chip.broken_rules == []
+
+
+def test_a_flash_without_any_partition_table_has_none_of_ours(loader):
+    assert not rom.has_our_table(loader().port, devkit())
+
+
+def test_a_table_that_cannot_be_read_is_not_taken_for_somebody_elses(loader):
+    chip = loader()
+    chip.silent = True
+    with pytest.raises(NoAnswerError):
+        rom.has_our_table(chip.port, devkit())
 
 
 def test_a_byte_that_is_wrong_on_the_flash_is_found_by_its_md5(loader):
@@ -154,6 +172,7 @@ def words(*values):
     return struct.pack(f"<{len(values)}I", *values)
 
 
+STUB = [(5, words(4, 1, 6144, 0x40080000)), (7, words(4, 0, 0, 0) + bytes(4), 0xEF), (6, words(0, 0x40080000))]
 BEGUN = [(0x0D, words(0, 0)), (2, words(4096, 4, 1024, 0))]
 
 
@@ -170,6 +189,9 @@ BEGUN = [(0x0D, words(0, 0)), (2, words(4096, 4, 1024, 0))]
         ("MEM_END before all of it was there", [(5, words(8, 1, 6144, 0x40080000)), (6, words(0, 0x40080000))]),
         ("a start outside of what was uploaded",
          [(5, words(4, 1, 6144, 0x40080000)), (7, words(4, 0, 0, 0) + bytes(4), 0xEF), (6, words(0, 0x50000000))]),
+        ("a read beyond the flash", [*STUB, (0x0D, words(0)), (0xD2, words(4 << 20, 4, 4096, 64))]),
+        ("a read acknowledged with another number of bytes than were sent",
+         [*STUB, (0x0D, words(0)), (0xD2, words(0, 8, 4096, 64)), (0xD2, words(4))]),
     ],
 )  # fmt: skip
 def test_the_model_sees_a_rule_broken(loader, rule, packets):

@@ -2,16 +2,21 @@
 """The meter's file system: what is in it, that it is always the same, and that real MicroPython mounts it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import littlefs
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from host_tests.bench.flash import VFS_SIZE
 from host_tests.bench.process import interpreter
-from scripts.bundle import BundleError, compile_mpy
-from scripts.image import BLOCK, SIZE, ImageError, build_image, collect, pack
+from scripts.bundle import BundleError, compile_mpy, public_bytes, signed_by
+from scripts.bundle.keys import make_key
+from scripts.image import BLOCK, ImageError, build_image, collect, pack, write_image
+from scripts.partition_table import parse_csv
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = {"settings.json": b'{"meter_number":"1"}', "tariff.json": b"{}"}
@@ -106,12 +111,35 @@ def test_the_image_file_is_what_is_returned(tmp_path):
     image = build_image(tmp_path / "new" / "image.bin", DOCUMENTS)
     assert (tmp_path / "new" / "image.bin").read_bytes() == image
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["image.bin"]
-    assert len(image) == SIZE
+    assert len(image) == VFS_SIZE
+
+
+@pytest.mark.parametrize("board", sorted(path.parent.name for path in (ROOT / "boards").glob("*/partitions.csv")))
+def test_it_mounts_on_the_partition_of_its_board(board):
+    row = next(row for row in parse_csv((ROOT / "boards" / board / "partitions.csv").read_text()) if row.name == "vfs")
+    fs = littlefs.LittleFS(block_size=BLOCK, block_count=row.size // BLOCK, mount=False)
+    image = build_image(None, {"settings.json": b"{}"}, board)
+    fs.context.buffer[: len(image)] = image
+    fs.mount()
+    with fs.open("settings.json", "rb") as f:
+        assert f.read() == b"{}"
+
+
+def test_it_is_its_owners_alone_from_the_moment_it_is_there(tmp_path, monkeypatch):
+    def changed(*args, **kwargs):
+        raise AssertionError("it was open to others until now")
+
+    monkeypatch.setattr(os, "chmod", changed)
+    monkeypatch.setattr(os, "fchmod", changed)
+    path = tmp_path / "image.bin"
+    path.touch(0o644)
+    write_image(path, b"keys")
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_another_littlefs_reads_back_every_file():
     files = collect(DOCUMENTS)
-    fs = littlefs.LittleFS(block_size=BLOCK, block_count=SIZE // BLOCK, mount=False)
+    fs = littlefs.LittleFS(block_size=BLOCK, block_count=VFS_SIZE // BLOCK, mount=False)
     fs.context.buffer[:] = pack(files)
     fs.mount()
     found = {}
@@ -132,7 +160,7 @@ def test_micropython_mounts_it_imports_from_it_and_writes_to_it(arch, tmp_path):
     path = tmp_path / "image.bin"
     build_image(path, DOCUMENTS)
     script = tmp_path / "look.py"
-    script.write_text(LOOK_AROUND.replace("BLOCKS", str(SIZE // BLOCK)))
+    script.write_text(LOOK_AROUND.replace("BLOCKS", str(VFS_SIZE // BLOCK)))
     done = subprocess.run([program, script, path], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     seen = json.loads(done.stdout)
@@ -157,6 +185,14 @@ def test_a_document_cannot_take_the_place_of_firmware(name):
         collect({name: b""})
 
 
+def test_an_operators_trust_key_goes_with_firmware_that_the_operator_signed():
+    key = Ed25519PrivateKey.generate()
+    trust = {"trust.key": public_bytes(key)}
+    assert signed_by(collect(trust, key=key)["a/manifest"], trust["trust.key"])
+    with pytest.raises(ImageError, match=r"not signed with the key .* trust\.key: name that operator's key"):
+        collect(trust)
+
+
 def test_what_does_not_fit_is_said_with_both_sizes():
     with pytest.raises(ImageError, match=r"1 files of 90000 bytes do not fit into an image of 65536 bytes"):
         pack({"big": b"x" * 90_000}, 65_536)
@@ -178,7 +214,49 @@ def test_the_command_reports_in_json(tmp_path):
     done = command("--json", "--out", str(tmp_path / "i.bin"), f"settings.json={tmp_path}/s.json")
     report = json.loads(done.stdout)
     assert report["files"]["settings.json"] == 2
-    assert report["bytes"] == (tmp_path / "i.bin").stat().st_size == SIZE
+    assert report["bytes"] == (tmp_path / "i.bin").stat().st_size == VFS_SIZE
+
+
+@pytest.fixture
+def release(tmp_path, monkeypatch):
+    """An operator's key under a passphrase, with its public half among a meter's documents."""
+    monkeypatch.setenv("PENNYWATT_BUNDLE_PASSPHRASE", "a long one")
+    trust = public_bytes(make_key(tmp_path / "key.pem", b"a long one"))
+    (tmp_path / "trust.key").write_bytes(trust)
+    return ["--out", str(tmp_path / "i.bin"), "--version", "1.4.0", str(tmp_path / "trust.key")]
+
+
+def test_the_command_signs_a_release_with_the_operators_key(tmp_path, release):
+    done = command("--json", "--key", str(tmp_path / "key.pem"), *release)
+    fs = littlefs.LittleFS(block_size=BLOCK, block_count=VFS_SIZE // BLOCK, mount=False)
+    fs.context.buffer[:] = (tmp_path / "i.bin").read_bytes()
+    fs.mount()
+    with fs.open("a/manifest", "rb") as f:
+        head = f.read()
+    assert head[70:].startswith(b"version 1.4.0\n") and json.loads(done.stdout)["version"] == "1.4.0"
+    assert signed_by(head, (tmp_path / "trust.key").read_bytes())
+
+
+@pytest.mark.parametrize(
+    "passphrase, key, reason",
+    [("a long one", [], "name that operator's key"), ("another", ["--key", "key.pem"], "does not open")],
+)
+def test_the_command_refuses_a_key_that_is_not_the_operators(tmp_path, monkeypatch, release, passphrase, key, reason):
+    monkeypatch.setenv("PENNYWATT_BUNDLE_PASSPHRASE", passphrase)
+    done = command(*release, *(str(tmp_path / word) if word == "key.pem" else word for word in key))
+    assert done.returncode == 2
+    assert reason in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "i.bin").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["FIRMWARE=mp.bin"]])
+def test_make_image_hands_version_and_key_on(more):
+    given = ["VERSION=1.4.0", "KEY=key.pem", "BOARD=esp32_8m", "DOCUMENTS=a.json", *more]
+    line = ["make", "-n", "--no-print-directory", "image", *given]
+    said = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
+    typed = " ".join(said.replace("\\\n", " ").rpartition("-m scripts.")[2].split())
+    what = 'flash image --firmware "mp.bin"' if more else "image"
+    assert typed == f'{what} --board esp32_8m --version "1.4.0" --key "key.pem" a.json'
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from host_tests.bench import flash
 from scripts import partition_table as pt
-from scripts.image import SIZE
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = sorted((ROOT / "boards").glob("*/partitions.csv"))
@@ -59,7 +58,7 @@ def test_partitions_lie_one_behind_the_other_and_fit_the_flash(path):
 def test_a_meter_has_its_file_system_its_rings_and_what_the_radio_needs(path):
     table = rows(path)
     assert {"nvs", "phy_init", "rings", "vfs"} <= set(table)
-    assert table["rings"][2] >= flash.RINGS_SIZE and table["vfs"][2] >= SIZE
+    assert table["rings"][2] >= flash.RINGS_SIZE and table["vfs"][2] >= flash.VFS_SIZE
     assert [kind for kind, _, _ in (table["rings"], table["vfs"])] == ["data", "data"]
 
 
@@ -87,10 +86,10 @@ def test_two_places_for_micropython_are_the_same_size_and_have_what_chooses_betw
 
 
 @pytest.mark.parametrize("path", BENCH, ids=named)
-def test_bench_and_image_know_the_same_table(path):
+def test_the_bench_knows_the_same_table(path):
     table = rows(path)
     assert table["rings"][1:] == (flash.RINGS_AT, flash.RINGS_SIZE)
-    assert table["vfs"][1:] == (flash.VFS_AT, SIZE) == (flash.VFS_AT, flash.VFS_SIZE)
+    assert table["vfs"][1:] == (flash.VFS_AT, flash.VFS_SIZE)
     source = (ROOT / "host_tests/bench/meter/esp32.py").read_text()
     there = ast.literal_eval(re.search(r"_TABLE = (\(.*\))  #", source)[1])
     assert [(name, first * 4096, blocks * 4096) for name, first, blocks, _ in there] == [
@@ -134,6 +133,25 @@ def test_the_bytes_are_those_another_implementation_makes():
     assert hashlib.sha256(pt.encode(table)).hexdigest() == theirs
 
 
+@pytest.mark.parametrize(
+    "words, bits", [("encrypted", 1), ("readonly", 2), ("encrypted:readonly", 3), ("readonly:encrypted", 3), ("", 0)]
+)
+def test_flags_are_the_last_word_of_a_row_and_come_back(words, bits):
+    table = pt.parse_csv(f"a, data, fat, 0x10000, 1M, {words}")
+    data = pt.encode(table)
+    assert data[28:32] == bytes((bits, 0, 0, 0))
+    assert pt.decode(data) == table and table[0].flags == bits
+
+
+def test_the_guide_to_production_gives_a_row_that_can_be_taken():
+    guide = (ROOT / "boards/PRODUCTION.md").read_text()
+    row = pt.parse_csv(re.search(r"`(nvs_keys,[^`]*)`", guide)[1])[0]
+    assert row.flags == pt.FLAGS["encrypted"]
+    for path in TABLES:  # behind those before the first program, which the larger boot loader has moved up by 0x8000
+        assert max(r.end for r in pt.parse_csv(path.read_text()) if r.end <= 0x10000) + 0x8000 == row.offset
+    assert row.end <= 0x20000
+
+
 def test_a_whole_sector_read_from_a_flash_is_a_table_too():
     table = pt.parse_csv(CSV)
     assert pt.decode(pt.encode(table).ljust(0x1000, b"\xff")) == table
@@ -149,7 +167,8 @@ def test_sizes_are_numbers_in_any_of_the_usual_forms(size):
     [
         ("a, data, nvs, 0x9000", "line 1: name, type, subtype, offset and size"),
         ("a, data, nvs, , 0x1000", "line 1: name, type"),
-        ("a, data, nvs, 0x9000, 0x1000, encrypted", "and nothing else"),
+        ("a, data, nvs, 0x9000, 0x1000, encrypted, more", "and nothing else"),
+        ("a, data, nvs, 0x9000, 0x1000, secret", "'secret' is no flag: encrypted and readonly are"),
         ("a, dada, nvs, 0x9000, 0x1000", "'dada' is no type"),
         ("a, data, factory, 0x9000, 0x1000", "'factory' is no subtype"),
         ("a, data, 0x100, 0x9000, 0x1000", "'0x100' is no subtype"),

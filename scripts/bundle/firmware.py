@@ -60,10 +60,11 @@ def compile_mpy(source: bytes, name: str, cache: Path | None = None, arch: str =
     return code
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Others see the old file or the new one, nothing between."""
+def write_whole(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Others see the old file or the new one, nothing between. mode: who may read it, from its first byte on."""
     tmp = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    tmp.write_bytes(content)
+    with open(tmp, "wb", opener=lambda path, flags: os.open(path, flags, mode)) as f:
+        f.write(content)
     tmp.replace(path)
 
 

@@ -52,10 +52,6 @@ class WriteError(FlashError):
     """The flash could not be written, or does not hold what was written."""
 
 
-class VerifyError(WriteError):
-    """The flash holds something else than what it was compared with."""
-
-
 class FlashedBeforeError(FlashError):
     """The board may hold a meter's records, and nobody said that they may go."""
 
