@@ -6,32 +6,44 @@ Not tested here: a serial port; what the firmware says after the restart is a sc
 """
 
 import base64
+import contextlib
+import io
 import json
 import os
+import struct
 import sys
 import types
+import zlib
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from meter import made as firmware_made
 from meter.drivers.atm90e32 import Atm90e32
 from meter.services import change
 from meter.storage import seal
 from typer.testing import CliRunner
 
+from scripts.bundle import format as bundles
 from scripts.bundle import keys as bundle_keys
 from scripts.calibrate import document as calibrations
+from scripts.flash.errors import PortError
 from scripts.provision import console
 from scripts.provision.cli import app
 from scripts.vend import keyfile
 from scripts.vend.keys import KeySet
 
 from .provision_bench import INTERPRETER, SEAL_AT, Bench, files
-from .test_provision_board import MASTERS, NUMBER, ROLLED, TARIFF, TRUST, is_whole
+from .test_provision_board import MASTERS, NUMBER, ROLLED, TARIFF, TRUST, is_whole, meter
 
 pytest.importorskip("segno")
 
 PASSPHRASE = "correct horse"
+# Whose public half TRUST is (RFC 8032, 7.1, test 1).
+OPERATOR = Ed25519PrivateKey.from_private_bytes(
+    bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+)
 SELFTEST = "SELFTEST board=esp32_devkit version=0.6.0 keys=ok settings=ok storage=ok display=missing result=fail"
 HOUSE = ("--tariff", "tariff.json", "--trust", "trust.pub")
 COMMANDS = "meter seal label batch check".split()
@@ -53,23 +65,29 @@ def desk(loaded, tmp_path, monkeypatch):
 
 @pytest.fixture
 def board(desk, monkeypatch):
-    """The board on port `it`; each command opens it anew. `says`: its console after a restart."""
+    """The board on port `it`; each command opens it anew. `says`: its console after a restart. restarts: how many,
+    whoever asked for them; at each `firmware` runs."""
     if not INTERPRETER.exists():
         pytest.skip("there is no 32-bit MicroPython here")
     root = desk / "board"
     root.mkdir()
     it = types.SimpleNamespace(root=root, says=["selftest: hello", SELFTEST], fram=bytearray(b"\xff" * 0x8000),
-                               opened=[], cut_at=0, firmware=lambda: None)  # fmt: skip
+                               opened=[], cut_at=0, restarts=0, firmware=lambda: None)  # fmt: skip
+
+    def restart():
+        it.restarts += 1
+        it.firmware()
 
     def start(port):
         made = Bench(root, desk / "loop.py", it.cut_at)
         made.fram = it.fram
-        made.on_reset = it.firmware
+        made.on_reset = restart
         it.opened.append(made)
         return made
 
     class Lines:
         def __init__(self, port):
+            restart()
             self.left = list(it.says)
 
         def read(self, until):
@@ -109,6 +127,28 @@ def calibrated(root, number=NUMBER):
     return document
 
 
+def firmware_by(board, key, slot=1):
+    """A slot with firmware signed with this key, and a boot state that has it in force."""
+    head = bundles.head_of(bundles.seal({"meter/__init__.mpy": b"M"}, "esp32_devkit", "1.0.0", key))
+    place = board.root / " ab"[slot]
+    place.mkdir(exist_ok=True)
+    (place / "manifest").write_bytes(head)
+    heads = [sha256(head).digest() if n == slot else bytes(32) for n in (1, 2)]
+    state = struct.pack("<4s4B32s32s", b"PWS1", slot, 0, 0, 0, *heads)
+    (board.root / "boot.bin").write_bytes(state + struct.pack("<I", zlib.crc32(state)))
+
+
+def fit_for_a_house(board):
+    """Provisioned, calibrated, sealed, and with firmware of the operator's."""
+    for name, content in meter().files.items():
+        (board.root / name).write_bytes(content)
+    firmware_by(board, OPERATOR)
+    document = calibrations.sealed(calibrated(board.root))
+    (board.root / "calibration.json").write_text(json.dumps(document))
+    board.firmware = firmware_of(board)
+    board.firmware()
+
+
 class Fram:
     """The part where the firmware's storage looks for it."""
 
@@ -126,7 +166,8 @@ def firmware_of(board):
     """What a start of the firmware does about the seal, by its own code."""
 
     def start():
-        cfg = firmware_made.read(str(board.root))[0]
+        with contextlib.redirect_stdout(io.StringIO()):
+            cfg = firmware_made.read(str(board.root))[0]
         seal.hold(Fram(board.fram), cfg)
 
     return start
@@ -135,9 +176,9 @@ def firmware_of(board):
 # -- meter ----------------------------------------------------------------------------------------
 
 
-def test_a_board_becomes_a_meter_and_is_restarted(board):
+def test_a_board_becomes_a_meter_and_is_restarted_once(board):
     said = provision("meter", NUMBER, "--port", "it", *HOUSE)
-    assert is_whole(board.root) and board.opened[0].resets == 1 and board.opened[0].closed
+    assert is_whole(board.root) and board.restarts == 1 and board.opened[0].closed
     assert NUMBER in said.stdout and "display=missing: the display: check its supply" in said.stderr
 
 
@@ -150,6 +191,15 @@ def test_the_same_as_json(board):
 def test_a_meter_that_comes_up_without_its_keys_is_an_error(board):
     board.says = [SELFTEST.replace("keys=ok", "keys=none")]
     assert "came up without the keys" in refused("meter", NUMBER, "--port", "it", *HOUSE, code=1)
+
+
+def test_a_meter_whose_port_is_taken_meanwhile_is_not_left_stopped(board, monkeypatch):
+    def busy(port):
+        raise PortError("Another program uses it.")
+
+    monkeypatch.setattr("scripts.flash.console.restart", busy)
+    assert "Another program" in refused("meter", NUMBER, "--port", "it", *HOUSE, code=1)
+    assert is_whole(board.root) and board.restarts == 1
 
 
 def test_a_meter_that_says_nothing_is_an_error(board):
@@ -240,12 +290,111 @@ def test_a_wrong_passphrase_opens_nothing(monkeypatch):
 # -- check ----------------------------------------------------------------------------------------
 
 
-def test_check_says_who_a_meter_is(board):
-    provision("meter", NUMBER, "--port", "it", *HOUSE)
+def wrong_with(board):
+    """What check says of a meter that is not for a house."""
+    return asked("check", "--port", "it", code=1)["wrong"]
+
+
+def test_check_says_who_a_meter_is_and_that_it_is_fit_for_a_house(board):
+    fit_for_a_house(board)
+    before = board.restarts
     said = asked("check", "--port", "it")
     assert (said["number"], said["provisioned"], said["key_version"]) == (NUMBER, True, 1)
     assert (said["tariff"], said["demo_keys"], said["wrong"]) == ("House", False, [])
-    assert board.opened[-1].resets == 1
+    assert said["calibration"] == "sealed, FRAM: held" and board.restarts == before + 1
+
+
+def test_check_finds_a_provisioned_meter_without_a_calibration(board):
+    provision("meter", NUMBER, "--port", "it", *HOUSE)
+    firmware_by(board, OPERATOR)
+    (only,) = wrong_with(board)
+    assert "no calibration" in only and "make calibrate" in only
+
+
+def test_check_finds_a_calibration_that_is_not_sealed(board):
+    fit_for_a_house(board)
+    calibrated(board.root)
+    (only,) = wrong_with(board)
+    assert "not sealed" in only and "provision seal" in only
+
+
+def test_check_finds_a_calibration_that_the_meter_refuses(board):
+    fit_for_a_house(board)
+    calibrated(board.root, "OTHER")
+    (only,) = wrong_with(board)
+    assert "another meter" in only and "Calibrate it anew" in only
+
+
+@pytest.mark.parametrize(
+    "kept, words",
+    [
+        (b"\xff" * 40, ("does not hold the seal", "provision seal")),
+        (None, ("another calibration", "replace the FRAM")),
+        (b"\x50" * 40, ("cannot be read", "Check the FRAM")),
+    ],
+    ids=["empty", "another", "damaged"],
+)
+def test_check_finds_a_seal_that_the_fram_does_not_hold(board, kept, words):
+    fit_for_a_house(board)
+    if kept:
+        board.fram[SEAL_AT:] = kept
+    else:
+        seal.write(Fram(board.fram), bytes(32))
+    (only,) = wrong_with(board)
+    assert all(word in only for word in words)
+
+
+def test_check_takes_a_sealed_document_for_enough_on_a_board_without_fram(board):
+    board.says = [SELFTEST.replace("esp32_devkit", "esp32_nofram")]
+    provision("meter", NUMBER, "--port", "it", *HOUSE, "--board", "esp32_nofram")
+    firmware_by(board, OPERATOR)
+    calibrated(board.root)
+    provision("seal", "--port", "it", "--board", "esp32_nofram")
+    assert asked("check", "--port", "it", "--board", "esp32_nofram")["calibration"] == "sealed, FRAM: no FRAM"
+
+
+def test_check_asks_no_calibration_and_no_signature_of_a_development_board(board):
+    provision("meter", NUMBER, "--port", "it", "--demo")
+    (board.root / "trust.key").write_bytes(TRUST)
+    said = " ".join(wrong_with(board))
+    assert "not provisioned" in said and "make calibrate" not in said and "not signed" not in said.lower()
+
+
+def test_check_finds_running_firmware_that_the_meters_key_has_not_signed(board):
+    fit_for_a_house(board)
+    firmware_by(board, bundle_keys.demo_key())
+    (only,) = wrong_with(board)
+    assert "not signed with the key it trusts" in only and "make deploy" in only
+
+
+def test_check_looks_at_the_slot_in_force(board):
+    fit_for_a_house(board)
+    firmware_by(board, bundle_keys.demo_key(), slot=2)
+    assert "not signed" in wrong_with(board)[0]
+    firmware_by(board, bundle_keys.demo_key(), slot=1)
+    firmware_by(board, OPERATOR, slot=2)
+    assert asked("check", "--port", "it")["wrong"] == []
+
+
+def test_check_of_a_meter_whose_boot_state_is_lost_takes_any_slot_that_is_signed_as_the_loader_does(board):
+    fit_for_a_house(board)
+    (board.root / "a/manifest").rename(board.root / "manifest")
+    firmware_by(board, OPERATOR, slot=2)
+    (board.root / "boot.bin").unlink()
+    assert asked("check", "--port", "it")["wrong"] == []
+
+
+def test_check_finds_a_slot_whose_manifest_is_none(board):
+    fit_for_a_house(board)
+    for content in (b"", b"PWB1", b"PWB1" + bytes(66), b"\xff" * 300):
+        (board.root / "a/manifest").write_bytes(content)
+        assert "not signed" in wrong_with(board)[0]
+    (board.root / "a/manifest").unlink()
+    assert "not signed" in wrong_with(board)[0]
+
+
+def test_check_of_a_board_nobody_knows_is_refused_with_those_there_are():
+    assert "esp32_devkit" in refused("check", "--port", "it", "--board", "toaster")
 
 
 def test_check_finds_demo_keys_and_fails(board):
@@ -275,7 +424,7 @@ def test_check_finds_the_key_everybody_signs_bundles_with(board):
 def test_check_changes_nothing(board):
     provision("meter", NUMBER, "--port", "it", *HOUSE)
     before = files(board.root)
-    provision("check", "--port", "it")
+    provision("check", "--port", "it", code=1)
     assert files(board.root) == before
 
 
@@ -288,7 +437,13 @@ def test_a_provisioned_and_calibrated_meter_is_sealed_and_its_fram_holds_the_sea
     board.firmware = firmware_of(board)
     assert asked("seal", "--port", "it")["seal"] == "held"
     assert json.loads((board.root / "calibration.json").read_text())["sealed"] is True
-    assert asked("check", "--port", "it")["calibration"] == "sealed, FRAM: held"
+
+
+def test_sealing_restarts_a_meter_once_to_write_the_seal_and_once_after_looking_at_it(board):
+    fit_for_a_house(board)
+    before = board.restarts
+    provision("seal", "--port", "it")
+    assert board.restarts == before + 2
 
 
 def test_sealing_again_is_no_harm(board):
@@ -384,7 +539,7 @@ def test_no_secret_is_in_any_output_label_journal_or_file_but_keys_json(board, d
         calibrated(board.root)
         board.firmware = firmware_of(board)
         run("seal", "--port", "it", *extra)
-        run("check", "--port", "it", *extra)
+        run("check", "--port", "it", *extra, code=1)
         run("meter", "OTHER", "--port", "it", *HOUSE, *extra, code=2)
         run("batch", "t.csv", "--out", "many", *HOUSE, *extra)
         run("label", NUMBER, *extra)

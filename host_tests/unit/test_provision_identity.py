@@ -244,6 +244,15 @@ def test_parts_that_are_missing_are_said_in_words_and_are_no_matter_of_identity(
     assert console.lacking(GOOD) == ["display=missing: the display: check its supply, SDA, SCL and address."]
 
 
+@pytest.mark.parametrize("position", ["open", "closed"])
+def test_a_relay_in_either_position_lacks_nothing(position):
+    assert console.lacking({"relay": position}) == []
+
+
+def test_a_relay_that_does_not_do_as_told_is_said_in_words():
+    assert console.lacking({"relay": "fault"}) == ["relay=fault: the relay: check its coils and the sense wire."]
+
+
 @pytest.mark.parametrize("key", ["storage", "settings", "keys"])
 def test_a_meter_without_its_identity_is_an_error(key):
     with pytest.raises(StartError, match=key):

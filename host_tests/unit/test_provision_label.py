@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.provision import firmware, label
+from scripts import board_files
+from scripts.provision import label
 from scripts.provision.errors import DocumentError, ProvisionError, RefusedError
 
 pytest.importorskip("segno")
@@ -101,7 +102,7 @@ def decoded(grid: list[list[int]]) -> bytes:
     return bytes(int(text[12 + 8 * i : 20 + 8 * i], 2) for i in range(length))
 
 
-@given(NUMBERS, st.sampled_from(firmware.boards()), VERSIONS, st.integers(2000, 2999))
+@given(NUMBERS, st.sampled_from(board_files.names()), VERSIONS, st.integers(2000, 2999))
 def test_the_code_says_what_is_documented(number, board, version, year):
     said = decoded(modules(label.svg(number, board, version, year))).decode()
     form, *fields = said.split(";")

@@ -5,10 +5,9 @@ It needs nothing of the firmware, whose linked modules have no names to import. 
 stopped once it runs: the agent sets it to ten minutes and feeds it with every access. Metering rests meanwhile.
 """
 
-import re
+from scripts import board_files
 
 from .errors import LinkError
-from .firmware import ROOT
 
 _SOURCE = """
 import machine, os
@@ -58,12 +57,13 @@ _NEEDS = ("SPI_ID", "SPI_BAUDRATE", "SPI_SCK", "SPI_MOSI", "SPI_MISO", "METER_CS
 
 def source(board: str) -> str:
     """The agent for a board of boards/. Raises LinkError."""
-    path = ROOT / "boards" / board / "board.py"
-    if not path.exists():
-        known = ", ".join(sorted(p.parent.name for p in (ROOT / "boards").glob("*/board.py")))
-        raise LinkError(f"There is no board {board}. Name one of these with --board: {known}.")
-    text = path.read_text()
-    if not re.search(r"^from meter\.drivers\.atm90e32 import", text, re.M):
+    known = board_files.names()
+    if board not in known:
+        raise LinkError(f"There is no board {board}. Name one of these with --board: {', '.join(known)}.")
+    try:
+        constants = board_files.constants(board)
+    except board_files.BoardFileError as e:
+        raise LinkError(str(e)) from None
+    if constants.get("MeterIc") != "Atm90e32":
         raise LinkError(f"The board {board} has another metering IC. This tool knows the ATM90E32AS only.")
-    found = dict(re.findall(r"^([A-Z][A-Z0-9_]*) = const\((\w+)\)", text, re.M))
-    return _SOURCE.format(**{name: int(found[name].replace("_", ""), 0) for name in _NEEDS})
+    return _SOURCE.format(**{name: constants[name] for name in _NEEDS})

@@ -4,15 +4,15 @@
 Sizes and offsets in bytes. Raises LayoutError.
 """
 
-import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import board_files
+from ..board_files import BOARDS, BoardFileError
 from ..partition_table import APP, Row, TableError, parse_csv
 from .errors import LayoutError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = BOARDS.parent
 BOARD = "esp32_devkit"
 CHIP_IDS = {"esp32": 0, "esp32s3": 9}  # of Espressif's image header
 _MIB = 1 << 20
@@ -53,22 +53,22 @@ class Board:
         return rows[0]
 
 
-def load(name: str, root: Path = ROOT / "boards") -> Board:
-    folder = root / name
+def load(name: str, root: Path = BOARDS) -> Board:
+    known = board_files.names(root)
+    if name not in known:
+        raise LayoutError(f"There is no board {name}. Say one of these with BOARD=: {', '.join(known)}.")
     try:
-        facts = tomllib.loads((folder / "board.toml").read_text())
-        table = tuple(parse_csv((folder / "partitions.csv").read_text()))
-        text = (folder / "board.py").read_text()
+        facts, constants = board_files.toml(name, root), board_files.constants(name, root)
+        table = tuple(parse_csv(board_files.text(name, "partitions.csv", root)))
         pinned = facts["micropython"]
         made = Board(
             name, facts["chip"], facts["flash_mib"] * _MIB,
             Pinned(pinned["version"], pinned["url"], pinned["sha256"], pinned["offset"], pinned.get("bytes", 0)),
-            table, _pins(text),
+            table, {key: value for key, value in constants.items() if isinstance(value, int)},
         )  # fmt: skip
-    except FileNotFoundError:
-        known = ", ".join(sorted(p.parent.name for p in root.glob("*/board.toml")))
-        raise LayoutError(f"There is no board {name}. Say one of these with BOARD=: {known}.") from None
-    except (KeyError, tomllib.TOMLDecodeError) as e:
+    except BoardFileError as e:
+        raise LayoutError(str(e)) from None
+    except KeyError as e:
         raise LayoutError(f"boards/{name}/board.toml is incomplete ({e}). Compare it with that of {BOARD}.") from None
     except TableError as e:
         raise LayoutError(f"boards/{name}/partitions.csv is no partition table: {e}. Correct it.") from None
@@ -81,8 +81,3 @@ def load(name: str, root: Path = ROOT / "boards") -> Board:
             " partitions.csv, or flash_mib in board.toml."
         )
     return made
-
-
-def _pins(text: str) -> dict[str, int]:
-    found = re.findall(r"^([A-Z][A-Z0-9_]*) = const\((\w+)\)", text, re.M)
-    return {name: int(value.replace("_", ""), 0) for name, value in found}

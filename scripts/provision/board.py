@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from scripts import board_files
+
 from . import agent, firmware, trust
 from .errors import BoardError, DocumentError, RefusedError, without_keys
 from .identity import KEYS, SETTINGS, TARIFF, Identity
@@ -91,7 +93,8 @@ def open_device(port: str) -> Device:
 
 @contextlib.contextmanager
 def opened(port: str) -> Iterator["Board"]:
-    """The board on a port. Looking at it stops its firmware, so it is restarted at the end, whatever happened."""
+    """The board on a port. Looking at it stops its firmware: the caller restarts it at the end, and this after a
+    failure."""
     device = open_device(port)
     try:
         link = Board(device)
@@ -101,7 +104,6 @@ def opened(port: str) -> Iterator["Board"]:
             with contextlib.suppress(BoardError):  # it is the first failure that counts
                 link.reset()
             raise
-        link.reset()
     finally:
         device.close()
 
@@ -258,12 +260,12 @@ def _who(found):
 
 def _refuse_chip(found, board):
     """What the port says of its chip, if it says it, against the board's folder."""
-    import tomllib
-
-    place = firmware.ROOT / "boards" / board / "board.toml"
-    if "ESP32" not in found.port or not place.exists():
+    if "ESP32" not in found.port:
         return
-    chip = tomllib.loads(place.read_text()).get("chip", "")
+    try:
+        chip = board_files.toml(board).get("chip", "")
+    except board_files.BoardFileError as e:
+        raise BoardError(str(e)) from None
     has = found.port.rpartition(" ")[2].lower().replace("-", "")
     if chip and has.startswith("esp32") and has != chip.lower().replace("-", ""):
         raise RefusedError(f"This has an {has.upper()}, and a {board} has an {chip.upper()}. Name the right --board.")

@@ -16,6 +16,7 @@ from scripts.vend.options import KEYS, JournalOption, JsonOption, KeysOption, Pa
 from . import batch as batches
 from . import board as boards
 from . import console, folder, identity, label, options, sealing, show
+from . import firmware as firmwares
 from .errors import FileError, RefusedError
 from .options import (
     BOARD,
@@ -80,7 +81,7 @@ def meter(
             )
         with options.numbers(keys, journal, demo) or nullcontext() as book:
             _to_board(made, link, found, book, again, as_json)
-    report = console.wait(port)
+        report = console.wait(port)
     show.made({**made.summary(), "port": port, "changed": changes, "selftest": report}, as_json)
     show.lacking(console.lacking(report))
     console.judge(report, board, made.provisioned)
@@ -116,7 +117,7 @@ def _to_board(made, link, found, book, again, as_json):
 @plain
 def seal(port: PortOption = "", board: BoardOption = BOARD, as_json: JsonOption = False):
     """Seal a provisioned meter: from now on it takes no other calibration. Cannot be undone without a new FRAM."""
-    _needs(port)
+    _needs(port, board)
     with boards.opened(port) as link:
         found = link.look()
         document = sealing.prepare(found)
@@ -126,9 +127,10 @@ def seal(port: PortOption = "", board: BoardOption = BOARD, as_json: JsonOption 
                 " Put the one from then back, or replace the FRAM."
             )
         sealing.write(link, found, document)
-    report = console.wait(port)
+        report = console.wait(port)
     with boards.opened(port) as link:
         state = sealing.confirm(link, board, document)
+        link.reset()
     show.sealed({"number": found.number, "crc32": document["crc32"], "seal": state, "selftest": report}, as_json)
 
 
@@ -186,14 +188,16 @@ def batch(
 @plain
 def check(port: PortOption = "", board: BoardOption = BOARD, as_json: JsonOption = False):
     """Who is the meter on a port, and may it go into a house? Changes nothing, and lets it start again."""
-    _needs(port)
+    _needs(port, board)
     with boards.opened(port) as link:
         report, wrong = show.report(link, link.look(), board)
+        link.reset()
     show.checked(report, wrong, as_json)
     if wrong:
         raise typer.Exit(1)
 
 
-def _needs(port):
+def _needs(port, board):
     if not port:
         raise RefusedError("Say which board: --port /dev/ttyUSB0.")
+    firmwares.check_board(board)

@@ -5,11 +5,13 @@ Raises DocumentError with what the meter would say.
 """
 
 import json
+import tempfile
 from pathlib import Path
 
+from scripts import board_files
 from scripts.calibrate import firmware as sources
 
-from .errors import DocumentError, FileError
+from .errors import DocumentError, FileError, RefusedError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -115,5 +117,19 @@ def is_demo_trust(key: bytes) -> bool:
     return key.hex() == DEMO
 
 
-def boards() -> list[str]:
-    return sorted(path.parent.name for path in (ROOT / "boards").glob("*/board.py"))
+def slot_in_force(boot_state: bytes) -> str:
+    """Its folder, by the meter's /boot.bin; "" where that is lost or names none."""
+    sources.use()
+    from loader import state
+
+    with tempfile.TemporaryDirectory(prefix="pennywatt-") as tmp:
+        (Path(tmp) / "boot.bin").write_bytes(boot_state)
+        found = state.load(tmp)
+    return state.SLOTS[found.active] if found else ""
+
+
+def check_board(name: str) -> None:
+    """RefusedError: there is no such board."""
+    known = board_files.names()
+    if name not in known:
+        raise RefusedError(f"There is no board {name}. Name one of these with --board: {', '.join(known)}.")

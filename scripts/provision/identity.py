@@ -95,10 +95,7 @@ def make(source: Source, number: str, changes: Mapping[str, object] | None = Non
 
 def check_source(source: Source) -> None:
     """Is everything there that a meter in a house must have? Raises RefusedError."""
-    if source.board not in firmware.boards():
-        raise RefusedError(
-            f"There is no board {source.board}. Name one of these with --board: {', '.join(firmware.boards())}."
-        )
+    firmware.check_board(source.board)
     if source.demo:
         return
     if source.tariff is None:

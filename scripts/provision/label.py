@@ -26,8 +26,7 @@ _TEXT_W = W_MM - _TEXT_X - 2
 def text(number: str, board: str, version: str, year: int) -> str:
     """What the QR code says. DocumentError for what no meter could be."""
     firmware.settings({"meter_number": number})
-    if board not in firmware.boards():
-        raise RefusedError(f"There is no board {board}. Name one of these: {', '.join(firmware.boards())}.")
+    firmware.check_board(board)
     if not re.fullmatch(r"[0-9A-Za-z.+-]{1,20}", version):
         raise DocumentError(f'"{version}" is no version. Say it like 0.6.0.')
     if not 2000 <= year <= 2999:

@@ -7,11 +7,11 @@ has no place for it: there the document alone says that it is sealed.
 Raises BoardError, RefusedError, StartError.
 """
 
-import re
 import time
 from collections.abc import Callable
 from hashlib import sha256
 
+from scripts import board_files
 from scripts.calibrate import document as calibrations
 from scripts.calibrate import firmware as sources
 from scripts.calibrate.errors import DocumentError as CalibrationError
@@ -21,6 +21,12 @@ from .board import CALIBRATION, Board, Found
 from .errors import BoardError, RefusedError, StartError
 
 HELD, NO_FRAM, OTHER, EMPTY, UNKNOWN = "held", "no FRAM", "another", "not sealed yet", "not readable"
+_ANOTHER = "Put the one from then back, or replace the FRAM."
+_LACKS = {
+    OTHER: f"Its FRAM holds the seal of another calibration, so this one is not in force. {_ANOTHER}",
+    EMPTY: "Its FRAM does not hold the seal of its calibration. Seal it again ('provision seal').",
+    UNKNOWN: "The seal in its FRAM cannot be read. Check the FRAM, then seal the meter again ('provision seal').",
+}
 _SETTLE_S = 5  # from the self-test's line until the seal has been written, and more
 
 
@@ -30,18 +36,35 @@ def prepare(found: Found) -> dict:
         raise RefusedError("This meter is not provisioned. Provision it first ('provision meter'), then seal it.")
     if found.calibration is None:
         raise RefusedError("This meter has no calibration. Calibrate it first ('make calibrate'), then seal it.")
-    why = sources.objection(found.calibration, found.number)
-    scale = firmware.settings(found.settings).current_scale
-    if not why and found.calibration["current_scale"] != scale:
-        why = f"current_scale: is {found.calibration['current_scale']}, and by the settings' max_a it is {scale}"
-    if why:
-        raise RefusedError(f"The meter itself would refuse its calibration. {why}. Calibrate it anew, then seal it.")
+    if why := _objection(found, found.calibration):
+        raise RefusedError(why)
     if found.calibration["sealed"]:
         return found.calibration
     try:
         return calibrations.sealed(found.calibration)
     except CalibrationError as e:
         raise RefusedError(str(e)) from None
+
+
+def _objection(found, calibration):
+    why = sources.objection(calibration, found.number)
+    if not why and found.provisioned:
+        scale = firmware.settings(found.settings).current_scale
+        if calibration["current_scale"] != scale:
+            why = f"current_scale: is {calibration['current_scale']}, and by the settings' max_a it is {scale}"
+    return why and f"The meter itself would refuse its calibration. {why}. Calibrate it anew, then seal it."
+
+
+def judge(board: Board, found: Found, name: str) -> tuple[str, str]:
+    """(what a meter's calibration is, why that is not for a house; "": it is)."""
+    if found.calibration is None:
+        return "none", "It has no calibration. Calibrate it ('make calibrate'), then seal it ('provision seal')."
+    if why := _objection(found, found.calibration):
+        return "refused", why
+    if not found.sealed_for:
+        return "not sealed", "Its calibration is not sealed. Seal it ('provision seal')."
+    held = in_fram(board, name, found.calibration)
+    return f"sealed, FRAM: {held}", _LACKS.get(held, "")
 
 
 def write(board: Board, found: Found, sealed: dict) -> None:
@@ -78,7 +101,7 @@ def confirm(board: Board, name: str, document: dict, sleep: Callable[[float], No
     if state == OTHER:
         raise StartError(
             "Another calibration has been sealed in this meter's FRAM before, and this one will never be in force."
-            " Put the one from then back, or replace the FRAM."
+            f" {_ANOTHER}"
         )
     if state not in (HELD, NO_FRAM):
         raise StartError(
@@ -108,9 +131,9 @@ def _digest(document):
 
 def _fram(name):
     """(scl, sda, frequency, address) of a board's FRAM; None: it has none."""
-    text = (firmware.ROOT / "boards" / name / "board.py").read_text()
-    found = dict(re.findall(r"^([A-Z][A-Z0-9_]*) = (?:const\()?(\w+)\)?", text, re.M))
-    if found.get("FRAM_ADDR", "None") == "None":
-        return None
-    scl, sda, freq, addr = (int(found[key], 0) for key in ("I2C_SCL", "I2C_SDA", "I2C_FREQ", "FRAM_ADDR"))
-    return scl, sda, freq, addr
+    try:
+        found = board_files.constants(name)
+    except board_files.BoardFileError as e:
+        raise BoardError(str(e)) from None
+    addr = found["FRAM_ADDR"]
+    return None if addr is None else (found["I2C_SCL"], found["I2C_SDA"], found["I2C_FREQ"], addr)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the commands say, for people and as JSON. No key is in any of it."""
 
+import contextlib
 import hashlib
 import json
 import sys
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from scripts.bundle import BundleError, signed_by
 from scripts.vend.keys import KeySet
 
 from . import batch as batches
@@ -31,7 +33,7 @@ def made(summary: dict, as_json: bool) -> None:
     print(f"  keys of version {summary['key_version']}, tariff {summary['tariff']},"
           f" bundles signed by {summary['trust_key'] or 'nobody'}")  # fmt: skip
     if "port" in summary:
-        print("  read back and compared; next: calibrate, then 'provision seal', then 'provision label'")
+        print("  read back and compared; next: calibrate, then 'provision seal', then 'provision check'")
 
 
 def changes(found: list[str], as_json: bool) -> None:
@@ -97,6 +99,11 @@ def report(board: Board, found: Found, name: str) -> tuple[dict, list[str]]:
         prints = trust.fingerprint(key)
         if firmware.is_demo_trust(key):
             wrong.append("It trusts bundles signed with the demo key, which everybody has.")
+        elif found.provisioned and not _signed(board, key):
+            wrong.append(
+                "The firmware it runs is not signed with the key it trusts: if its boot state is ever lost, it does not"
+                " start. Deploy your own bundle: make deploy PORT=… KEY=… VERSION=…."
+            )
     else:
         wrong.append("It trusts nobody's firmware bundles: it cannot be updated.")
     if not found.known:
@@ -114,11 +121,9 @@ def report(board: Board, found: Found, name: str) -> tuple[dict, list[str]]:
         wrong.append("Its keys are the demo keys, which everybody knows.")
     if SETTINGS not in found.sums and found.number:
         wrong.append("Its settings are gone, and those before are in force.")
-    calibration = "none"
-    if found.calibration is not None:
-        calibration = "not sealed"
-        if found.sealed_for:
-            calibration = f"sealed, FRAM: {sealing.in_fram(board, name, found.calibration)}"
+    calibration, why = sealing.judge(board, found, name)
+    if found.provisioned and why:
+        wrong.append(why)
     return {
         "number": found.number or None,
         "provisioned": found.provisioned,
@@ -139,6 +144,16 @@ def checked(summary: dict, wrong: list[str], as_json: bool) -> None:
         print(f"  {key.replace('_', ' ') + ':':13} {'none' if value is None else value}")
     for sentence in wrong:
         print(f"provision: {sentence}", file=sys.stderr)
+
+
+def _signed(board, key):
+    """Has this key signed the firmware in force? Without a boot state the loader takes either slot that is signed."""
+    slot = firmware.slot_in_force(board.get("boot.bin") or b"")
+    for name in (slot,) if slot else ("/a", "/b"):
+        with contextlib.suppress(BundleError):
+            if signed_by(board.get(f"{name[1:]}/manifest") or b"", key):
+                return True
+    return False
 
 
 def _known(found):

@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Board folders as the computer's tools read them: constants of board.py, and which pin a chip lets do what.
+"""The boards as a picture shows them: the pins of each, and which pin a chip lets do what.
 
-board.py is read, not run: it imports MicroPython's modules. Raises WiringError, whose text names file and remedy.
+Raises WiringError, whose text names file and remedy.
 Pins: ESP32 Series and ESP32-S3 Series Datasheet (Espressif), chapters on pins and on strapping pins.
 """
 
-import ast
-import re
-import tomllib
-from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
-BOARDS = ROOT / "boards"
+from .. import board_files
+from ..board_files import BOARDS, BoardFileError
+
+ROOT = BOARDS.parent
 
 OUT, IN, PULLED, BOTH = "out", "in", "in, pull-up", "both"  # BOTH: I2C, driven low or let go
 # What the firmware does with each pin; everything else in a board.py is a constant of another kind.
@@ -62,36 +60,21 @@ class Board(NamedTuple):
 
 
 def names() -> list[str]:
-    return sorted(path.parent.name for path in BOARDS.glob("*/board.py"))
+    return board_files.names(BOARDS)
 
 
 def load(name: str) -> Board:
     """Raises WiringError."""
-    folder = BOARDS / name
-    if not (folder / "board.py").exists():
+    if name not in names():
         raise WiringError(f"There is no board {name}: boards/ has {', '.join(names())}.")
-    chip = tomllib.loads((folder / "board.toml").read_text())["chip"]
+    try:
+        chip = board_files.toml(name, BOARDS).get("chip")
+        constants = board_files.constants(name, BOARDS)
+    except BoardFileError as e:
+        raise WiringError(str(e)) from None
     if chip not in CHIPS:
         raise WiringError(f"boards/{name}/board.toml: chip is {chip!r}; known are {', '.join(CHIPS)}.")
-    constants = parse((folder / "board.py").read_text(), f"boards/{name}/board.py")
     missing = sorted(set(DIRECTIONS) - set(constants))
     if missing:
         raise WiringError(f"boards/{name}/board.py has no {', '.join(missing)}. Every pin has its constant.")
     return Board(name, CHIPS[chip], constants)
-
-
-def parse(source: str, where: str) -> dict:
-    """Constants of a board.py: NAME = value, NAME = const(value), MeterIc = its driver."""
-    found = {}
-    for node in ast.parse(source, where).body:
-        if not isinstance(node, ast.Assign):
-            continue
-        target = ast.unparse(node.targets[0])
-        text = re.sub(r"^const\((.*)\)$", r"\1", ast.unparse(node.value))
-        if target in found:
-            raise WiringError(f"{where}, line {node.lineno}: {target} is there twice. Remove one.")
-        try:
-            found[target] = ast.literal_eval(text)
-        except ValueError:
-            found[target] = text
-    return found
