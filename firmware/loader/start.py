@@ -16,7 +16,7 @@ from micropython import const
 from loader.bundle import remove
 from loader.errors import LoaderError
 from loader.slots import WAITING, choose, install, known
-from loader.state import SLOTS, SWITCH
+from loader.state import SLOTS
 
 _WATCHDOG_MS = const(30_000)
 _RESCUE_S = const(600)
@@ -30,7 +30,7 @@ def run() -> None:
     version = ""
     try:
         for path in WAITING:
-            _install(path, starts, watchdog.feed)
+            _install(path, watchdog.feed)
         slot, version, other = choose(starts, "", watchdog.feed)
         if other:
             machine.RTC().memory(b"\x01\x00")  # its own safe mode is its own
@@ -54,14 +54,12 @@ def _count():
     return starts
 
 
-def _install(path, starts, feed):
+def _install(path, feed):
     try:
         os.stat(path)
     except OSError:
         return
     try:
-        if starts > SWITCH:
-            raise LoaderError("no start came past it")
         s = known("", feed)
         slot = install(path, s, _board(s), "", feed)
         print("loader:", "installed" if slot else "it is installed already")

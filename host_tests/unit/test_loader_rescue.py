@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A meter that has nothing it may start, or a bundle that no start comes past. When: test_loader_hostile.py."""
+"""What a meter says that has nothing it may start. When it comes to this: test_loader_hostile.py."""
 
 import importlib
 import sys
@@ -38,18 +38,3 @@ def test_a_file_system_that_is_well_is_not_mentioned(start, monkeypatch, capsys)
         start.rescue(Watchdog())
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 1 and said[0].startswith("RESCUE no slot can be started")
-
-
-def test_a_bundle_that_hangs_each_start_is_not_tried_for_ever(start, tmp_path, capsys, monkeypatch):
-    waiting = tmp_path / "update.pwb"
-    waiting.write_bytes(b"PWB1")
-    tried = []
-    monkeypatch.setattr(start, "known", lambda *more: tried.append(1) or start._board)
-    monkeypatch.setattr(start, "_board", lambda s: None)
-    monkeypatch.setattr(start, "install", lambda *more: 1)
-    start._install(str(waiting), start.SWITCH, None)
-    assert tried and not waiting.exists()
-    waiting.write_bytes(b"PWB1")
-    start._install(str(waiting), start.SWITCH + 1, None)
-    assert len(tried) == 1 and not waiting.exists()
-    assert "bundle refused: no start came past it" in capsys.readouterr().out

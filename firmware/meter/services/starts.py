@@ -11,7 +11,7 @@ is always a fresh start.
                       and takes in what others wrote, so a card left in the slot must not keep the meter down.
                       Alarms, trips and the button work as ever.
     9 to 12           the same without the display
-    13 and more       the other slot, if there is firmware in it (loader/state.py); no bundle that waits
+    13 and more       the other slot, if there is firmware in it (loader/state.py)
 
 Safe mode lasts ten minutes, ten more each time in a row, at most an hour; then the meter restarts with
 everything, and one more start that does not last is safe mode again.
