@@ -86,7 +86,11 @@ upy: setup ## The core's tests on real MicroPython, 32-bit and 64-bit
 		fi; done
 
 system: setup ## The whole firmware on the bench
-	@$(PYTEST) host_tests/system
+	@$(PYTEST) -m "not long and not live" --numprocesses 2 --dist worksteal host_tests/system
+	@$(PYTEST) -m live host_tests/system
+
+long: setup ## The tests that take too long for `make test`
+	@$(PYTEST) -m long --numprocesses 2 --dist worksteal host_tests/system
 
 faults: setup ## Break every part in every way and strike every task; prints a table [ARGS="--only fram"]
 	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m host_tests.system.fault_matrix $(ARGS)
@@ -139,4 +143,4 @@ help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: sim replay flash deploy bundle image provision vend calibrate test lint unit upy system faults powercut accuracy year wear size hostile measures setup device-tools wiring lock clean distclean help
+.PHONY: sim replay flash deploy bundle image provision vend calibrate test lint unit upy system long faults powercut accuracy year wear size hostile measures setup device-tools wiring lock clean distclean help

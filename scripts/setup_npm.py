@@ -46,7 +46,7 @@ def npm(venv: Path) -> list[str]:
 
 def fetch(command: list[str], folder: Path) -> bytes:
     """The package's archive, as npm brings it."""
-    done = run([*command, "pack", "--loglevel", "error", f"{PACKAGE}@{VERSION}"], cwd=folder, timeout=300)
+    done = run([*command, "pack", "--loglevel", "error", f"{PACKAGE}@{VERSION}"], cwd=folder, timeout=600)
     found = list(folder.glob("*.tgz"))
     if done.returncode or len(found) != 1:
         said = done.stdout + done.stderr

@@ -116,7 +116,8 @@ class MeterProcess:
         self.restarts = 0
         self.wdt_bites = 0
         self.measure = False
-        self.blocking = None  # wait in the kernel (True), by looking (False), or as pace.py finds
+        # Wait in the kernel (True), by looking (False), or as pace.py finds. On one core who looks keeps the other off.
+        self.blocking = len(os.sched_getaffinity(0)) == 1 or None
         self._pace = Pace()
         self.meter_ns = 0  # processor time the interpreter took from answers to requests, while measure is on
         self._answered_ns = 0

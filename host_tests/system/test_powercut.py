@@ -188,7 +188,10 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
+# Three of them each time, all of them in `make long`.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] if n > 2 else []) for n, name in enumerate(BROKEN)]
+)
 def test_a_broken_meter_is_found_out(name, tmp_path):
     where, (right, wrong), (kind, how, what, step), said = BROKEN[name]
     firmware = tmp_path / "firmware"

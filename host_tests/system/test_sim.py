@@ -14,6 +14,8 @@ from host_tests.bench.live import LiveBench
 from host_tests.bench.web_server import serve
 from host_tests.system.test_page import browser  # noqa: F401  (a fixture)
 
+pytestmark = pytest.mark.live
+
 
 @pytest.fixture
 def live():
