@@ -180,8 +180,12 @@ class Device:
                 raise
 
     def _write(self, content, names, progress):
+        heard = ""
+
         def written(text):
-            found = re.findall(r"at (\d+)\r?\n", text)
+            nonlocal heard
+            heard = (heard + text)[-100:]  # a number may come in pieces
+            found = re.findall(r"at (\d+)\r?\n", heard)
             if found and progress:
                 progress(int(found[-1]), len(content))
 
