@@ -10,7 +10,8 @@ import json
 import time
 from typing import Protocol
 
-from ..flash import console, device
+from ..flash import agent as boards
+from ..flash import console
 from ..flash.errors import FlashError
 from . import agent
 from .errors import DocumentError, LinkError
@@ -58,7 +59,7 @@ class BoardLink:
             raise LinkError(
                 f"The board at {port} does not enter its raw REPL ({e}). Press its reset button and try again."
             ) from e
-        self._exec(device.CALM)
+        self._exec(boards.CALM)
         self._exec(text)
 
     def _exec(self, text: str) -> str:

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import console, ports, process
+from . import agent, console, ports, process
 from .errors import DeviceError, FlashError, FullError, NoReplError, ToolsMissingError
 
 Progress = Callable[[int, int], None]  # (bytes done, bytes altogether)
@@ -28,85 +28,6 @@ _GONE = r"Input/output error|device disconnected|multiple access|not configured"
 SILENCE_S = 20  # a part is a quarter of a second, and the erase of a block of flash two
 _PART = 1536  # bytes written in one go: 2 KB of text at the board, some 7 KB of its heap while it is compiled
 _RUN = 64 * _PART  # bytes in one run of mpremote
-
-# For a board whose firmware was stopped: an hour for its watchdog, no start to count, its heap back. Firmware runs
-# where its modules are; where only the file is that its loader keeps, it ran before a soft reset, and its watchdog
-# still does.
-CALM = """
-import sys, os, gc
-def _calm():
-    runs = 'meter' in sys.modules
-    if not runs:
-        try:
-            os.stat('/boot.bin')
-            runs = True
-        except OSError:
-            pass
-    if runs:
-        import machine
-        machine.WDT(timeout=3600000)
-        machine.RTC().memory(b'')
-        for name in list(sys.modules):
-            if name != 'sys':
-                del sys.modules[name]
-_calm()
-for _name in list(globals()):
-    if _name[:2] != '__':
-        del globals()[_name]
-import gc
-gc.collect()
-"""
-_HASH = """
-def _hash(path):
-    import hashlib, binascii
-    h = hashlib.sha256()
-    b = bytearray(512)
-    m = memoryview(b)
-    try:
-        f = open(path, 'rb')
-    except OSError:
-        return '-'
-    with f:
-        while True:
-            n = f.readinto(b)
-            if not n:
-                return binascii.hexlify(h.digest()).decode()
-            h.update(m[:n])
-"""
-_HASHES = _HASH + """
-for _n in {paths!r}:
-    print(_hash(_n))
-"""
-# Makes the folders, and says: SHA-256 of the file there is, bytes of what an earlier try left, bytes free.
-_PREPARE = _HASH + """
-import os
-for _n in {folders!r}:
-    try:
-        os.stat(_n)
-    except OSError:
-        os.mkdir(_n)
-try:
-    _n = os.stat({new!r})[6]
-except OSError:
-    _n = 0
-_v = os.statvfs('/')
-print(_hash({path!r}), _n, _v[0] * _v[3])
-"""
-_FINISH = _HASH + """
-import os
-_f.close()
-_n = _hash({new!r})
-os.rename({new!r}, {path!r}) if _n == {digest!r} else os.remove({new!r})
-print('written', _n)
-"""
-_GIVE_UP = """
-import os
-try:
-    _f.close()
-except NameError:
-    pass
-os.remove({new!r})
-"""
 
 
 class Device:
@@ -128,7 +49,7 @@ class Device:
         names = {"path": path, "new": path + ".new", "digest": digest}
         folders = [str(f) for f in list(Path(path).parents)[::-1] if str(f) != "/"]
         self._first()
-        there, left, free = self._exec(_PREPARE.format(folders=folders, **names), 60).split()
+        there, left, free = self._exec(agent.PREPARE.format(folders=folders, **names), 60).split()
         if there != digest:
             if int(free) + int(left) < len(content) + 4096:
                 raise FullError(
@@ -155,7 +76,7 @@ class Device:
     def hashes(self, paths: list[str]) -> list[str]:
         """SHA-256 of files on the board, in hexadecimal; empty where there is no such file."""
         self._first()
-        return [line if line != "-" else "" for line in self._exec(_HASHES.format(paths=paths), 120).split()]
+        return [line if line != "-" else "" for line in self._exec(agent.HASHES.format(paths=paths), 120).split()]
 
     def reset(self) -> None:
         """Hard reset. Does not wait for what starts then; to hear all of it, console.restart() keeps the port open."""
@@ -174,7 +95,7 @@ class Device:
             self._calm = True
             try:
                 console.wake(self.port)
-                self._exec(CALM, 30)
+                self._exec(agent.CALM, 30)
             except FlashError:
                 self._calm = False
                 raise
@@ -194,11 +115,11 @@ class Device:
             for start in range(0, max(len(content), 1), _RUN):
                 parts = _parts(content, start, names["new"])
                 if start + _RUN >= len(content):
-                    parts.append(_FINISH.format(**names))
+                    parts.append(agent.FINISH.format(**names))
                 said = self._run(parts, SILENCE_S, written)
         except DeviceError:
             with contextlib.suppress(FlashError):  # it is the first failure that counts
-                self._exec(_GIVE_UP.format(**names), 10)
+                self._exec(agent.GIVE_UP.format(**names), 10)
             raise
         if f"written {names['digest']}" not in said:
             raise DeviceError(
