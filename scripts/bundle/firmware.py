@@ -12,10 +12,9 @@ import os
 import re
 import subprocess
 import threading
-import tomllib
 from pathlib import Path
 
-from .. import linker
+from .. import board_files, linker
 from .errors import BundleError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,11 +25,13 @@ _FLAGS = ("-O2", "-msmall-int-bits=31")
 
 def board_facts(board: str) -> dict:
     """boards/<board>/board.toml. Raises BundleError."""
+    known = board_files.names()
+    if board not in known:
+        raise BundleError(f"there is no board {board}: boards/ has {', '.join(known)}")
     try:
-        return tomllib.loads((ROOT / "boards" / board / "board.toml").read_text())
-    except OSError:
-        known = ", ".join(sorted(p.parent.name for p in (ROOT / "boards").glob("*/board.toml")))
-        raise BundleError(f"there is no board {board}: boards/ has {known}") from None
+        return board_files.toml(board)
+    except board_files.BoardFileError as e:
+        raise BundleError(str(e)) from None
 
 
 def compile_mpy(source: bytes, name: str, cache: Path | None = None, arch: str = "xtensawin") -> bytes:

@@ -57,8 +57,8 @@ def _check_key(there: bytes | None, plan: Plan) -> None:
     key = there or plan.loader.get(TRUST)
     if not key:
         raise BundleRefusedError(
-            "This board knows no key yet, and the bundle's is not known here. Name the public half with --trust, as"
-            " 'make bundle ARGS=\"key ...\"' wrote it beside the private one."
+            "This board knows no key yet, and the bundle's is not known here. Name its public half with --trust: the"
+            " file .pub that was made beside the private one."
         )
     if not bundle.signed_by(plan.bundle, key):
         raise BundleRefusedError(
