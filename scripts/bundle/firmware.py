@@ -25,11 +25,11 @@ _FLAGS = ("-O2", "-msmall-int-bits=31")
 
 def board_facts(board: str) -> dict:
     """boards/<board>/board.toml. Raises BundleError."""
-    known = board_files.names()
+    known = board_files.names(ROOT / "boards")
     if board not in known:
         raise BundleError(f"there is no board {board}: boards/ has {', '.join(known)}")
     try:
-        return board_files.toml(board)
+        return board_files.toml(board, ROOT / "boards")
     except board_files.BoardFileError as e:
         raise BundleError(str(e)) from None
 
