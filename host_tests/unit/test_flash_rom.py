@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from scripts.flash import layout, ports, rom
+from scripts.flash import layout, ports, process, rom
 from scripts.flash.boards import load
 from scripts.flash.errors import ChipError, FlashTooSmallError, NoAnswerError, PortBusyError, UnpluggedError, WriteError
 from scripts.partition_table import encode
@@ -43,6 +43,22 @@ def test_what_is_written_is_on_the_flash_byte_for_byte_and_all_else_is_erased(lo
     assert chip.broken_rules == [] and chip.erased_all
     assert chip.baud_rates == {115200, rom.BAUD}
     assert seen[-1] == (len(image), len(image)) and len(seen) > 2 and seen == sorted(seen)
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000], ids=["byte by byte", "in pieces", "all at once"])
+def test_progress_counts_every_line_however_its_bytes_arrive(monkeypatch, size):
+    line = "Writing at 0x{:08x} {:30} {:5.1f}% {}/4 bytes... \n"
+    said = "".join(line.format(0x1000 + i, "\u2501" * i, i * 25, i) for i in range(5)) + "Hash of data verified.\n"
+
+    def run(command, silence_s, watch, alive):
+        for at in range(0, len(said), size):
+            watch(said[at : at + size])
+        return process.Done(0, said, "")
+
+    monkeypatch.setattr(process, "run", run)
+    seen = []
+    rom.write("/dev/null", devkit(), b"four", 0x1000, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4), (4, 4)]
 
 
 def test_an_image_for_8_mib_is_written_as_it_is(loader):

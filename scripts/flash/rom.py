@@ -59,10 +59,15 @@ def write(
 ) -> None:
     """Erase the whole flash, write an image, have the chip check it (MD5), and restart it."""
 
+    rest = ""
+
     def watch(text):
-        found = re.findall(r"Writing at .*?(\d+)(?:\.\d+)?% ", text)
-        if found and progress:
-            progress(int(found[-1]) * len(image) // 100, len(image))
+        nonlocal rest  # a busy machine hands over several lines at once, and a line in two pieces
+        *lines, rest = (rest + text).split("\n")
+        for line in lines:
+            found = re.search(r"Writing at .*? (\d+)(?:\.\d+)?% ", line)
+            if found and progress:
+                progress(int(found[1]) * len(image) // 100, len(image))
 
     with tempfile.TemporaryDirectory(prefix="pennywatt-") as tmp:
         file = Path(tmp) / "image.bin"
