@@ -12,7 +12,9 @@ import argparse
 import base64
 import hashlib
 import io
+import os
 import shutil
+import ssl
 import sys
 import tarfile
 import tempfile
@@ -27,6 +29,8 @@ PACKAGE = "@micropython/micropython-webassembly-pyscript"
 VERSION = "1.28.0-6"
 SHA512 = "eRJw+jOhFPoEClHRI8RmzIBjORpOhVdDFcdrNYHUc0U+EwchuD5cYIfmgvj3RWim7vBnjBK8mYxMBBVduOo8Lw=="
 WANTED = ("micropython.mjs", "micropython.wasm", "package.json")
+# Where Debian and Fedora keep what the machine trusts, the certificate of a proxy too: node knows its own only.
+TRUSTED = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 NO_NETWORK = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ENETUNREACH", "ECONNRESET")
 WITHOUT = "Without it the tests of `make flash` and `make deploy` against a real MicroPython do not run."
 
@@ -44,11 +48,17 @@ def npm(venv: Path) -> list[str]:
     raise SetupError(f"there is no node in {venv}: run scripts/setup_tools.py first")
 
 
+def environment() -> dict[str, str]:
+    """Ours, and the certificates this machine trusts, unless somebody has said which."""
+    found = [path for path in (ssl.get_default_verify_paths().cafile, *TRUSTED) if path and Path(path).exists()]
+    return {"NODE_EXTRA_CA_CERTS": found[0], **os.environ} if found else {**os.environ}
+
+
 def fetch(command: list[str], folder: Path) -> bytes:
     """The package's archive, as npm brings it."""
     # Pinned, so what is in npm's cache is as good; and where no registry answers, one try more tells.
     quick = ("--prefer-offline", "--fetch-retries=1", "--loglevel=error")
-    done = run([*command, "pack", *quick, f"{PACKAGE}@{VERSION}"], cwd=folder, timeout=300)
+    done = run([*command, "pack", *quick, f"{PACKAGE}@{VERSION}"], cwd=folder, env=environment(), timeout=300)
     found = list(folder.glob("*.tgz"))
     if done.returncode or len(found) != 1:
         said = done.stdout + done.stderr

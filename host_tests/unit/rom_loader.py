@@ -28,6 +28,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from scripts.partition_table import AT
+
 SECTOR = 4096
 _SPEEDS = {getattr(termios, name): int(name[1:]) for name in dir(termios) if name[:1] == "B" and name[1:].isdigit()}
 _SYNC = b"\x07\x07\x12\x20" + b"\x55" * 32
@@ -55,6 +57,7 @@ class Loader:
         assert chip in ("esp32", "esp32s3")
         self.chip, self.then = chip, then
         self.flash = bytearray(hashlib.shake_128(b"what was there").digest(SECTOR)) * (flash_mib * 256)
+        self.flash[AT : AT + SECTOR] = b"\xff" * SECTOR  # but no partition table, as on a new chip
         self.silent = self.garbage = self.pulled = False
         self.dies_after = self.flips = -1
         self.broken_rules: list[str] = []

@@ -55,6 +55,20 @@ def test_the_package_is_unpacked_and_the_second_run_asks_nobody(tmp_path, venv, 
     setup_npm.setup(tmp_path / "npm", venv("exit 1"))
 
 
+def test_node_trusts_what_the_machine_trusts(tmp_path, venv, packs, monkeypatch):
+    monkeypatch.delenv("NODE_EXTRA_CA_CERTS", raising=False)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    (tmp_path / "ca.crt").touch()
+    monkeypatch.setattr(setup_npm, "TRUSTED", (str(tmp_path / "none.crt"), str(tmp_path / "ca.crt")))
+    monkeypatch.setattr(setup_npm.ssl, "get_default_verify_paths", lambda: type("Paths", (), {"cafile": None}))
+    setup_npm.setup(tmp_path / "npm", venv(f'test "$NODE_EXTRA_CA_CERTS" = {tmp_path}/ca.crt && {packs}'))
+
+
+def test_what_somebody_said_node_should_trust_stays(tmp_path, venv, packs, monkeypatch):
+    monkeypatch.setenv("NODE_EXTRA_CA_CERTS", "/of/mine")
+    setup_npm.setup(tmp_path / "npm", venv(f'test "$NODE_EXTRA_CA_CERTS" = /of/mine && {packs}'))
+
+
 def test_another_package_than_the_pinned_one_is_not_unpacked(tmp_path, venv, packs, monkeypatch):
     monkeypatch.setattr(setup_npm, "SHA512", "AAAA")
     with pytest.raises(SetupError, match="differs from the one pinned: SHA-512 expected AAAA, found"):

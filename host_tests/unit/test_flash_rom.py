@@ -100,27 +100,37 @@ def test_a_chip_that_does_not_answer_gets_the_advice_to_hold_boot(loader, fault)
 EDITED = [row._replace(size=0x80000) if row.name == "vfs" else row for row in devkit().table]
 
 
+BEFORE = "This board was flashed before."
+UNREADABLE = "What is on this board's flash cannot be read: it may be a meter, damaged or encrypted."
+DAMAGED = encode(list(devkit().table)).replace(b"rings", b"rinks")
+ENCRYPTED = bytes(i * 167 & 0xFF for i in range(0xC00))
+
+
 @pytest.mark.parametrize(
-    "table, ours",
-    [(load("esp32_8m").table, True), (devkit().table, True), (EDITED, True), (STOCK, False)],
-    ids=["another board's", "this board's", "an edited one", "MicroPython's"],
+    "table, why",
+    [
+        (encode(list(load("esp32_8m").table)), BEFORE),
+        (encode(list(devkit().table)), BEFORE),
+        (encode(EDITED), BEFORE),
+        (DAMAGED, UNREADABLE),
+        (ENCRYPTED, UNREADABLE),
+        (encode(list(STOCK)), ""),
+        (b"", ""),
+    ],
+    ids=["another board's", "this board's", "an edited one", "a damaged one", "encrypted", "MicroPython's", "empty"],
 )
-def test_a_board_that_was_flashed_before_is_known_by_a_partition_table_of_ours(loader, table, ours):
+def test_what_may_be_a_meter_is_known_by_what_lies_where_its_partition_table_would(loader, table, why):
     chip = loader(flash_mib=8)
-    chip.flash[0x8000:0x8C00] = encode(list(table))
-    assert rom.has_our_table(chip.port, devkit()) is ours
+    chip.flash[0x8000 : 0x8000 + len(table)] = table
+    assert rom.maybe_a_meter(chip.port, devkit()) == why
     assert chip.broken_rules == []
-
-
-def test_a_flash_without_any_partition_table_has_none_of_ours(loader):
-    assert not rom.has_our_table(loader().port, devkit())
 
 
 def test_a_table_that_cannot_be_read_is_not_taken_for_somebody_elses(loader):
     chip = loader()
     chip.silent = True
     with pytest.raises(NoAnswerError):
-        rom.has_our_table(chip.port, devkit())
+        rom.maybe_a_meter(chip.port, devkit())
 
 
 def test_a_byte_that_is_wrong_on_the_flash_is_found_by_its_md5(loader):

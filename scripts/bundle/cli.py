@@ -3,8 +3,6 @@
 
 import hashlib
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +13,8 @@ from . import build as build_bundle
 from .errors import BundleError
 from .firmware import ROOT, write_whole
 from .format import open_bundle
-from .keys import demo_key, make_key, public_bytes, read_key, read_public
+from .keys import ask_passphrase, demo_key, make_key, public_bytes, read_key, read_public
 
-PASSPHRASE = "PENNYWATT_BUNDLE_PASSPHRASE"
 plain = refusals("bundle", BundleError, code=1)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")]
 FileArgument = Annotated[Path, typer.Argument(help="A bundle", metavar="FILE")]
@@ -39,7 +36,7 @@ def build(
     as_json: JsonOption = False,
 ):
     """Build a bundle of this source tree: the same bytes from the same sources, wherever and whenever."""
-    signer = read_key(key, _passphrase(key)) if key else demo_key()
+    signer = read_key(key) if key else demo_key()
     data = build_bundle(board, version, signer)
     out = out or ROOT / "build" / f"pennywatt-{board}-{version}.pwb"
     try:
@@ -76,20 +73,11 @@ def key(
     public = Path(f"{file}.pub")
     if public.exists():
         raise BundleError(f"{public} is there already: name another file")
-    half = public_bytes(make_key(file, _passphrase(file, new=True)))
+    half = public_bytes(make_key(file, ask_passphrase(file, new=True)))
     write_whole(public, half)
     report = {"key": str(file), "public": str(public), "sha256": hashlib.sha256(half).hexdigest()}
     print(json.dumps(report) if as_json else f"{file}: keep it, and its passphrase, where nobody else comes to.\n"
           f"{public}: meters get it with `make provision`; fingerprint {report['sha256'][:16]}")  # fmt: skip
-
-
-def _passphrase(file, new=False) -> bytes:
-    said = os.environ.get(PASSPHRASE, "")
-    if not said and sys.stdin.isatty():
-        said = typer.prompt(f"Passphrase of {file}", hide_input=True, confirmation_prompt=new, err=True)
-    if not said:
-        raise BundleError(f"the passphrase of {file} is needed: type it, or put it into {PASSPHRASE}")
-    return said.encode()
 
 
 def _tell(data, path, as_json, signed):

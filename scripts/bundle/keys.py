@@ -7,12 +7,16 @@ meter takes nothing signed with it (firmware/loader/bundle.py).
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
+import typer
 from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from .errors import BundleError
+
+PASSPHRASE = "PENNYWATT_BUNDLE_PASSPHRASE"
 
 
 def demo_key() -> Ed25519PrivateKey:
@@ -40,12 +44,24 @@ def make_key(path: Path, passphrase: bytes) -> Ed25519PrivateKey:
     return key
 
 
-def read_key(path: Path, passphrase: bytes | None) -> Ed25519PrivateKey:
-    """Raises BundleError."""
+def ask_passphrase(path: Path, new: bool = False) -> bytes:
+    """From the environment, or from who sits there. Raises BundleError when neither gives one."""
+    said = os.environ.get(PASSPHRASE, "")
+    if not said and sys.stdin.isatty():
+        said = typer.prompt(f"Passphrase of {path}", hide_input=True, confirmation_prompt=new, err=True)
+    if not said:
+        raise BundleError(f"the passphrase of {path} is needed: type it, or put it into {PASSPHRASE}")
+    return said.encode()
+
+
+def read_key(path: Path, passphrase: bytes | None = None) -> Ed25519PrivateKey:
+    """passphrase: None to ask for it. Raises BundleError."""
     try:
-        key = pem.load_pem_private_key(path.read_bytes(), passphrase or None)
+        text = path.read_bytes()
     except OSError as e:
         raise BundleError(f"the key {path} cannot be read: {e.strerror}") from None
+    try:
+        key = pem.load_pem_private_key(text, passphrase or ask_passphrase(path))
     except (TypeError, ValueError):
         raise BundleError(f"the key {path} does not open: the passphrase is wrong, or it is no PEM key") from None
     if not isinstance(key, Ed25519PrivateKey):

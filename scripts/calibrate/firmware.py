@@ -7,6 +7,7 @@ import sys
 import types
 from pathlib import Path
 
+from .. import board_files
 from .errors import CalibrateError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,8 +54,8 @@ def parts() -> dict[str, tuple]:
     """Name of a metering IC -> what its driver lets a calibration set, for all that boards/ has."""
     use()
     found = {}
-    for path in sorted((ROOT / "boards").glob("*/board.py")):
-        text = path.read_text()
+    for board in board_files.names():
+        text = board_files.text(board, "board.py")
         if driver := re.search(r"^from (meter\.drivers\.\w+) import (\w+)$(?=.*^MeterIc = \2$)", text, re.M | re.S):
             part = getattr(importlib.import_module(driver[1]), driver[2]).calibrated()
             found[part[0]] = part

@@ -159,10 +159,11 @@ def image(
 
 
 def _may_erase(port, board, again, bars):
-    """A board that has our partition table may be somebody's meter."""
-    if again or not rom.has_our_table(port, board):
+    """What may be somebody's meter is erased only when somebody says so."""
+    why = "" if again else rom.maybe_a_meter(port, board)
+    if not why:
         return
-    what = "This board was flashed before. Its settings, keys, calibration and records would be erased."
+    what = f"{why} Settings, keys, calibration and records on it would be erased."
     if not bars.quiet and sys.stdin.isatty():
         bars.pause()
         if typer.confirm(f"{what} Go on?", err=True):

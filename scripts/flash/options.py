@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the commands share: their options, and what is built for them."""
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +30,6 @@ TrustOption = Annotated[
     Path | None, typer.Option("--trust", help="With --bundle, for a bare board: the public half of its key")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")]
-PASSPHRASE = "PENNYWATT_BUNDLE_PASSPHRASE"
 
 
 class BuildError(FlashError):
@@ -41,17 +38,15 @@ class BuildError(FlashError):
 
 plain = refusals("flash", FlashError, code=1, interrupted="the board may be half written; run the same again")
 
+
 def key_of(path: Path | None):
     """The signing key; None stays None: the demo key."""
     if path is None:
         return None
-    passphrase = os.environ.get(PASSPHRASE, "")
-    if not passphrase and sys.stdin.isatty():
-        passphrase = typer.prompt(f"Passphrase of {path}", default="", show_default=False, hide_input=True, err=True)
     try:
-        return bundle.read_key(path, passphrase.encode() or None)
+        return bundle.read_key(path)
     except bundle.BundleError as e:
-        raise BuildError(f"{_sentence(e)}. Name the key with --key, its passphrase in {PASSPHRASE}.") from None
+        raise BuildError(f"{_sentence(e)}. Name the key with --key, its passphrase in {bundle.PASSPHRASE}.") from None
 
 
 def plan(

@@ -43,15 +43,20 @@ def probe(port: str, board: Board, attempts: int = CONNECT_ATTEMPTS) -> int:
     return size
 
 
-def has_our_table(port: str, board: Board) -> bool:
-    """Whether a partition table of ours is on the flash, whichever board's: somebody has flashed it before."""
+def maybe_a_meter(port: str, board: Board) -> str:
+    """Why this may be somebody's meter, of whichever board: a sentence; "" when new, or with others' software on it.
+    What is neither empty nor a partition table may be one under flash encryption."""
     with tempfile.TemporaryDirectory(prefix="pennywatt-") as tmp:
         file = Path(tmp) / "table.bin"
         _esptool(port, board, ["--after", "no-reset-stub", "read-flash", hex(AT), hex(LENGTH), str(file)], 30)
-        try:
-            return any(row.name == "rings" for row in decode(file.read_bytes()))
-        except TableError:
-            return False
+        found = file.read_bytes()
+    if not found.strip(b"\xff"):
+        return ""
+    try:
+        ours = any(row.name == "rings" for row in decode(found))
+    except TableError:
+        return "What is on this board's flash cannot be read: it may be a meter, damaged or encrypted."
+    return "This board was flashed before." if ours else ""
 
 
 def write(
