@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ATM90E26 driver against the chip model: start, values, energy to the register's step, and a wire that errs."""
+"""What is the ATM90E26 driver's own (test_ic_contract.py has what all do): table, steps, neutral, apparent energy."""
 
 import random
 from types import SimpleNamespace
@@ -9,93 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from meter.core.errors import ChipError
 from meter.drivers import atm90e26_start
-from meter.drivers.atm90e26 import Atm90e26
 from meter.drivers.atm90e26_audit import judge
-from meter.drivers.sample import Sample
 
-from host_tests.bench.chips.atm90e26 import START_US, Atm90e26Chip
-from host_tests.bench.cpython import VirtualTime
-from host_tests.bench.direct import DirectSPI
+from host_tests.bench.chips.atm90e26 import START_US
 
-S = 1_000_000
-REGISTERS = (0x40, 0x41, 0x43, 0x44)
-STEP = 10  # counts of 0.01 pulse
+from .ic_bench import E26Bench as Bench
+from .ic_bench import S
 
-
-class Wire:
-    """The SPI bus, with a finger on the wires: `flip` = (frame, bit) of the tick; bits 0-23 MOSI, 24-47 MISO."""
-
-    def __init__(self, spi):
-        self.spi = spi
-        self.frames = 0
-        self.flip = None
-        self.log = []
-
-    def write_readinto(self, tx, rx):
-        at = -1
-        if self.flip is not None and self.flip[0] == self.frames:
-            at = self.flip[1]
-        tx = bytearray(tx)
-        if 0 <= at < 24:
-            tx[at >> 3] ^= 0x80 >> (at & 7)
-        self.spi.write_readinto(tx, rx)
-        if at >= 24:
-            rx[(at >> 3) - 3] ^= 0x80 >> (at & 7)
-        self.frames += 1
-        self.log.append(bytes(tx))
-
-
-class Bench:
-    """One part, its driver and an account of what was booked."""
-
-    def __init__(self, start=True, seed=26, mode=3, baudrate=150_000, **setup):
-        self.vt = VirtualTime()
-        self.chip = Atm90e26Chip(seed)
-        self.spi = DirectSPI(self.vt, self.chip, mode, baudrate)
-        self.wire = Wire(self.spi)
-        self.setup = SimpleNamespace(**{"phases": 1, "pulse_constant": 3200} | setup)
-        self.ic = Atm90e26(self.wire, self.spi.cs_pin, self.setup)
-        self.sample = Sample()
-        self.booked = [0] * 4
-        if start:
-            self.start()
-            self.counted = [self.chip.lifetime(addr) for addr in REGISTERS]
-
-    def start(self):
-        self.vt.run(self.ic.start())
-
-    def load(self, p_w, q_var=0, u_v=230, i_ma=None):
-        if i_ma is None:
-            i_ma = round((p_w * p_w + q_var * q_var) ** 0.5 * 1000 / u_v)
-        self.chip.set_phase(0, u_v * 1000, i_ma, p_w * 1000, q_var * 1000, self.vt.now_us)
-
-    def tick(self, n=1, flip=None):
-        """n ticks at full seconds; flip disturbs the last one."""
-        for k in range(n):
-            self.vt.advance(S - self.vt.now_us % S)
-            self.wire.frames = 0
-            self.wire.flip = flip if k == n - 1 else None
-            self.ic.read_tick(self.sample)
-            s = self.sample
-            new = (s.import_counts, s.export_counts, s.q_import_counts, s.q_export_counts)
-            self.booked = [a + b for a, b in zip(self.booked, new, strict=True)]
-        return self.sample
-
-    def error(self):
-        """Booked or still in the part, minus counted by it: import, export, reactive import and export."""
-        self.chip.advance(self.vt.now_us)
-        return [
-            booked + STEP * self.chip.peek(addr) - self.chip.lifetime(addr) // STEP * STEP + before // STEP * STEP
-            for booked, addr, before in zip(self.booked, REGISTERS, self.counted, strict=True)
-        ]
-
-    def register(self, addr):
-        """What the part holds, read by another master."""
-        self.spi.cs_pin(0)
-        rx = bytearray(3)
-        self.spi.write_readinto(bytes((0x80 | addr, 0, 0)), rx)
-        self.spi.cs_pin(1)
-        return rx[1] << 8 | rx[2]
+STEP = Bench.step
 
 
 # -- the table ------------------------------------------------------------------------------------
@@ -166,35 +87,6 @@ def test_frames_of_a_start():
     assert (first, bench.wire.frames) == (116, 60)
 
 
-def test_start_discards_what_was_counted_until_it_ended():
-    bench = Bench(start=False)
-    bench.load(23_000)
-    bench.start()
-    started_us = bench.vt.now_us
-    assert bench.tick().import_counts == pytest.approx((S - started_us) * 23_000 / 11_250_000, abs=STEP)
-
-
-def test_a_second_start_keeps_what_a_part_that_kept_power_has_counted():
-    bench = Bench()
-    bench.load(3600)
-    bench.tick(3)
-    bench.vt.advance(50 * S)  # the microcontroller restarts
-    bench.ic = Atm90e26(bench.wire, bench.spi.cs_pin, bench.setup)
-    bench.start()
-    assert bench.tick().import_counts == 320 * 51
-    assert bench.error() == [0, 0, 0, 0]
-
-
-def test_a_second_start_resets_a_part_whose_configuration_differs():
-    bench = Bench()
-    bench.load(3600)
-    bench.chip.corrupt(0x23, 0x0001)
-    bench.vt.advance(5 * S)
-    bench.start()
-    assert bench.register(0x23) == 0
-    assert 0 < bench.tick().import_counts < 320
-
-
 def test_a_second_start_sets_a_part_going_that_had_stopped_itself():
     bench = Bench()
     bench.load(3600)
@@ -210,61 +102,10 @@ def test_a_second_start_sets_a_part_going_that_had_stopped_itself():
     assert bench.tick().import_counts == 320
 
 
-@pytest.mark.parametrize("silence", ["absent", "unpowered"])
-def test_no_answer_says_what_to_look_at(silence):
-    bench = Bench(start=False)
-    if silence == "absent":
-        bench.chip.absent = True
-    else:
-        bench.chip.power_off(0)
-    with pytest.raises(ChipError, match=r"presence, register 20H: no answer: check CS, MISO, USEL, 3\.3 V"):
-        bench.start()
-
-
-def test_another_part_is_named_by_what_it_took():
-    bench = Bench(start=False)
-    bench.chip.wrong_id = True
-    with pytest.raises(ChipError, match=r"presence, register 20H: took .* for 5678: check part number"):
-        bench.start()
-
-
-@pytest.mark.parametrize("mode", [0, 1, 2])
-def test_a_wrong_spi_mode_does_not_start(mode):
-    bench = Bench(start=False, mode=mode)
-    with pytest.raises(ChipError, match=r"SPI mode 3|no answer"):
-        bench.start()
-
-
 def test_the_other_ics_bus_rate_does_not_start():
     bench = Bench(start=False, baudrate=1_000_000)
     with pytest.raises(ChipError):
         bench.start()
-
-
-def test_a_register_that_does_not_keep_its_value_is_named():
-    bench = Bench(start=False)
-    write = bench.wire.write_readinto
-
-    def stuck(tx, rx):
-        write(tx, rx)
-        bench.chip.corrupt(0x29, 0x0100)
-
-    bench.wire.write_readinto = stuck
-    with pytest.raises(ChipError, match="read-back, register 29H: does not keep its value"):
-        bench.start()
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_start_gets_through_noise(seed):
-    bench = Bench(start=False, seed=seed)
-    bench.chip.noise = 1e-3
-    bench.start()
-    bench.chip.noise = 0
-    for _, addr, value in atm90e26_start.table(bench.setup):
-        assert bench.register(addr) == value
-    bench.load(3600)
-    bench.tick()
-    assert bench.tick().import_counts == 320
 
 
 def test_the_high_half_of_the_pulse_constant_is_in_force_even_if_its_write_went_astray():
@@ -350,15 +191,6 @@ def test_frames_per_read():
     assert bench.wire.frames == 4
 
 
-def test_the_check_of_an_energy_register_is_the_very_next_frame():
-    bench = Bench()
-    bench.wire.log.clear()
-    bench.tick()
-    read = [tx[0] & 0x7F for tx in bench.wire.log]
-    for addr in range(0x40, 0x46):
-        assert read[read.index(addr) + 1] == 0x06
-
-
 def test_apparent_energy_is_what_mean_apparent_power_comes_to_and_loses_no_remainder():
     bench = Bench()
     bench.load(1800, q_var=2400, i_ma=13_043)  # 3000 VA
@@ -411,19 +243,6 @@ def test_counts_are_the_energy():
     assert bench.booked[0] - booked == pytest.approx(3 * 320_000, abs=STEP)
 
 
-def test_pulses_of_load_shorter_than_a_tick_are_not_mistaken_for_errors():
-    bench = Bench()
-    bench.load(0)
-    for second in range(200):
-        bench.vt.advance(400_000)
-        bench.load((second - 100) * 100, (100 - second) * 30)
-        bench.vt.advance(150_000)
-        bench.load(0)
-        bench.tick()
-    assert bench.error() == [0, 0, 0, 0]
-    assert bench.ic.disturbed == 0
-
-
 def test_power_that_swings_about_zero_cancels_in_two_registers_and_not_in_the_third():
     # Five swings a second within 0.01 pulse: forward and reverse stand still, absolute energy does not.
     bench = Bench()
@@ -435,15 +254,6 @@ def test_power_that_swings_about_zero_cancels_in_two_registers_and_not_in_the_th
         assert n < 2 or bench.sample.import_counts + bench.sample.export_counts <= STEP
     assert bench.error() == [0, 0, 0, 0]
     assert bench.chip.lifetime(0x42) > 2000
-
-
-def test_a_late_tick_loses_nothing():
-    bench = Bench()
-    bench.load(9000)
-    for seconds in (1, 7, 2, 20, 1):
-        bench.vt.advance((seconds - 1) * S)
-        bench.tick()
-    assert bench.error() == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("p_w, q_var", [(2300, 300), (-2300, 300), (150, -40), (11_000, 5_000)])
@@ -500,56 +310,6 @@ def test_with_the_line_bypassed_power_and_energy_are_the_neutrals():
 # -- upsets ---------------------------------------------------------------------------------------
 
 
-def test_a_part_that_stops_answering_is_named_before_anything_is_booked():
-    bench = Bench()
-    bench.load(2300)
-    bench.tick(3)
-    booked = list(bench.booked)
-    bench.chip.absent = True
-    with pytest.raises(ChipError, match="no answer"):
-        bench.tick()
-    assert bench.booked == booked
-    bench.chip.absent = False
-    bench.start()
-    bench.tick()
-    assert bench.error() == [0, 0, 0, 0]
-
-
-def test_a_dead_bus_of_zeros_is_no_reading():
-    bench = Bench()
-    bench.load(2300)
-    bench.tick()
-    bench.chip.power_off(bench.vt.now_us)
-    with pytest.raises(ChipError, match="no answer"):
-        bench.tick()
-
-
-def test_a_part_reset_behind_our_back_is_noticed_in_the_same_tick():
-    bench = Bench()
-    bench.load(2300)
-    bench.tick()
-    bench.chip.power_off(bench.vt.now_us)
-    bench.chip.power_on(bench.vt.now_us)
-    with pytest.raises(ChipError, match="identity, register 20H: reads 6886, was set to 8765"):
-        bench.tick()
-
-
-@pytest.mark.parametrize("addr", [0x21, 0x2B, 0x31, 0x38])
-def test_an_upset_register_is_reported_before_its_energy_is_booked_and_start_mends_it(addr):
-    bench = Bench()
-    bench.load(2300)
-    bench.tick(3)
-    booked = list(bench.booked)
-    bench.chip.corrupt(addr, 0x0001 ^ bench.chip.peek(addr))
-    with pytest.raises(ChipError, match="configuration checksum, register"):
-        bench.tick()
-    assert bench.booked == booked
-    bench.start()
-    bench.ic.check()
-    bench.tick(2)
-    assert bench.sample.import_counts == pytest.approx(204, abs=STEP)
-
-
 def test_an_upset_is_found_even_if_the_status_that_told_of_it_was_lost():
     bench = Bench()
     bench.load(2300)
@@ -561,28 +321,6 @@ def test_an_upset_is_found_even_if_the_status_that_told_of_it_was_lost():
     assert bench.register(0x01) & 0xC000  # clears it
     with pytest.raises(ChipError, match="configuration checksum, register 2CH"):
         bench.ic.read_tick(bench.sample)
-
-
-def test_more_than_the_mains_can_deliver_is_not_booked():
-    bench = Bench()
-    bench.load(2300)
-    bench.tick(2)
-    bench.load(99_000, i_ma=60_000)
-    with pytest.raises(ChipError, match=r"energy, register 40H: .* more than mains can deliver"):
-        bench.tick()
-
-
-def test_what_can_be_believed_of_a_refused_tick_is_booked_in_the_next():
-    bench = Bench()
-    bench.load(2300)
-    bench.tick(2)
-    bench.load(2300, q_var=99_000, i_ma=60_000)
-    with pytest.raises(ChipError, match="energy, register 43H"):
-        bench.tick()
-    bench.load(2300)
-    bench.start()
-    bench.tick()
-    assert bench.error()[:2] == [0, 0]
 
 
 # -- the judge ------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ATM90E32AS driver against the chip model: start, values, energy to the count, and every way SPI can fail."""
+"""What is the ATM90E32AS driver's own (test_ic_contract.py has what all do): table, phases, every way SPI can fail."""
 
 import random
 from types import SimpleNamespace
@@ -11,95 +11,11 @@ from meter.core.errors import ChipError
 from meter.drivers import atm90e32, atm90e32_regs
 from meter.drivers.atm90e32 import Atm90e32
 from meter.drivers.atm90e32_audit import Evidence
-from meter.drivers.sample import Sample
 
-from host_tests.bench.chips.atm90e32 import START_US, Atm90e32Chip
-from host_tests.bench.cpython import VirtualTime
-from host_tests.bench.direct import DirectSPI
+from host_tests.bench.chips.atm90e32 import START_US
 
-S = 1_000_000
-TOTALS = (0x80, 0x84, 0x88, 0x8C)
-
-
-class Wire:
-    """The SPI bus, with a finger on the wires: `flip` = (frame, bit) of the tick; bits 0-31 MOSI, 32-63 MISO."""
-
-    def __init__(self, spi):
-        self.spi = spi
-        self.frames = 0
-        self.flip = None
-        self.log = []
-
-    def write_readinto(self, tx, rx):
-        at = -1
-        if self.flip is not None and self.flip[0] == self.frames:
-            at = self.flip[1]
-        tx = bytearray(tx)
-        if 0 <= at < 32:
-            tx[at >> 3] ^= 0x80 >> (at & 7)
-        self.spi.write_readinto(tx, rx)
-        if at >= 32:
-            rx[(at >> 3) - 4] ^= 0x80 >> (at & 7)
-        self.frames += 1
-        self.log.append(bytes(tx))
-
-
-class Bench:
-    """One part, its driver and an account of what was booked."""
-
-    def __init__(self, phases=1, start=True, seed=32, mode=3, baudrate=1_000_000, **setup):
-        self.vt = VirtualTime()
-        self.chip = Atm90e32Chip(seed)
-        self.phases = phases
-        self.spi = DirectSPI(self.vt, self.chip, mode, baudrate)
-        self.wire = Wire(self.spi)
-        self.setup = SimpleNamespace(phases=phases, pulse_constant=3200, **setup)
-        self.ic = Atm90e32(self.wire, self.spi.cs_pin, self.setup)
-        self.sample = Sample()
-        self.booked = [0] * 4
-        if start:
-            self.start()
-            self.counted = [self.chip.lifetime(addr) for addr in TOTALS]
-
-    def start(self):
-        self.vt.run(self.ic.start())
-
-    def load(self, p_w, q_var=0, u_v=230, i_ma=None, phase=0):
-        if i_ma is None:
-            i_ma = round((p_w * p_w + q_var * q_var) ** 0.5 * 1000 / u_v)
-        self.chip.set_phase(phase, u_v * 1000, i_ma, p_w * 1000, q_var * 1000, self.vt.now_us)
-
-    def load_all(self, p_w, q_var=0):
-        for phase in range(self.phases):
-            self.load(p_w, q_var, phase=phase)
-
-    def tick(self, n=1, flip=None):
-        """n ticks at full seconds; flip disturbs the last one."""
-        for k in range(n):
-            self.vt.advance(S - self.vt.now_us % S)
-            self.wire.frames = 0
-            self.wire.flip = flip if k == n - 1 else None
-            self.ic.read_tick(self.sample)
-            s = self.sample
-            new = (s.import_counts, s.export_counts, s.q_import_counts, s.q_export_counts)
-            self.booked = [a + b for a, b in zip(self.booked, new, strict=True)]
-        return self.sample
-
-    def error(self):
-        """Booked or still in the part, minus counted by it: import, export, reactive import and export."""
-        return [
-            booked + self.chip.peek(addr) - self.chip.lifetime(addr) + before
-            for booked, addr, before in zip(self.booked, TOTALS, self.counted, strict=True)
-        ]
-
-    def register(self, addr):
-        """What the part holds, read by another master."""
-        self.spi.cs_pin(0)
-        rx = bytearray(4)
-        self.spi.write_readinto(bytes((0x80, addr, 0, 0)), rx)
-        self.spi.cs_pin(1)
-        return rx[2] << 8 | rx[3]
-
+from .ic_bench import E32Bench as Bench
+from .ic_bench import S
 
 # -- frames and numbers ---------------------------------------------------------------------------
 
@@ -208,88 +124,10 @@ def test_start_clears_the_latches():
     assert bench.register(0x74) == 0
 
 
-def test_start_discards_what_was_counted_until_it_ended():
-    bench = Bench(start=False)
-    bench.load(23_000)
-    bench.start()
-    started_us = bench.vt.now_us
-    assert bench.tick().import_counts == pytest.approx((S - started_us) * 23_000 / 11_250_000, abs=3)
-
-
-def test_a_second_start_keeps_what_a_part_that_kept_power_has_counted():
-    bench = Bench()
-    bench.load(3600)
-    bench.tick(3)
-    bench.vt.advance(5 * S)  # the microcontroller restarts
-    bench.ic = Atm90e32(bench.wire, bench.spi.cs_pin, bench.setup)
-    bench.start()
-    assert bench.tick().import_counts == 320 * 6
-    assert bench.error() == [0, 0, 0, 0]
-
-
-def test_a_second_start_resets_a_part_whose_configuration_differs():
-    bench = Bench()
-    bench.load(3600)
-    bench.chip.corrupt(0x62, 0x8001)
-    bench.vt.advance(5 * S)
-    bench.start()
-    assert bench.register(0x62) == 0x8000
-    assert 0 < bench.tick().import_counts < 320
-
-
-@pytest.mark.parametrize("silence", ["absent", "unpowered"])
-def test_no_answer_says_what_to_look_at(silence):
-    bench = Bench(start=False)
-    if silence == "absent":
-        bench.chip.absent = True
-    else:
-        bench.chip.power_off(0)
-    with pytest.raises(ChipError, match=r"presence, register 7FH: no answer: check CS, MISO, 3\.3 V, PM1/PM0"):
-        bench.start()
-
-
-def test_another_part_is_named_by_what_it_took():
-    bench = Bench(start=False)
-    bench.chip.wrong_id = True
-    with pytest.raises(ChipError, match=r"presence, register 7FH: took .* for 55AA: check part number"):
-        bench.start()
-
-
-@pytest.mark.parametrize("mode", [0, 1, 2])
-def test_a_wrong_spi_mode_does_not_start(mode):
-    bench = Bench(start=False, mode=mode)
-    with pytest.raises(ChipError, match=r"SPI mode 3|no answer"):
-        bench.start()
-
-
 def test_too_fast_a_bus_does_not_start():
     bench = Bench(start=False, baudrate=4_000_000)
     with pytest.raises(ChipError):
         bench.start()
-
-
-def test_a_register_that_does_not_keep_its_value_is_named():
-    bench = Bench(start=False)
-    write = bench.wire.write_readinto
-
-    def stuck(tx, rx):
-        write(tx, rx)
-        bench.chip.corrupt(0x38, 0x0100)
-
-    bench.wire.write_readinto = stuck
-    with pytest.raises(ChipError, match="read-back, register 38H: does not keep its value"):
-        bench.start()
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_start_gets_through_noise(seed):
-    bench = Bench(start=False, seed=seed)
-    bench.chip.noise = 1e-3
-    bench.start()
-    bench.chip.noise = 0
-    for _, addr, value in atm90e32_regs.init_table(bench.setup):
-        assert bench.register(addr) == value
-    assert bench.register(0x7F) == 0
 
 
 # -- values ---------------------------------------------------------------------------------------
@@ -347,15 +185,6 @@ def test_frames_per_read(phases, tick, audit, every, slow):
     assert bench.wire.frames == 2
 
 
-def test_the_check_of_an_energy_register_is_the_very_next_frame():
-    bench = Bench()
-    bench.wire.log.clear()
-    bench.tick()
-    read = [tx[1] for tx in bench.wire.log]
-    for total in TOTALS:
-        assert read[read.index(total) + 1] == 0x78
-
-
 def test_a_power_is_never_put_together_from_two_updates():
     # 20 W and 21 W differ in both words; an update falls between every pair of frames at one of these instants.
     seen = set()
@@ -386,27 +215,6 @@ def test_energy_is_booked_to_the_count_over_an_hour_of_changing_load(setup):
         bench.tick()
     assert bench.error() == [0, 0, 0, 0]
     assert bench.ic.disturbed == 0
-
-
-def test_pulses_of_load_shorter_than_a_tick_are_not_mistaken_for_errors():
-    bench = Bench()
-    bench.load(0)
-    for second in range(200):
-        bench.vt.advance(400_000)
-        bench.load(second * 50)
-        bench.vt.advance(150_000)
-        bench.load(0)
-        bench.tick()
-    assert bench.error() == [0, 0, 0, 0]
-
-
-def test_a_late_tick_loses_nothing():
-    bench = Bench()
-    bench.load(9000)
-    for seconds in (1, 7, 2, 20, 1):
-        bench.vt.advance((seconds - 1) * S)
-        bench.tick()
-    assert bench.error() == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("phases, p_w, q_var", [(1, 2300, 300), (1, -2300, 300), (3, 900, -100)])
@@ -667,83 +475,12 @@ def test_three_phases_of_a_hundred_amperes():
 # -- upsets ---------------------------------------------------------------------------------------
 
 
-def test_a_part_that_stops_answering_is_named_before_anything_is_booked():
-    bench = Bench()
-    bench.load(2300)
-    bench.tick(3)
-    booked = list(bench.booked)
-    bench.chip.absent = True
-    with pytest.raises(ChipError, match="no answer"):
-        bench.tick()
-    assert bench.booked == booked
-    bench.chip.absent = False
-    bench.start()
-    bench.tick()
-    assert bench.error() == [0, 0, 0, 0]
-
-
-def test_a_dead_bus_of_zeros_is_no_reading():
-    bench = Bench()
-    bench.load(2300)
-    bench.tick()
-    bench.chip.power_off(bench.vt.now_us)
-    with pytest.raises(ChipError, match="no answer"):
-        bench.tick()
-
-
-def test_a_part_reset_behind_our_back_is_noticed_in_the_same_tick():
-    bench = Bench()
-    bench.load(2300)
-    bench.tick()
-    bench.chip.power_off(bench.vt.now_us)
-    bench.chip.power_on(bench.vt.now_us)
-    with pytest.raises(ChipError, match="identity, register 35H"):
-        bench.tick()
-
-
-def test_an_upset_register_is_reported_before_its_energy_is_booked_and_start_mends_it():
-    bench = Bench()
-    bench.load(2300)
-    bench.tick(3)
-    booked = list(bench.booked)
-    bench.chip.corrupt(0x31, 0x0001)
-    with pytest.raises(ChipError, match="configuration CRC, register 79H"):
-        bench.tick()
-    assert bench.booked == booked
-    bench.start()
-    bench.ic.check()
-    bench.tick(2)
-    assert bench.sample.import_counts == pytest.approx(204, abs=1)
-
-
 def test_check_reports_the_crc_status():
     bench = Bench()
     bench.chip.corrupt(0x0C, 1)
     bench.vt.advance(20_000)
     with pytest.raises(ChipError, match="configuration CRC"):
         bench.ic.check()
-
-
-def test_more_than_the_mains_can_deliver_is_not_booked():
-    bench = Bench()
-    bench.load(2300)
-    bench.tick(2)
-    bench.load(99_000, i_ma=60_000)
-    with pytest.raises(ChipError, match=r"energy, register 80H: .* more than mains can deliver"):
-        bench.tick()
-
-
-def test_what_can_be_believed_of_a_refused_tick_is_booked_in_the_next():
-    bench = Bench()
-    bench.load(2300)
-    bench.tick(2)
-    bench.load(2300, q_var=99_000, i_ma=60_000)
-    with pytest.raises(ChipError, match="energy"):
-        bench.tick()
-    bench.load(2300)
-    bench.start()
-    bench.tick()
-    assert bench.error()[:2] == [0, 0]
 
 
 # -- the audit's judgement ------------------------------------------------------------------------

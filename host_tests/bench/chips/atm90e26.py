@@ -16,10 +16,8 @@ Where the datasheet is silent, the model decides, and says so here:
 The UART, three-wire mode and the pins WarnOut, IRQ, ZX and CFx are left out.
 """
 
-import random
-from math import log
-
 from .atm90e26_engine import ADJ_ERR, AP, CAL_ERR, RT, Engine
+from .spi_slave import SpiSlave
 
 START_US = 20_000
 PASS_US = 10_000
@@ -37,22 +35,14 @@ _DEFAULTS = {
 _MEASURED = (*range(0x48, 0x50), 0x68, *range(0x6A, 0x6C), *range(0x6D, 0x70))
 
 
-class Atm90e26Chip(Engine):
-    """Fault knobs: absent (MISO floats high, or at open_miso), wrong_id (another part), noise (bit error rate),
-    corrupt()."""
+class Atm90e26Chip(SpiSlave, Engine):
+    """Fault knobs: those of every SpiSlave, and corrupt()."""
+
+    min_baud, max_baud = MIN_BAUD, MAX_BAUD
 
     def __init__(self, seed: int = 26):
-        super().__init__()
-        self.absent = False
-        self.open_miso = 0xFF  # what the wire reads while the part is absent
-        self.wrong_id = False
+        super().__init__(seed)
         self.on_energy_read = None  # fn(addr, register, now_us): a register was fetched and cleared
-        self.powered = False
-        self._random = random.Random(seed)
-        self._noise = 0
-        self._clean_bits = 0  # until the next one flips
-        self._selected = False
-        self._frame = b""
         self._dead = False  # timed out
         self._edge_us = 0
         self._answer = 0
@@ -60,16 +50,6 @@ class Atm90e26Chip(Engine):
         self.power_on(0)
 
     # -- the plant's side -------------------------------------------------------------------------
-
-    def power_on(self, now_us: int) -> None:
-        self.powered = True
-        self._reset(now_us)
-
-    def power_off(self, now_us: int) -> None:
-        self.advance(now_us)
-        self.powered = False
-        self._reset(now_us)
-        self._ready_us = 1 << 62
 
     def corrupt(self, addr: int, value: int) -> None:
         """An upset: a register has changed, and nobody wrote it."""
@@ -81,17 +61,6 @@ class Atm90e26Chip(Engine):
         if AP <= addr <= RT:
             return self._energy(addr)[0]
         return self._regs[addr]
-
-    @property
-    def noise(self):
-        """Bit error rate on MOSI and MISO."""
-        return self._noise
-
-    @noise.setter
-    def noise(self, rate):
-        self._noise = rate
-        if rate:
-            self._clean_bits = self._gap(rate)
 
     # -- SPI --------------------------------------------------------------------------------------
 
@@ -111,16 +80,8 @@ class Atm90e26Chip(Engine):
         self._edge_us = now_us + len(tx) * 8_000_000 // baudrate
         if self._dead:
             return bytes((self.open_miso,)) * len(tx)
-        rate = self._noise
-        if not MIN_BAUD <= baudrate <= MAX_BAUD:
-            rate = 0.1
-        if rate:
-            tx = self._disturb(tx, rate)
-        if mode in (1, 2):
-            # The slave samples where the master is already changing: one bit late.
-            tx = (int.from_bytes(tx, "big") >> 1).to_bytes(len(tx), "big")
         rx = bytearray(len(tx))
-        for n, byte in enumerate(tx):
+        for n, byte in enumerate(self._heard(tx, mode, baudrate)):
             k = len(self._frame)
             self._frame += bytes((byte,))
             if not self._frame[0] & 0x80:
@@ -135,9 +96,7 @@ class Atm90e26Chip(Engine):
                     self._last = self._answer
                     if self._on_whole is not None:
                         self._on_whole()
-        if mode == 0:
-            rx = ((int.from_bytes(rx, "big") << 1) & (1 << 8 * len(rx)) - 1).to_bytes(len(rx), "big")
-        return self._disturb(rx, rate) if rate else bytes(rx)
+        return self._read(rx, mode, baudrate)
 
     def spi_deselect(self, now_us: int) -> None:
         self._selected = False
@@ -146,22 +105,6 @@ class Atm90e26Chip(Engine):
         if len(frame) == 3 and not frame[0] & 0x80 and not (self._dead or self.absent or self.wrong_id):
             self._commit(frame[0], frame[1] << 8 | frame[2], now_us)
         self._frame = b""
-
-    def _gap(self, rate):
-        return int(log(1 - self._random.random()) / log(1 - rate))
-
-    def _disturb(self, data, rate):
-        bits = 8 * len(data)
-        if rate != self._noise:
-            self._clean_bits = self._gap(rate)
-        at = self._clean_bits
-        if at < bits:
-            data = bytearray(data)
-            while at < bits:
-                data[at >> 3] ^= 0x80 >> (at & 7)
-                at += 1 + self._gap(rate)
-        self._clean_bits = at - bits
-        return bytes(data)
 
     # -- registers --------------------------------------------------------------------------------
 

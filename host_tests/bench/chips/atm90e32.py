@@ -12,11 +12,10 @@ Where the datasheet is silent, the model decides, and says so here:
 Held without effect: the low-power detector, zero-crossing, interrupt pins.
 """
 
-import random
 from binascii import crc_hqx
-from math import log
 
 from .atm90e32_engine import CHANNEL, Engine
+from .spi_slave import SpiSlave
 
 START_US = 40_000  # power-up and SoftReset: the longest the datasheet gives
 CRC_PASS_US = 112 * 125
@@ -54,37 +53,19 @@ _DEFAULTS = _defaults()
 _KIND = _kinds()
 
 
-class Atm90e32Chip(Engine):
-    """Fault knobs: absent (MISO floats high, or at open_miso), wrong_id (another part), noise (bit error rate),
-    corrupt()."""
+class Atm90e32Chip(SpiSlave, Engine):
+    """Fault knobs: those of every SpiSlave, and corrupt()."""
+
+    min_baud, max_baud = MIN_BAUD, MAX_BAUD
 
     def __init__(self, seed: int = 32):
-        super().__init__()
-        self.absent = False
-        self.open_miso = 0xFF  # what the wire reads while the part is absent
-        self.wrong_id = False
+        super().__init__(seed)
         self.on_energy_read = None  # fn(addr, counts, now_us): a register was fetched and cleared
-        self.powered = False
-        self._random = random.Random(seed)
-        self._noise = 0
-        self._clean_bits = 0  # until the next one flips
-        self._selected = False
-        self._frame = b""
         self._write = None
         self._answer = 0
         self.power_on(0)
 
     # -- the plant's side -------------------------------------------------------------------------
-
-    def power_on(self, now_us: int) -> None:
-        self.powered = True
-        self._reset(now_us)
-
-    def power_off(self, now_us: int) -> None:
-        self.advance(now_us)
-        self.powered = False
-        self._reset(now_us)
-        self._ready_us = 1 << 62
 
     def corrupt(self, addr: int, value: int) -> None:
         """An upset: a register has changed, and nobody wrote it."""
@@ -94,17 +75,6 @@ class Atm90e32Chip(Engine):
     def peek(self, addr: int) -> int:
         """A register as it stands, without a frame."""
         return self._regs[addr]
-
-    @property
-    def noise(self):
-        """Bit error rate on MOSI and MISO."""
-        return self._noise
-
-    @noise.setter
-    def noise(self, rate):
-        self._noise = rate
-        if rate:
-            self._clean_bits = self._gap(rate)
 
     # -- SPI --------------------------------------------------------------------------------------
 
@@ -152,16 +122,8 @@ class Atm90e32Chip(Engine):
             return bytes((self.open_miso,)) * len(tx)
         if now_us < self._ready_us:
             return bytes(len(tx))
-        rate = self._noise
-        if not MIN_BAUD <= baudrate <= MAX_BAUD:
-            rate = 0.1
-        if rate:
-            tx = self._disturb(tx, rate)
-        if mode in (1, 2):
-            # The slave samples where the master is already changing: one bit late.
-            tx = (int.from_bytes(tx, "big") >> 1).to_bytes(len(tx), "big")
         rx = bytearray(len(tx))
-        for n, byte in enumerate(tx):
+        for n, byte in enumerate(self._heard(tx, mode, baudrate)):
             k = len(self._frame)
             self._frame += bytes((byte,))
             frame = self._frame
@@ -176,25 +138,7 @@ class Atm90e32Chip(Engine):
                 rx[n] = self._answer >> 8 if k == 2 else self._answer & 0xFF
             elif k == 3:
                 self._write = ((frame[0] & 3) << 8 | frame[1], frame[2] << 8 | frame[3])
-        if mode == 0:
-            rx = ((int.from_bytes(rx, "big") << 1) & (1 << 8 * len(rx)) - 1).to_bytes(len(rx), "big")
-        return self._disturb(rx, rate) if rate else bytes(rx)
-
-    def _gap(self, rate):
-        return int(log(1 - self._random.random()) / log(1 - rate))
-
-    def _disturb(self, data, rate):
-        bits = 8 * len(data)
-        if rate != self._noise:
-            self._clean_bits = self._gap(rate)
-        at = self._clean_bits
-        if at < bits:
-            data = bytearray(data)
-            while at < bits:
-                data[at >> 3] ^= 0x80 >> (at & 7)
-                at += 1 + self._gap(rate)
-        self._clean_bits = at - bits
-        return bytes(data)
+        return self._read(rx, mode, baudrate)
 
     # -- registers --------------------------------------------------------------------------------
 
