@@ -12,7 +12,7 @@ import struct
 
 from meter.core import codes
 from meter.core.state import MeterState
-from meter.storage import events, ledger, readings
+from meter.storage import crashes, events, ledger, readings
 
 from host_tests.bench.ledger_view import read_events
 
@@ -142,6 +142,8 @@ class Auditor:
             self._event(data)
         elif is_registers(at, data):
             self.blame_all(self.registers.stored(self._before, self.state))
+        elif len(data) == crashes.SIZE and (report := crashes.unpack(data)):
+            self.blame(f"the crash report of event {report[0]}: {report[3].decode()!r}")
 
     def flash_programmed(self, offset: int, data: bytes) -> None:
         """A program is complete."""

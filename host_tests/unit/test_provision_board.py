@@ -17,10 +17,10 @@ from meter import made as firmware_made
 from meter.core import codes
 from meter.drivers.atm90e32 import Atm90e32
 
-from scripts.provision import board as boards
 from scripts.provision import identity
 from scripts.provision.board import Board
 from scripts.provision.errors import BoardError, RefusedError
+from scripts.provision.found import Found, refuse
 from scripts.vend.keys import KeySet
 
 from .provision_bench import INTERPRETER, UID, Bench, files
@@ -63,7 +63,7 @@ def meter(number=NUMBER, source=SOURCE, **changes):
 def provision(device, made, again=False):
     link = Board(device)
     found = link.look()
-    changes = boards.refuse(found, made, again)
+    changes = refuse(found, made, again)
     link.write(made, found)
     return changes
 
@@ -274,10 +274,10 @@ def test_a_board_whose_chip_is_another_is_refused(bench):
     device = bench()
     found = Board(device).look()
     assert found.uid == UID.hex()
-    other = boards.Found(found.uid, "Generic ESP32S3 module with ESP32S3", {})
+    other = Found(found.uid, "Generic ESP32S3 module with ESP32S3", {})
     with pytest.raises(RefusedError, match="ESP32S3"):
-        boards.refuse(other, meter(), True)
-    assert boards.refuse(boards.Found("", "Generic ESP32 module with ESP32", {}), meter(), False) == []
+        refuse(other, meter(), True)
+    assert refuse(Found("", "Generic ESP32 module with ESP32", {}), meter(), False) == []
 
 
 def test_no_key_is_in_an_error_even_if_the_tool_quotes_what_it_sent(bench):

@@ -10,7 +10,8 @@ A library first; the commands (`python -m scripts.provision`) are a thin layer o
     folder      documents as files, whole or not at all
     numbers     the journal: no number twice
     agent       what runs on the meter's board, as text
-    board       a meter on a port: look, refuse, write, read back
+    found       what was on a board, and what would change: refused unless somebody agrees
+    board       a meter on a port: look, write, read back
     console     the self-test's line after a restart
     sealing     the calibration's seal (that of scripts/calibrate and the firmware; there is no other)
     label       the label for the housing

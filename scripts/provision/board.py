@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A meter on a port gets its identity: look, refuse, write, read back.
+"""A meter on a port gets its identity: look, write, read back. What is refused between the two: found.py.
 
 The order of writing, so that power may fail between any two steps and the meter is either not provisioned or whole:
 
@@ -10,28 +10,21 @@ The order of writing, so that power may fail between any two steps and the meter
     5  the settings with number and `provisioned`
     6  all is read back
 
-Each file is written whole or not at all (scripts/flash/device.py). Raises BoardError and RefusedError; what a board
-says is never passed on with anything in it that could be a key.
+Each file is written whole or not at all (scripts/flash/device.py). Raises BoardError; what a board says
+is never passed on with anything in it that could be a key.
 """
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from scripts import board_files
-
-from . import agent, firmware, trust
-from .errors import BoardError, DocumentError, RefusedError, without_keys
-from .identity import KEYS, SETTINGS, TARIFF, Identity
+from . import agent, firmware
+from .errors import BoardError, DocumentError, without_keys
+from .found import STALE, Found, digest
+from .identity import KEYS, SETTINGS, Identity
 
 CALIBRATION = "calibration.json"
-_STEMS = ("settings", "tariff", "keys", "later")
-_STALE = {f"{stem}.{end}" for stem in _STEMS for end in ("old", "bad", "new", "tmp", "json.new")} | {
-    "later.json", trust.NAME + ".new",
-}  # fmt: skip
 Told = Callable[[str], None]
 
 
@@ -47,35 +40,6 @@ class Device(Protocol):
     def reset(self) -> None: ...
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Found:
-    """What is on a board. number "": none. known: can it be told whose meter this is, and whether it is provisioned?"""
-
-    uid: str
-    port: str
-    sums: dict[str, str]  # file -> SHA-256
-    number: str = ""
-    provisioned: bool = False
-    known: bool = True
-    settings: dict = field(default_factory=dict)
-    calibration: dict | None = None
-    key_version: int | None = None
-    key_sums: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def sealed_for(self) -> str:
-        """Number of the meter whose sealed calibration this is; "": none is sealed."""
-        seal = self.calibration and self.calibration.get("sealed")
-        return str(self.calibration.get("serial", "?")) if self.calibration and seal else ""
-
-    def differs(self, identity: Identity) -> list[str]:
-        """Files that are not what they should be."""
-        return [name for name, content in identity.files.items() if self.sums.get(name) != _sum(content)]
-
-    def stale(self) -> list[str]:
-        return sorted(_STALE & self.sums.keys())
 
 
 def open_device(port: str) -> Device:
@@ -198,78 +162,11 @@ class Board:
         """Does the board hold these files, and nothing to fall back to?"""
         now = self.look_sums()
         for name in names:
-            if now.get(name) != _sum(identity.files[name]):
+            if now.get(name) != digest(identity.files[name]):
                 raise BoardError(f"{name} reads back differently from what was written.")
-        left = sorted(_STALE & now.keys())
+        left = sorted(STALE & now.keys())
         if left:
             raise BoardError(f"{', '.join(left)} could not be removed.")
 
     def look_sums(self) -> dict[str, str]:
         return self.ask(agent.LOOK, "The board's files were not read back")["files"]
-
-
-def refuse(found: Found, identity: Identity, again: bool) -> list[str]:
-    """What would change on a board that has been somebody: one line each. RefusedError unless `again` is said."""
-    _refuse_chip(found, identity.board)
-    changes = _changes(found, identity)
-    others = [text for text in changes if text]
-    if others and not again:
-        raise RefusedError(
-            f"This board {_who(found)}. It would change: {'; '.join(others)}. If that is wanted, say --again."
-        )
-    return others
-
-
-def _changes(found, identity):
-    differs = found.differs(identity)
-    if not differs and not found.stale():
-        return
-    other = bool(found.number) and found.number != identity.number
-    if not (other or found.provisioned or not found.known or found.sealed_for not in ("", identity.number)):
-        return
-    if other:
-        yield f"meter number {found.number} becomes {identity.number}"
-        yield "the books in its FRAM (credit, purchases, events) stay those of the meter before"
-    if found.provisioned and not identity.provisioned:
-        yield "it is no longer provisioned"
-    if not found.known:
-        yield "documents that cannot be read are replaced"
-    if KEYS in differs:
-        had = "" if found.key_version is None else f" (version {found.key_version} by {identity.key_version})"
-        yield f"its keys are replaced{had}"
-    whats = (TARIFF, "tariff document"), (trust.NAME, "key for firmware bundles"), (SETTINGS, "settings document")
-    for name, what in whats:
-        if name in differs:
-            yield f"its {what} changes"
-    if found.stale():
-        yield f"{', '.join(found.stale())} go"
-    if found.sealed_for not in ("", identity.number):
-        yield (
-            f"its sealed calibration is that of meter {found.sealed_for}: this one will never take another,"
-            " unless its FRAM is replaced"
-        )
-
-
-def _who(found):
-    if not found.known:
-        return "has documents that cannot be read"
-    if found.number:
-        return f"is meter {found.number}{', provisioned' if found.provisioned else ''}"
-    return f"has the sealed calibration of meter {found.sealed_for}"
-
-
-def _refuse_chip(found, board):
-    """What the port says of its chip, if it says it, against the board's folder."""
-    if "ESP32" not in found.port:
-        return
-    try:
-        chip = board_files.toml(board).get("chip", "")
-    except board_files.BoardFileError as e:
-        raise BoardError(str(e)) from None
-    has = found.port.rpartition(" ")[2].lower().replace("-", "")
-    if chip and has.startswith("esp32") and has != chip.lower().replace("-", ""):
-        raise RefusedError(f"This has an {has.upper()}, and a {board} has an {chip.upper()}. Name the right --board.")
-
-
-def _sum(content):
-    return hashlib.sha256(content).hexdigest()

@@ -18,6 +18,7 @@ from . import board as boards
 from . import console, folder, identity, label, options, sealing, show
 from . import firmware as firmwares
 from .errors import FileError, RefusedError
+from .found import refuse
 from .options import (
     BOARD,
     AgainOption,
@@ -72,7 +73,7 @@ def meter(
         return
     with boards.opened(port) as link:
         found = link.look()
-        changes = boards.refuse(found, made, again)
+        changes = refuse(found, made, again)
         show.changes(changes, as_json)
         if made.key_version < (found.key_version or 0) and key_version is None and changes:
             raise RefusedError(

@@ -17,8 +17,9 @@ from scripts.calibrate import firmware as sources
 from scripts.calibrate.errors import DocumentError as CalibrationError
 
 from . import agent, firmware
-from .board import CALIBRATION, Board, Found
+from .board import CALIBRATION, Board
 from .errors import BoardError, RefusedError, StartError
+from .found import Found
 
 HELD, NO_FRAM, OTHER, EMPTY, UNKNOWN = "held", "no FRAM", "another", "not sealed yet", "not readable"
 _ANOTHER = "Put the one from then back, or replace the FRAM."

@@ -16,8 +16,10 @@ from scripts.vend.keys import KeySet
 
 from . import batch as batches
 from . import firmware, sealing, trust
-from .board import KEYS, SETTINGS, TARIFF, Board, Found
+from .board import Board
 from .errors import DocumentError
+from .found import Found
+from .identity import KEYS, SETTINGS, TARIFF
 
 console = Console()
 _errors = Console(stderr=True)

@@ -56,15 +56,20 @@ class Settings:
 
 def parse(doc) -> Settings:
     """Settings from a document (json.loads). ConfigError(path, reason) if anything in it is wrong."""
+    cfg = _read(doc)
+    watched(cfg, doc)
+    return cfg
+
+
+def _read(doc):
+    """A function of its own: its name for config_doc keeps that loaded, and watch_doc needs the room."""
     gc.collect()  # while a card is served the heap is in pieces; what is loaded now needs some larger ones
     from meter.core import config_doc
 
     try:
-        cfg = config_doc.read(doc)
+        return config_doc.read(doc)
     finally:
         unload("core.config_doc", "core.checks")
-    watched(cfg, doc)
-    return cfg
 
 
 def watched(cfg, doc) -> None:
