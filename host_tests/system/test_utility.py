@@ -208,10 +208,24 @@ def largest():
     return doc
 
 
-def test_the_largest_document_fits_into_the_heap_and_is_read_within_seconds(bench):
-    b = bench(load_w=2000)
-    document = as_bytes(largest())
-    assert 3040 <= len(document) <= 3072
-    said = show(b, utility_card(TARIFF, document), 9)
-    assert "As large as it gets" in said, "\n".join(b.meter.console)
+def all_watched():
+    """Settings that change whatever is watched for, with all the days that may be friendly."""
+    limits = dict.fromkeys(("hold_s", "release_s"), 90)
+    kinds = "no_voltage neutral over_voltage under_voltage over_current low_pf low_frequency high_frequency reverse"
+    days = [f"2026-{1 + n // 28:02}-{1 + n % 28:02}" for n in range(32)]
+    friendly = {"from": "18:00", "until": "08:00", "holidays": days}
+    return settings(events=dict.fromkeys(kinds.split(), limits), friendly=friendly)
+
+
+@pytest.mark.parametrize(
+    "kind, doc, says",
+    [(TARIFF, largest(), "As large as it gets"), (SETTINGS, all_watched(), "Settings changed")],
+    ids=["tariff", "settings"],
+)
+def test_the_largest_documents_are_read_within_seconds_and_leave_6_kb_of_the_heap(bench, kind, doc, says):
+    b = bench(load_w=2000, heap="106k")  # of 112
+    document = as_bytes(doc)
+    assert kind == SETTINGS or 3040 <= len(document) <= 3072
+    said = show(b, utility_card(kind, document), 9)
+    assert says in said, "\n".join(b.meter.console)
     assert b.meter.restarts == 0 and not logged(b, codes.LOG_TASK_CRASH)

@@ -10,12 +10,12 @@ from meter.services.carddialogue import Dialogue
 from meter.services.cardvisit import Visit
 
 STATES = (
-    "RESET", "WAIT", "IDENTIFY", "READ", "ACCOUNT", "WRITE_BACK",
+    "RESET", "WAIT", "IDENTIFY", "READ", "ACCOUNT", "WRITE_BACK", "SUPPLIER",
     "RESULT", "FIGURES", "REFUSAL", "UNFINISHED", "REMOVE",
 )  # fmt: skip
 EVENTS = (
     "READER_OK", "READER_LOST", "CARD_IN", "GENUINE", "JUDGED", "BOOKED",
-    "WRITTEN", "UNWRITTEN", "REFUSED", "PULLED", "TIME_UP", "GONE", "SERVED",
+    "WRITTEN", "UNWRITTEN", "REFUSED", "PULLED", "TIME_UP", "GONE", "NO_HOUSEHOLDS", "SERVED",
 )  # fmt: skip
 
 # state: "event -> next" for all that may happen; whatever is not here must be refused.
@@ -25,7 +25,7 @@ WAIT        CARD_IN     IDENTIFY
 IDENTIFY    GENUINE     READ
 IDENTIFY    REFUSED     REFUSAL
 IDENTIFY    PULLED      REFUSAL
-IDENTIFY    SERVED      REFUSAL
+IDENTIFY    NO_HOUSEHOLDS SUPPLIER
 READ        JUDGED      ACCOUNT
 READ        REFUSED     REFUSAL
 READ        PULLED      REFUSAL
@@ -33,6 +33,9 @@ ACCOUNT     BOOKED      WRITE_BACK
 ACCOUNT     REFUSED     REFUSAL
 WRITE_BACK  WRITTEN     RESULT
 WRITE_BACK  UNWRITTEN   UNFINISHED
+SUPPLIER    SERVED      REFUSAL
+SUPPLIER    REFUSED     REFUSAL
+SUPPLIER    PULLED      REFUSAL
 RESULT      TIME_UP     FIGURES
 FIGURES     TIME_UP     REMOVE
 REFUSAL     TIME_UP     REMOVE
@@ -85,5 +88,9 @@ def test_from_every_state_the_desk_gets_back_to_waiting():
 
 
 def test_every_state_has_something_to_do():
-    assert len(Visit._DO) == STATES.index("RESULT") - 2
+    assert len(Visit._DO) == STATES.index("SUPPLIER") - STATES.index("IDENTIFY")
     assert len(Dialogue._DO) == len(STATES) - STATES.index("RESULT")
+
+
+def test_a_suppliers_card_never_comes_to_money():
+    assert {b for (a, _), b in NEXT.items() if a == "SUPPLIER"} == {"REFUSAL", "RESET"}

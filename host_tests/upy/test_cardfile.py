@@ -81,12 +81,12 @@ def test_a_write_back_is_packed_to_the_last_bit():
 
 def test_the_table_steps_and_refuses():
     good = 0
-    for state in range(11):
-        for event in range(12):
+    for state in range(12):
+        for event in range(14):
             try:
-                assert 0 <= step(state, event) < 11
+                assert 0 <= step(state, event) < 12
                 good += 1
             except ValueError:
                 pass
-    assert good == 31
+    assert good == 36
     assert step(4, 5) == 5  # ACCOUNT, BOOKED: WRITE_BACK

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The card desk: owns the reader, waits for a card, serves one at a time.
 
-What may follow what is in carddesk_states.py; what is done with a card is in cardvisit.py, what is said then in
-carddialogue.py. Either is loaded when it is wanted and let go: most of the time there is no card, and the code is
-large.
+What may follow what is in carddesk_states.py. What is done with a household's card is in cardvisit.py, with the
+supplier's in utility.py; what is said then, in carddialogue.py. Each is loaded when it is wanted and let go: most of
+the time there is no card, and the code is large.
 """
 
 import asyncio
@@ -68,7 +68,9 @@ class CardDesk:
             except (BusError, ChipError):
                 event = self._reader_failed()
             self.state = at.step(self.state, event)
-            if self.state <= at.WAIT:
+            if event == at.NO_HOUSEHOLDS and self._visit is not None:
+                self._supplier(self._visit.card, self._visit.uid)
+            elif self.state <= at.WAIT:
                 self._leave()
             elif self.state >= at.RESULT and self._visit is not None:
                 about = self._visit.about()
@@ -103,9 +105,17 @@ class CardDesk:
                 return at.CARD_IN
             await self.reader.check()
 
+    def _supplier(self, card, uid):
+        """The code for the household's cards goes before that for the supplier's comes: a document needs the room."""
+        self._visit = None
+        meter.unload("services.cardvisit", "services.cardfile")
+        from .utility import Utility
+
+        self._visit = Utility(self, card, uid, True)
+
     def _talk(self, about):
         """The work with the card is over: its code goes, and that for talking comes."""
-        meter.unload("services.cardvisit", "services.cardfile", "drivers.desfire")
+        self._let_go()
         from .carddialogue import Dialogue
 
         self._dialogue = Dialogue(self, *about)
@@ -113,6 +123,10 @@ class CardDesk:
     def _leave(self):
         """The visit is over: all its code goes."""
         self._visit = self._dialogue = None
-        meter.unload("services.cardvisit", "services.cardfile", "drivers.desfire")
+        self._let_go()
         meter.unload("services.carddialogue", "services.cardpages")
         meter.unload("services.cardrefusals")
+
+    def _let_go(self):
+        meter.unload("services.cardvisit", "services.cardfile", "services.utility", "services.cardguest")
+        meter.unload("drivers.desfire")

@@ -14,11 +14,12 @@ IDENTIFY = const(2)  # application, login, identity
 READ = const(3)  # the purchase, and what the count rule says about it
 ACCOUNT = const(4)  # into the books
 WRITE_BACK = const(5)  # the meter's answer onto the card
-RESULT = const(6)
-FIGURES = const(7)
-REFUSAL = const(8)  # or whatever else there is to say
-UNFINISHED = const(9)  # booked, but the card has not taken the write-back
-REMOVE = const(10)
+SUPPLIER = const(6)  # what the supplier's card asks for
+RESULT = const(7)
+FIGURES = const(8)
+REFUSAL = const(9)  # or whatever else there is to say
+UNFINISHED = const(10)  # booked, but the card has not taken the write-back
+REMOVE = const(11)
 
 # Events
 READER_OK = const(0)
@@ -33,7 +34,8 @@ REFUSED = const(8)
 PULLED = const(9)  # gone before anything was booked
 TIME_UP = const(10)  # shown long enough
 GONE = const(11)  # the card is out
-SERVED = const(12)  # the supplier's card: what it asked for is done, or refused
+NO_HOUSEHOLDS = const(12)  # it has no application of a user card; the supplier's may
+SERVED = const(13)  # the supplier's card: what it asked for is done, or refused
 
 # What may follow: state, event, next state. Bytes, because a dict of dicts costs ten times the heap.
 _TABLE = bytes((
@@ -42,7 +44,7 @@ _TABLE = bytes((
     IDENTIFY, GENUINE, READ,
     IDENTIFY, REFUSED, REFUSAL,
     IDENTIFY, PULLED, REFUSAL,
-    IDENTIFY, SERVED, REFUSAL,
+    IDENTIFY, NO_HOUSEHOLDS, SUPPLIER,
     READ, JUDGED, ACCOUNT,
     READ, REFUSED, REFUSAL,
     READ, PULLED, REFUSAL,
@@ -50,6 +52,9 @@ _TABLE = bytes((
     ACCOUNT, REFUSED, REFUSAL,
     WRITE_BACK, WRITTEN, RESULT,
     WRITE_BACK, UNWRITTEN, UNFINISHED,
+    SUPPLIER, SERVED, REFUSAL,
+    SUPPLIER, REFUSED, REFUSAL,
+    SUPPLIER, PULLED, REFUSAL,
     RESULT, TIME_UP, FIGURES,
     FIGURES, TIME_UP, REMOVE,
     REFUSAL, TIME_UP, REMOVE,
@@ -64,6 +69,7 @@ _TABLE = bytes((
     IDENTIFY, READER_LOST, RESET,
     READ, READER_LOST, RESET,
     WRITE_BACK, READER_LOST, RESET,
+    SUPPLIER, READER_LOST, RESET,
     RESULT, READER_LOST, RESET,
     FIGURES, READER_LOST, RESET,
     REFUSAL, READER_LOST, RESET,

@@ -9,7 +9,6 @@ insertion (equal count, nothing to credit) and no money. No wait is without an e
 
 from micropython import const
 
-from meter import unload
 from meter.core import account, codes
 from meter.core.errors import CardError
 from meter.core.state import NO_CARD
@@ -17,8 +16,8 @@ from meter.drivers import desfire
 
 from . import carddesk_states as at
 from . import cardfile
+from .cardguest import Guest
 
-_REFUSAL_MS = const(5000)
 _SAK_ISO_DEP = const(0x20)
 
 # The masters of all virtual meters, which anybody can read here.
@@ -33,19 +32,13 @@ def keys_fit(keys, meter_number: str) -> bool:
     return not (desfire.same(keys[1], demo) or desfire.same(keys[2], demo_utility))
 
 
-class Visit:
+class Visit(Guest):
     def __init__(self, desk, uid, sak, cards):
-        """desk: the CardDesk. uid, sak, cards: what its reader found."""
-        self._desk = desk
-        self._books = desk.books
-        self._uid = uid
+        """uid, sak, cards: what the desk's reader found."""
+        super().__init__(desk, desfire.Desfire(desk.reader.exchange), uid, cards == 1)
         self._sak = sak
-        self._alone = cards == 1
         self._generation = 0
-        self._card = desfire.Desfire(desk.reader.exchange)
-        self._count = self._amount_micro = self._debt_micro = self._added_micro = 0
-        self._rows = None  # of the supplier's card: what came of it
-        self._code = 0  # why it was refused; 0: no keys
+        self._count = self._amount_micro = self._debt_micro = 0
 
     def do(self, state: int):
         """To await: what belongs to a state. Gives the event that ends it. CardError, BusError and ChipError go to
@@ -54,23 +47,23 @@ class Visit:
 
     async def _identify(self):
         """Login and identity: is this a user card of this meter, and the right one?"""
-        if not self._alone:
+        if not self.alone:
             raise CardError(codes.CARD_TWO, "two")
-        if len(self._uid) != len(NO_CARD) or not self._sak & _SAK_ISO_DEP:
+        if len(self.uid) != len(NO_CARD) or not self._sak & _SAK_ISO_DEP:
             raise CardError(codes.CARD_UNKNOWN, "kind")
-        if self._desk.keys is None:
+        if self.desk.keys is None:
             raise CardError(0, "key")
-        books = self._books
+        books = self.books
         if books.locked_s():
             raise CardError(codes.CARD_LOCKED, "lock")
         number = books.cfg.meter_number
-        card = self._card
+        card = self.card
         try:
             await card.select(cardfile.AID)
         except CardError as e:
             if e.code != codes.CARD_UNKNOWN:
                 raise
-            return await self._utility(card)
+            return at.NO_HOUSEHOLDS
         try:
             await self._login(card)
         except CardError as e:
@@ -87,15 +80,15 @@ class Visit:
             raise CardError(codes.CARD_MALFORMED, "currency")
         bound = books.s.card_uid
         newest = books.s.card_generation
-        if bound != NO_CARD and (generation < newest or (generation == newest and bound != self._uid)):
+        if bound != NO_CARD and (generation < newest or (generation == newest and bound != self.uid)):
             raise CardError(codes.CARD_OLD_GENERATION, "generation")
         self._generation = generation
         return at.GENUINE
 
     async def _login(self, card):
         """With the key in force, or the one before it: a card is given the new one at its next purchase."""
-        _, key, _, before, _ = self._desk.keys
-        data = self._uid + cardfile.AID
+        _, key, _, before, _ = self.desk.keys
+        data = self.uid + cardfile.AID
         try:
             await card.login(cardfile.KEY_METER, desfire.derived(key, data))
         except CardError as e:
@@ -103,17 +96,6 @@ class Visit:
                 raise
             await card.select(cardfile.AID)
             await card.login(cardfile.KEY_METER, desfire.derived(before, data))
-
-    async def _utility(self, card):
-        """No user card. The supplier's?"""
-        from . import utility
-
-        try:
-            one = utility.Utility(card, self._uid, self._desk)
-            self._rows = await one.serve()
-        finally:
-            unload("services.utility")
-        return at.SERVED
 
     async def _whose(self, card, number):
         """No key of ours opens it. Its label, though not to be trusted, gives the better word."""
@@ -128,9 +110,9 @@ class Visit:
             raise CardError(codes.CARD_FOREIGN, "number")
 
     async def _read(self):
-        record = await self._card.read(cardfile.F_PURCHASE, 0, cardfile.PURCHASE_N)
+        record = await self.card.read(cardfile.F_PURCHASE, 0, cardfile.PURCHASE_N)
         self._count, amount_micro, self._debt_micro = cardfile.unpack_purchase(record)
-        verdict = account.judge(self._books.s.purchase_count, self._count)
+        verdict = account.judge(self.books.s.purchase_count, self._count)
         if verdict == account.ACCEPT:
             self._amount_micro = amount_micro
         elif verdict != account.EQUAL:
@@ -140,54 +122,27 @@ class Visit:
     async def _account(self):
         """The one place where a card changes anything. No await from here to next_writeback(): the verdict stays
         true, and what is not committed here is there."""
-        books = self._books
+        books = self.books
         s = books.s
-        new_card = s.card_uid != self._uid or s.card_generation != self._generation
+        new_card = s.card_uid != self.uid or s.card_generation != self._generation
         if self._amount_micro:
-            books.purchase(self._count, self._amount_micro, self._debt_micro, self._uid, self._generation)
-            self._added_micro = self._amount_micro
+            books.purchase(self._count, self._amount_micro, self._debt_micro, self.uid, self._generation)
+            self.added_micro = self._amount_micro
         if new_card:
-            books.bind_card(self._uid, self._generation)
+            books.bind_card(self.uid, self._generation)
         books.user_card()
         return at.BOOKED
 
     async def _write_back(self):
-        books = self._books
+        books = self.books
         number = books.next_writeback()
         if not number:
             raise CardError(codes.CARD_STORAGE, "ledger")
-        record = cardfile.pack_writeback(books, number, self._desk.keys[0], cardfile.months(books))
+        record = cardfile.pack_writeback(books, number, self.desk.keys[0], cardfile.months(books))
         for offset in range(0, len(record), desfire.WRITE_MAX):
-            await self._card.write(cardfile.F_WRITEBACK, offset, record[offset : offset + desfire.WRITE_MAX])
-        await self._card.commit()
+            await self.card.write(cardfile.F_WRITEBACK, offset, record[offset : offset + desfire.WRITE_MAX])
+        await self.card.commit()
         return at.WRITTEN
-
-    def card_failed(self, state: int, e) -> int:
-        """The card would not do what the state needs; gives the event."""
-        if state == at.WRITE_BACK:
-            return at.UNWRITTEN
-        self._code = e.code
-        if e.code == codes.CARD_PULLED:
-            return at.PULLED
-        if e.code:
-            self._books.refuse_card(e.code)
-        return at.REFUSED
-
-    def about(self) -> tuple:
-        """What the dialogue needs to know."""
-        return self._uid, self._alone, self._added_micro, self._rows, self._code
-
-    def reader_failed(self, state: int) -> None:
-        """The reader broke down in the middle of this."""
-        if state == at.WRITE_BACK:
-            from . import cardpages
-
-            rows = cardpages.unfinished(self._books, self._added_micro)
-        else:
-            from . import cardrefusals
-
-            rows = cardrefusals.refused(codes.CARD_READER)
-        self._desk.panel.say(rows, _REFUSAL_MS)
 
     # What is done in each state, by its number.
     _DO = (_identify, _read, _account, _write_back)

@@ -10,7 +10,7 @@ import gc
 
 from micropython import const
 
-from meter.core import codes, config
+from meter.core import codes
 from meter.core import tariff as tariffs
 from meter.core.errors import ConfigError, StorageError
 from meter.storage import documents
@@ -51,7 +51,7 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
         if staged[0] > MAX:
             raise ConfigError(name, "is longer than %d bytes" % MAX)
         if settings:
-            cfg = config.parse(documents.load(root, new, name))
+            cfg = _settings(documents.load(root, new, name))
             _same_meter(cfg, before)
             tariff = books.tariff
         else:
@@ -99,10 +99,16 @@ def _sound(root, name):
     """Is the document there is fit to be kept as the one before?"""
     try:
         doc = documents.load(root, name)
-        config.parse(doc) if name == SETTINGS else tariffs.parse(doc)
+        _settings(doc) if name == SETTINGS else tariffs.parse(doc)
     except ConfigError:
         return False
     return True
+
+
+def _settings(doc):
+    from meter.core import config  # not for a tariff, which needs the room
+
+    return config.parse(doc)
 
 
 def _same_meter(cfg, before):

@@ -26,6 +26,9 @@ from meter.core.errors import CardError
 from meter.drivers import desfire
 from meter.drivers.hd44780 import CARD
 
+from . import carddesk_states
+from .cardguest import Guest
+
 AID = b"\x02WP"
 _KEY = const(1)
 _HEAD = const(1)
@@ -52,19 +55,16 @@ FAILED = const(3)
 REFUSED = const(4)
 
 
-class Utility:
+class Utility(Guest):
     """One utility card being served. For its workflow: all without _."""
 
-    def __init__(self, card, uid: bytes, desk):
-        """desk: the CardDesk."""
-        self.card = card
-        self.uid = uid
-        self.desk = desk
-        self.books = desk.books
-        self.kind = self.length = self.serial = self.crc = 0
+    kind = length = serial = crc = 0
 
-    async def serve(self) -> tuple:
-        """Do what the card asks for; gives four rows for the display. Raises CardError, BusError."""
+    def do(self, state: int):
+        """To await: do what the card asks for. Gives the event. CardError, BusError and ChipError go to the desk."""
+        return self._serve()
+
+    async def _serve(self):
         await self._login()
         record = await self.card.read(_HEAD, 0, _HEAD_N)
         version, self.kind, self.length, self.serial, self.crc, number, spare = struct.unpack(_HEAD_FORMAT, record[:28])
@@ -83,7 +83,8 @@ class Utility:
             self.books.utility_card(self.serial)
         if self.kind != _READ_OUT:
             await self.answer(result)
-        return rows
+        self.rows = rows
+        return carddesk_states.SERVED
 
     async def _login(self):
         card = self.card

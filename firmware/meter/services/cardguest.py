@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the desk asks of whoever serves a card: the household's (cardvisit.py) or the supplier's (utility.py)."""
+
+from micropython import const
+
+from meter.core import codes
+
+from . import carddesk_states as at
+
+_REFUSAL_MS = const(5000)
+
+
+class Guest:
+    def __init__(self, desk, card, uid, alone):
+        """desk: the CardDesk. card: a desfire.Desfire. uid, alone: what its reader found."""
+        self.desk = desk
+        self.books = desk.books
+        self.card = card
+        self.uid = uid
+        self.alone = alone
+        self.added_micro = 0
+        self.rows = None  # of the supplier's card: what came of it
+        self.code = 0  # why it was refused; 0: no keys
+
+    def card_failed(self, state: int, e) -> int:
+        """The card would not do what the state needs; gives the event."""
+        if state == at.WRITE_BACK:
+            return at.UNWRITTEN
+        self.code = e.code
+        if e.code == codes.CARD_PULLED:
+            return at.PULLED
+        if e.code:
+            self.books.refuse_card(e.code)
+        return at.REFUSED
+
+    def about(self) -> tuple:
+        """What the dialogue needs to know."""
+        return self.uid, self.alone, self.added_micro, self.rows, self.code
+
+    def reader_failed(self, state: int) -> None:
+        """The reader broke down in the middle of this."""
+        if state == at.WRITE_BACK:
+            from . import cardpages
+
+            rows = cardpages.unfinished(self.books, self.added_micro)
+        else:
+            from . import cardrefusals
+
+            rows = cardrefusals.refused(codes.CARD_READER)
+        self.desk.panel.say(rows, _REFUSAL_MS)
