@@ -4,10 +4,8 @@
 The meter is up whatever it finds, and takes what is connected later into use.
 """
 
-import os
 import re
 import shutil
-import signal
 import time
 
 import pytest
@@ -20,6 +18,8 @@ from host_tests.bench.meter import ops
 from host_tests.bench.session import Bench
 from scripts.bundle import firmware
 from scripts.image import collect, pack
+
+from .visits import ctrl_c
 
 # What the line may say. Every value is one word.
 WORDS = {
@@ -193,12 +193,7 @@ def test_ctrl_c_ends_the_program_and_gives_whoever_typed_it_an_hour(dark, monkey
         raise Ended(b.plant.wdt_ms)
 
     monkeypatch.setattr(b.meter, "_restart", restart)
-    asleep = b.plant.buf[0]
-    os.kill(b.meter.pid, signal.SIGINT)
-    patience = time.monotonic() + 10
-    while b.plant.buf[0] == asleep and time.monotonic() < patience:
-        time.sleep(0.01)
-    b.plant.sleep_until_us = None  # it sleeps no more: what it asks for now is another thing
+    ctrl_c(b)
     with pytest.raises(Ended) as ended:
         b.run_s(10)
     assert ended.value.args == (3_600_000,)

@@ -2,8 +2,6 @@
 """The whole firmware from two slots: versions that come, are tried, confirmed, or come back from."""
 
 import hashlib
-import os
-import signal
 import struct
 import time
 import zlib
@@ -17,6 +15,8 @@ from host_tests.bench.flash import VFS_AT, VFS_SIZE, read_file
 from scripts.bundle import compile_mpy, demo_key, seal, slot_files
 from scripts.bundle.format import head_of
 from scripts.image import collect, pack
+
+from .visits import ctrl_c
 
 BOARD = "esp32_devkit"
 COUNT_W_S = 11.25
@@ -183,12 +183,7 @@ def test_ctrl_c_ends_the_waiting_with_an_hour_to_repair(bench, monkeypatch):
     waits = []
     # The process ends where a board would offer the REPL until the watchdog bites: how long is that?
     monkeypatch.setattr(b.meter, "_restart", lambda cause: waits.append((cause, b.plant.wdt_ms)) or b.meter._kill())
-    asleep = b.plant.buf[0]
-    os.kill(b.meter.pid, signal.SIGINT)
-    patience = time.monotonic() + 10
-    while b.plant.buf[0] == asleep and time.monotonic() < patience:
-        time.sleep(0.01)
-    b.plant.sleep_until_us = None  # it sleeps no more: what it asks for now is another thing
+    ctrl_c(b)
     b.run_s(5)
     assert said(b, "KeyboardInterrupt") and waits == [(process.WDT_RESET, 3_600_000)]
 

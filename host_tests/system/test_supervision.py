@@ -9,8 +9,12 @@ from meter.core import codes
 from meter.storage import crashes
 
 from host_tests.bench import documents, ledger_view, process
+from host_tests.bench.utility_cards import utility_card
 from host_tests.system import struck
 from scripts.image import collect, pack
+from scripts.vend.utility_formats import RELAY_TEST
+
+from .visits import show
 
 COUNT_W_S = 11.25
 
@@ -179,6 +183,18 @@ def test_a_service_that_cannot_be_loaded_costs_itself_only(bench, name):
     (crash,) = set(b.crashes())
     assert crash.text.decode().startswith("carddesk\n")
     assert 'File "meter/services/carddesk.py", line' in ledger_view.explain(crash)
+    assert all_there(b)
+
+
+def test_without_the_code_for_suppliers_cards_they_cost_themselves_only(bench):
+    files = collect(documents.as_files(), instead={"meter/utility.mpy": b"M\x06\x00"})
+    b = bench(load_w=3000, image=pack(files))
+    show(b, utility_card(RELAY_TEST), 3)
+    assert "carddesk" in {crash.text.decode().split("\n")[0] for crash in b.crashes()}
+    b.run_s(30)
+    b.insert("good")
+    b.run_s(10)
+    assert b.meter.restarts == 0 and b.state().purchase_count == 1
     assert all_there(b)
 
 

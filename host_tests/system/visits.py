@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A card is put into the meter and taken out."""
+"""A person at the meter: a card is put in and taken out, Ctrl-C is typed."""
+
+import os
+import signal
+import time
 
 
 def show(b, card, seconds=6.0):
@@ -13,3 +17,13 @@ def show(b, card, seconds=6.0):
     b.plant.reader.remove(b.plant.clock.now_us)
     b.run_s(2)
     return " | ".join(seen)
+
+
+def ctrl_c(b):
+    """Typed while it sleeps; what it asks for from now on is another thing."""
+    asleep = b.plant.buf[0]
+    os.kill(b.meter.pid, signal.SIGINT)
+    patience = time.monotonic() + 10
+    while b.plant.buf[0] == asleep and time.monotonic() < patience:
+        time.sleep(0.01)
+    b.plant.sleep_until_us = None

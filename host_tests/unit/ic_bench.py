@@ -129,6 +129,7 @@ class E26Bench(IcBench):
     # For test_ic_contract.py. A register's address, a value that is not the driver's, and the driver's.
     upset = 0x23, 0x0001, 0x0000
     stuck = 0x29
+    runs = ((0x20, 0x8765), (0x30, 0x8765))  # once it is configured
     checked = (0x21, 0x2B, 0x31, 0x38)  # by the part's own check of its configuration
     logged = 0x06  # shows the last frame once more
     silent = r"presence, register 20H: no answer: check CS, MISO, USEL, 3\.3 V"
@@ -149,6 +150,7 @@ class E32Bench(IcBench):
     table = staticmethod(atm90e32_regs.init_table)
     upset = 0x62, 0x8001, 0x8000
     stuck = 0x38
+    runs = ((0x7F, 0),)
     checked = (0x07, 0x31, 0x38, 0x62)
     logged = 0x78
     silent = r"presence, register 7FH: no answer: check CS, MISO, 3\.3 V, PM1/PM0"

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from meter.core.errors import ChipError
 from meter.drivers import atm90e32, atm90e32_regs
-from meter.drivers.atm90e32 import Atm90e32
 from meter.drivers.atm90e32_audit import Evidence
 
 from host_tests.bench.chips.atm90e32 import START_US
@@ -370,7 +369,7 @@ def test_a_restart_of_the_driver_keeps_the_phases_counts():
     bench.load_all(1200, 300)
     account.tick(3)
     bench.vt.advance(5 * S)
-    bench.ic = Atm90e32(bench.wire, bench.spi.cs_pin, bench.setup)
+    bench.restart()
     bench.start()
     account.tick(2)
     assert account.error() == [0] * 12

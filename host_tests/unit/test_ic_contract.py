@@ -93,6 +93,8 @@ def test_start_gets_through_noise(ic, seed):
     bench.chip.noise = 0
     for _, addr, value in ic.table(bench.setup):
         assert bench.register(addr) == value
+    for addr, value in ic.runs:
+        assert bench.register(addr) == value
     bench.load(3600)
     bench.tick()
     assert bench.tick().import_counts == 320
@@ -147,7 +149,7 @@ def test_what_can_be_believed_of_a_refused_tick_is_booked_in_the_next(ic):
     bench.load(2300)
     bench.tick(2)
     bench.load(2300, q_var=99_000, i_ma=60_000)
-    with pytest.raises(ChipError, match="energy"):
+    with pytest.raises(ChipError, match=f"energy, register {ic.registers[2]:02X}H"):
         bench.tick()
     bench.load(2300)
     bench.start()

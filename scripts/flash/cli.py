@@ -53,7 +53,7 @@ def flash(
     bundle: BundleOption = None,
     trust: TrustOption = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Also a board that was flashed before: all it holds goes")
+        bool, typer.Option("--again", help="Also what may be a meter: all it holds goes")
     ] = False,
     baud: Annotated[int, typer.Option("--baud", help="While the flash is written")] = rom.BAUD,
     as_json: JsonOption = False,
