@@ -12,6 +12,8 @@ sys.path[:] = [".frozen"]
 import machine
 
 machine.WDT(timeout=30_000)  # should the loader not even load
+# The port starts at 160 MHz. Half as fast again for loading, signatures and cards; what that takes, mains gives.
+machine.freq(240_000_000)
 
 
 def alone():

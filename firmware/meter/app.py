@@ -10,6 +10,7 @@ import asyncio
 import gc
 
 import board
+import esp
 import machine
 from micropython import const
 
@@ -135,7 +136,12 @@ def watch(books, supervisor):
         pin = machine.Pin
         pulses = None
         if hasattr(machine, "Counter"):
-            pulses = machine.Counter(0, pin(board.METER_CF1, pin.IN))
+            # ESP-IDF asks for a pull-up on that pin, and says that GPIO 34 to 39 have none: it has one to GND outside.
+            esp.osdebug(0, esp.LOG_NONE)
+            try:
+                pulses = machine.Counter(0, pin(board.METER_CF1, pin.IN))
+            finally:
+                esp.osdebug(None)
         else:
             print("pulses are not counted: this MicroPython has no machine.Counter, 1.26 has")
         cover = pin(board.COVER, pin.IN)
@@ -157,8 +163,8 @@ def profile(books, supervisor):
 
 
 async def start(made_with, how=(0, 0, "")):
-    """Wire everything up and start the tasks; gives the supervisor, whose run() keeps them going, the panel, and the
-    bus of display, clock and FRAM.
+    """Wire everything up and start the tasks; gives the supervisor, whose run() keeps them going, the panel, the
+    bus of display, clock and FRAM, and the guard, which waits to be told that all is loaded.
 
     made_with: what made.read() gave; how: what starts.mode() gave.
     """
@@ -183,6 +189,7 @@ async def start(made_with, how=(0, 0, "")):
         pin(board.RELAY_OPEN, pin.OUT, value=0),
         pin(board.RELAY_CLOSE, pin.OUT, value=0),
         pin(board.RELAY_SENSE, pin.IN),
+        machine.Timer(0),
         cfg.relay_pulse_ms,
     )
     meter_cs = pin(board.METER_CS, pin.OUT, value=1)
@@ -206,14 +213,15 @@ async def start(made_with, how=(0, 0, "")):
             books.log(codes.LOG_FAULT, 1 << n)
     books.fault(codes.FAULT_FRAM, False)
     gc.collect()
-    supervisor.start("guard", Guard(relay, books).run, silence_ms=25_000, critical=True)
+    guard = Guard(relay, books)
+    supervisor.start("guard", guard.run, silence_ms=25_000, critical=True)
     supervisor.start("metering", Metering(meter_ic, clock, books).run, silence_ms=10_000, critical=True)
     if not safe:
         profile(books, supervisor)
         watch(books, supervisor)
         if panel:
             card_desk(card_i2c, books, panel, keys, supervisor)
-    return supervisor, panel, i2c
+    return supervisor, panel, i2c, guard
 
 
 def settle(cfg):

@@ -3,12 +3,17 @@
 
 import asyncio
 import gc
+import time
 
 from micropython import const
 
 from meter import unload
 
-_TEST_MS = const(1600)  # by then every part has been tried
+_TURN_MS = const(100)
+_ON_TIME_MS = const(150)
+_LOADED_TURNS = const(11)
+_TEST_TURNS = const(5)  # by then the relay is where it should be, and every part has been tried
+_HELD_MS = const(8000)
 
 
 def run() -> None:
@@ -53,10 +58,10 @@ def _up():
 
 
 async def _main():
-    global _started, _wired, _documents, self_test, _test, _up
+    global _started, _calm, _wired, _documents, self_test, _test, _up
     supervisor = await _started()
     # Some of the heap.
-    _started = _wired = _documents = self_test = _test = _up = None  # pyright: ignore[reportAssignmentType]
+    _started = _calm = _wired = _documents = self_test = _test = _up = None  # pyright: ignore[reportAssignmentType]
     gc.threshold(16384)  # three or four ticks of what they leave behind; at 32 KB a piece of heap goes missing
     await supervisor.run()
 
@@ -65,10 +70,25 @@ async def _main():
 
 
 async def _started():
-    supervisor, panel, i2c = await _wired()
-    await asyncio.sleep_ms(_TEST_MS)
+    supervisor, panel, i2c, guard = await _wired()
+    await _calm(_LOADED_TURNS)
+    guard.loaded = True
+    supervisor.feed()
+    await _calm(_TEST_TURNS)
     self_test(supervisor, panel, (i2c,))
     return supervisor
+
+
+async def _calm(turns):
+    """Wait until a short sleep has ended on time so often: while tasks load and start their parts, which takes seconds
+    on the chip, it does not. A part that keeps the loop busy for good does not hold the start up for ever."""
+    began = time.ticks_ms()
+    now = began
+    while turns and time.ticks_diff(now, began) < _HELD_MS:
+        await asyncio.sleep_ms(_TURN_MS)
+        was, now = now, time.ticks_ms()
+        if time.ticks_diff(now, was) < _ON_TIME_MS:
+            turns -= 1
 
 
 async def _wired():

@@ -100,6 +100,32 @@ class DirectSPI:
         self.clock.spend(8 * len(tx) * 1_000_000 // self.baudrate)
 
 
+class DirectTimer:
+    """machine.Timer on a bench's clock: the callback runs when it is due, also within a sleep."""
+
+    ONE_SHOT, PERIODIC = 0, 1
+
+    def __init__(self, clock):
+        self.clock = clock
+        self.runs = 0  # which init() is in force
+
+    def init(self, *, mode=1, period=0xFFFFFFFF, callback=None):
+        self.deinit()
+        self._arm(self.runs, mode, period, callback)
+
+    def _arm(self, run, mode, period, callback):
+        def due(_):
+            if run == self.runs:
+                if mode:
+                    self._arm(run, mode, period, callback)
+                callback(self)
+
+        self.clock.at(self.clock.now_us + period * 1000, due)
+
+    def deinit(self):
+        self.runs += 1
+
+
 class DirectPin:
     """machine.Pin: the firmware side is value()/call/irq(), the outside world drives with drive()."""
 

@@ -20,22 +20,54 @@ def _link_module(plant: Plant):
     link = types.ModuleType("link")
     link.buf = plant.buf
     link.irq_handlers = {}
+    link.timer_handlers = {}
     pos = ops.REQ_AT
+    serving = False
 
     def room(n):
         nonlocal pos
+        if pos == ops.REQ_AT:
+            timers()
         at = pos
         pos += n
         return at
 
     def call():
-        nonlocal pos
+        nonlocal pos, serving
         struct.pack_into("<H", plant.buf, 16, pos - ops.REQ_AT)
         pos = ops.REQ_AT
-        if not plant.serve():
+        serving = True
+        awake = plant.serve()
+        serving = False
+        if not awake:
             plant.clock.sleep_until(plant.sleep_until_us)
             plant.sleep_until_us = None
 
+    def timers():
+        """Callbacks that are due, between two requests or in a sleep: as the process's link does it."""
+        if serving or pos != ops.REQ_AT:
+            return
+        due, plant.buf[5] = plant.buf[5], 0
+        for number, handler in link.timer_handlers.items():
+            if due >> number & 1 and handler:
+                handler()
+        if due:
+            flush()
+
+    def flush():
+        # Sleeping carries what was posted to the plant.
+        if pos > ops.REQ_AT and not serving:
+            call()
+
+    sleep_until = plant.clock.sleep_until
+
+    def sleep(t_us, awake=None):
+        timers()
+        flush()
+        sleep_until(t_us, awake)
+
+    plant.clock.sleep_until = sleep
+    plant.on_timer = timers
     link.room, link.call = room, call
     return link
 
@@ -66,8 +98,8 @@ class LocalMeter:
         sys.modules["ops"] = ops
         sys.modules["link"] = self._link = _link_module(plant)
         sys.modules["board"] = plant.board
-        _load("machine")
-        _load("esp32")
+        for name in ("esp", "machine", "esp32"):
+            _load(name)
         self._set_input = plant.set_input
         plant.set_input = self._drive
 

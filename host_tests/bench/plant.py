@@ -44,7 +44,11 @@ class Plant:
         self.irq_trigger = [0] * PINS
         self.stuck = {}  # input pin -> fn() that gives what is read in place of its level
         self.pending = []
+        self.timers = {}  # number -> (when it is due, period in us or 0 for one shot)
+        self.on_timer = None  # fn(), when the time of one has come
+        self.cpu_mhz = 160
         self.sleep_until_us = None
+        self._asleep_until_us = None  # as long as a timer's callback runs in the middle of a sleep
         self.interruptible = False
         self.wdt_ms = 0
         self.wdt_fed_us = 0
@@ -136,9 +140,11 @@ class Plant:
         self.level[b.BUTTON] = 1
         self.level[b.RELAY_SENSE] = self.relay.sense_level
         self.pending.clear()
+        self.timers.clear()
+        self.cpu_mhz = 160
         self.sleep_until_us = None
         self.wdt_ms = 0
-        self.buf[0] = self.buf[1] = self.buf[2] = 0
+        self.buf[0] = self.buf[1] = self.buf[2] = self.buf[5] = 0
         self._stamp()
 
     # -- lines ------------------------------------------------------------------------------------
@@ -157,6 +163,28 @@ class Plant:
         self.level[pin] = level
         if self.irq_trigger[pin] & (1 if level else 2) and pin not in self.pending:
             self.pending.append(pin)
+
+    def _set_timer(self, number, period_ms, periodic):
+        self.buf[5] &= ~(1 << number) & 0xFF
+        if not period_ms:
+            self.timers.pop(number, None)
+            return
+        due_us = self.clock.now_us + period_ms * 1000
+        self.timers[number] = timer = (due_us, period_ms * 1000 if periodic else 0)
+        self.clock.at(due_us, lambda t: self._timer_due(number, timer))
+
+    def _timer_due(self, number, timer):
+        if self.timers.get(number) is not timer:
+            return  # set anew, stopped, or gone with a reset
+        self.buf[5] |= 1 << number
+        due_us, period_us = timer
+        if period_us:
+            self.timers[number] = timer = (due_us + period_us, period_us)
+            self.clock.at(due_us + period_us, lambda t: self._timer_due(number, timer))
+        else:
+            del self.timers[number]
+        if self.on_timer is not None:
+            self.on_timer()
 
     # -- the link ---------------------------------------------------------------------------------
 
@@ -199,6 +227,9 @@ class Plant:
                 self.interruptible = op == ops.SLEEP_MS
                 now_us = clock.now_us
                 self.sleep_until_us = (now_us // 1000 + amount) * 1000 if self.interruptible else now_us + amount
+                return False
+            elif op == ops.SLEEP_ON:
+                self.sleep_until_us = self._asleep_until_us
                 return False
             elif op == ops.I2C_XFER:
                 bus, addr, n, read_n = struct.unpack_from("<BBHH", buf, pos + 1)
@@ -272,12 +303,20 @@ class Plant:
             pulses = self.meter_ic.pulses(self.clock.now_us) if buf[pos + 1] == self.board.METER_CF1 else 0
             struct.pack_into("<I", buf, ops.RSP_AT, pulses & 0xFFFFFFFF)
             return pos + 2
+        if op == ops.TIMER:
+            number, period_ms, periodic = struct.unpack_from("<BIB", buf, pos + 1)
+            self._set_timer(number, period_ms, periodic)
+            return pos + 7
+        if op == ops.FREQ:
+            self.cpu_mhz = buf[pos + 1] | buf[pos + 2] << 8
+            return pos + 3
         if op == ops.RESET:
             raise MeterReset
         raise ValueError(f"the link knows no operation {op}: stand-in and plant disagree")
 
     def continue_sleep(self, until_us: int) -> bool:
-        """Let a sleeping meter's time pass, at most to until_us. True: it is awake and answered."""
+        """Let a sleeping meter's time pass, at most to until_us. True: it is awake and answered, or has a timer's
+        callback to run and then goes on to sleep."""
         target = self.sleep_until_us
         stop = target if target < until_us else until_us
         if self.wdt_ms:
@@ -285,8 +324,12 @@ class Plant:
             if bite <= stop:
                 self.clock.sleep_until(bite)
                 raise WatchdogBite
-        if not (self.interruptible and self.pending):
+        if not self._awake():
             self.clock.sleep_until(stop, self._awake)
+        if self.buf[5]:
+            self._asleep_until_us, self.sleep_until_us = target, None
+            self._stamp()
+            return True
         if self.clock.now_us < target and not (self.interruptible and self.pending):
             return False
         self.sleep_until_us = None
@@ -299,7 +342,7 @@ class Plant:
         return True
 
     def _awake(self):
-        return self.interruptible and bool(self.pending)
+        return self.buf[5] or (self.interruptible and bool(self.pending))
 
 
 class MeterReset(Exception):

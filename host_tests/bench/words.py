@@ -60,6 +60,8 @@ def event_text(event) -> str:
         return f"{text} ({event.value:+d} s)"
     if event.code == 5:
         return f"started: {_RESETS.get(event.value, event.value)}"
+    if event.code == 18 and event.value > 1:
+        return f"a relay coil was on {event.value} ms too long"
     if event.code == 32:
         return f"purchase no. {event.value} added"
     if event.code == 37:

@@ -37,7 +37,8 @@ WORDS = {
     "slot": "a b",
     "reset": "power hard watchdog deepsleep soft",
 }
-PATTERNS = {"board": r"\w+", "version": r"[\w.+-]+", "micropython": r"\d+\.\d+\.\d+", "heap": r"\d+"}
+PATTERNS = {"board": r"\w+", "version": r"[\w.+-]+", "micropython": r"\d+\.\d+\.\d+", "heap": r"\d+",
+            "idf_free": r"\d+", "idf_largest": r"\d+"}  # fmt: skip
 SOON_S = 3.0  # after power on the self-test has been said
 WRONG = {"missing", "unset", "none", "fault"}
 # Part of the line -> what the bench calls it, and the pins and addresses of boards/esp32_devkit.

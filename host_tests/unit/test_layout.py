@@ -28,7 +28,7 @@ MAY_LOAD = ("boot.py", "meter/services/starts.py")
 # A bundle may need a newer MicroPython; the self-test says which one there is.
 ASKS_VERSION = ("loader/slots.py", "meter/services/selftest.py")
 MICROPYTHON = set(
-    "_thread array asyncio binascii cryptolib deflate errno esp32 gc hashlib heapq io json machine "
+    "_thread array asyncio binascii cryptolib deflate errno esp esp32 gc hashlib heapq io json machine "
     "micropython network os random re select socket ssl struct sys time tls uctypes vfs".split()
 )
 # Rules are given what they need: they read no clock, no pin and no file.

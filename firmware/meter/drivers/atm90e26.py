@@ -123,6 +123,7 @@ class Atm90e26:
 
         if setup is not None:
             self._configure(setup)
+        self.stage = "identity"  # what a start that takes too long was at
         try:
             self._cs1 = atm90e26_start.checksum(self._setup, 0x21)
             self._cs2 = atm90e26_start.checksum(self._setup, 0x31)
@@ -130,6 +131,7 @@ class Atm90e26:
             if not kept:
                 await atm90e26_start.set_up(self, self._setup)
             await atm90e26_start.run(self, self._cs1, self._cs2)
+            self.stage = "energy registers"
             # After a reset, what was counted is what the filters let through while settling.
             atm90e26_start.empty(self._energy, kept)
         finally:

@@ -89,6 +89,7 @@ def configured(ic, setup) -> bool:
 
 async def set_up(ic, setup) -> None:
     """Reset the part and configure it. ChipError names stage, register and what to look at."""
+    ic.stage = "reset"
     ic.write(0x00, _RESET_KEY)
     await asyncio.sleep_ms(_RESET_MS)
     _put(ic, "presence", _CAL_START, _OPEN)
@@ -96,6 +97,7 @@ async def set_up(ic, setup) -> None:
     for stage, addr, value in table(setup):
         _put(ic, stage, addr, value)
         await asyncio.sleep_ms(0)
+    ic.stage = "read-back"
     # A write whose address was hit has changed another register: look at all of them, mend, look again.
     for _ in range(_TRIES):
         wrong = -1

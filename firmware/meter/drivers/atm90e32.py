@@ -142,11 +142,13 @@ class Atm90e32:
 
         if setup is not None:
             self._configure(setup)
+        self.stage = "identity"  # what a start that takes too long was at
         try:
             self._start_th = atm90e32_start.start_threshold(self._setup)
             kept = atm90e32_start.configured(self, self._setup)
             if not kept:
                 await atm90e32_start.set_up(self, self._setup)
+            self.stage = "energy registers"
             # After a reset, what was counted is what the filters let through while settling.
             atm90e32_start.empty(self._energy, self._phases, kept)
         finally:

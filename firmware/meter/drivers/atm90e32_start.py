@@ -43,6 +43,7 @@ def configured(ic, setup) -> bool:
 
 async def set_up(ic, setup) -> None:
     """Reset the part and configure it. ChipError names stage, register and what to look at."""
+    ic.stage = "reset"
     ic.write(SOFT_RESET, RESET_KEY)
     await asyncio.sleep_ms(_RESET_MS)
     _put(ic, "presence", CFG_REG_ACC_EN, CFG_OPEN)
@@ -52,6 +53,7 @@ async def set_up(ic, setup) -> None:
             last = stage
             await asyncio.sleep_ms(0)
         _put(ic, stage, addr, value)
+    ic.stage = "read-back"
     # A write whose address was hit has changed another register: look at all of them, mend, look again.
     for _ in range(_TRIES):
         wrong = -1

@@ -12,6 +12,7 @@ def put(ic, last: int, stage: str, addr: int, value: int, pins: str) -> None:
     """Write a register, and see by the register `last`, which repeats the data of a frame, that the part took it.
     pins: what to look at if there is no answer."""
     odd = -1
+    ic.stage = stage
     for _ in range(_TRIES):
         ic.write(addr, value)
         seen = ic.read(last)

@@ -2,8 +2,11 @@
 """Bistable supply relay: two coils, one contact, and a voltage sense on the load side.
 
 Source: data sheets of 40-50 A latching relays (Picker PC10, Hongfa HFE20, Locwill): pulse 50 ms or more,
-never above 1 s, operate time at most 20 ms. Invariants: never both coils, no coil left on however a pulse
-ends, 200 ms of rest between pulses. When to switch, to sense and to try again is decided elsewhere.
+never above 1 s, operate time at most 20 ms. A hardware timer ends the pulse, whatever holds the loop: its callback
+runs between two bytecodes of any task, so it is late by one call into C at most (a flash block erased: 45 ms).
+Invariants: never both coils, no coil left on however a pulse ends (the loop ends it, too, should the callback be
+lost: the port's queue holds eight), 200 ms of rest between pulses. When to switch, to sense and to try again is
+decided elsewhere.
 """
 
 import asyncio
@@ -14,11 +17,13 @@ from micropython import const
 _REST_MS = const(201)  # 200 are needed; a tick count may have lost nearly one
 _PULSE_MIN_MS = const(50)
 _PULSE_MAX_MS = const(1000)
+_SPARE_MS = const(2)  # after which the loop need not wait for the timer
 
 
 class Relay:
-    def __init__(self, open_pin, close_pin, sense_pin, pulse_ms: int = 60):
-        """Pins: machine.Pin. sense_pin reads 1 while the load side has voltage."""
+    def __init__(self, open_pin, close_pin, sense_pin, timer, pulse_ms: int = 60):
+        """Pins: machine.Pin. sense_pin reads 1 while the load side has voltage. timer: machine.Timer, a hardware one,
+        for nothing else. ValueError for a pulse the relay cannot use or stand."""
         if not _PULSE_MIN_MS <= pulse_ms <= _PULSE_MAX_MS:
             raise ValueError("relay pulse must be 50 to 1000 ms")
         open_pin(0)
@@ -26,10 +31,13 @@ class Relay:
         self._open_pin = open_pin
         self._close_pin = close_pin
         self._sense = sense_pin
+        self._timer = timer
         self._pulse_ms = pulse_ms
         self._busy = False
+        self._on = False
+        self._off = self._end  # bound once: the callback allocates nothing
         # A reset may have ended a pulse a moment ago.
-        self._ended_ms = time.ticks_ms()
+        self._began_ms = self._ended_ms = time.ticks_ms()
 
     async def open(self) -> None:
         """One pulse to disconnect the load."""
@@ -49,13 +57,26 @@ class Relay:
             if 0 < rest_ms <= _REST_MS:
                 await asyncio.sleep_ms(rest_ms)
             try:
+                self._began_ms = time.ticks_ms()
+                self._on = True
                 coil(1)
-                await asyncio.sleep_ms(self._pulse_ms)
+                self._timer.init(mode=self._timer.ONE_SHOT, period=self._pulse_ms, callback=self._off)
+                await asyncio.sleep_ms(self._pulse_ms + _SPARE_MS)
             finally:
-                coil(0)
-                self._ended_ms = time.ticks_ms()
+                self._off(None)
         finally:
             self._busy = False
+
+    def _end(self, _timer):
+        self._open_pin(0)
+        self._close_pin(0)
+        if self._on:
+            self._on = False
+            self._ended_ms = time.ticks_ms()
+
+    def late_ms(self) -> int:
+        """Return by how much the last pulse was longer than it should be."""
+        return time.ticks_diff(self._ended_ms, self._began_ms) - self._pulse_ms
 
     def sensed(self) -> int:
         """1 with voltage on the load side (contact closed), 0 without: majority of three samples.

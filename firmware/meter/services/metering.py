@@ -18,6 +18,10 @@ from .books import room
 
 _SLOW_EVERY = const(5)  # ticks between readings of Q, S, PF, frequency, status
 _RETRY_MAX_TICKS = const(30)
+# The chip's start counts its tries and waits for nothing: these end what the meter itself may take at the most, with
+# every other part being loaded meanwhile. Each is below what the supervisor allows between two beats.
+_START_MS = const(8000)
+_ALIGN_MS = const(5000)
 
 
 class Metering:
@@ -33,7 +37,12 @@ class Metering:
     async def run(self, beat):
         # Bring the chip up while the clock aligns: both are needed for the first tick, neither for the other.
         await self._start_ic()
-        await asyncio.wait_for_ms(self._clock.aligned.wait(), 5000)
+        beat()
+        try:
+            await asyncio.wait_for_ms(self._clock.aligned.wait(), _ALIGN_MS)
+        except asyncio.TimeoutError:
+            print("metering: the clock was not aligned after %d ms" % _ALIGN_MS)
+        beat()
         n = 0
         while True:
             utc_s = self._clock.tick()
@@ -59,10 +68,14 @@ class Metering:
         return self._sample
 
     async def _start_ic(self):
+        ic = self._ic
         try:
-            await asyncio.wait_for_ms(self._ic.start(), 900)
-        except (BusError, ChipError, asyncio.TimeoutError) as e:
+            await asyncio.wait_for_ms(ic.start(), _START_MS)
+        except (BusError, ChipError) as e:
             self._failed(e)
+            return
+        except asyncio.TimeoutError:  # has no text of its own
+            self._failed("%s: not done after %d ms, for the meter was busy" % (ic.stage, _START_MS))
             return
         self._ready = True
         self._backoff = 1

@@ -3,10 +3,12 @@
 
 One line a part, with what to look at; then one line for programs:
     SELFTEST board=esp32_devkit version=0.6.0 slot=a micropython=1.28.0 reset=power meter_ic=ok display=missing
-    clock=unset fram=ok card=ok relay=open storage=ok settings=ok tariff=ok keys=none heap=36234 result=fail
+    clock=unset fram=ok card=ok relay=open storage=ok settings=ok tariff=ok keys=none heap=36234 idf_free=82016
+    idf_largest=53248 result=fail
 Each value is one word. A part is ok, missing (it does not answer, or not as it should), or off (this board has none, or
 nobody looks at it, as in safe mode); the clock may be unset; the FRAM is fault when it answers and holds no ledger that
 can be read; the relay is open, closed or fault; storage may be fault; a document is ok or none, refused ones too.
+heap: bytes free in MicroPython's own heap; idf_free, idf_largest: what ESP-IDF has beside it, and its largest piece.
 result=ok: nothing is missing, unset, none or fault. It decides nothing: every part is started by its own driver, and
 tried again for ever.
 """
@@ -20,6 +22,7 @@ import board
 import machine
 from micropython import const
 
+from meter import own_free
 from meter.core import codes
 from meter.core.state import RELAY_UNKNOWN
 
@@ -79,7 +82,8 @@ def run(books, panel, parts) -> None:
     line += _said("tariff", _document(faults & codes.FAULT_TARIFF), wrong, _PROVISION)
     line += _said("keys", _document(faults & codes.FAULT_KEYS), wrong, _PROVISION)
     gc.collect()
-    print("%s heap=%d result=%s" % (line, gc.mem_free(), "fail" if wrong else "ok"))
+    line += " heap=%d idf_free=%d idf_largest=%d" % own_free()
+    print("%s result=%s" % (line, "fail" if wrong else "ok"))
     if panel and not panel.said:  # what becomes of a card is told once
         names = ["", ""]
         for name in wrong:

@@ -126,9 +126,13 @@ class Supervisor:
         n = self._periods
         if n % _COLLECT_EVERY == 0:
             gc.collect()
-            self.heap_free_min = min(self.heap_free_min, gc.mem_free())
+            self.heap_free_min = min(self.heap_free_min, meter.own_free()[0])
         if n % _HOUR == 0:
-            print("STATUS heap_free=%d heap_free_min=%d" % (gc.mem_free(), self.heap_free_min))
+            own, idf, largest = meter.own_free()
+            print(
+                "STATUS heap_free=%d heap_free_min=%d idf_free=%d idf_largest=%d"
+                % (own, self.heap_free_min, idf, largest)
+            )
         self._periods = n + 1
         if self._calm == self.lasts:
             from . import starts

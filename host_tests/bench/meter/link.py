@@ -11,7 +11,7 @@ import uctypes
 
 from micropython import const
 
-from ops import IRQ_AT, REQ_AT, RSP_AT, SIZE
+from ops import IRQ_AT, REQ_AT, RSP_AT, SIZE, SLEEP_ON
 
 _SPINS = const(400)
 
@@ -31,11 +31,14 @@ _parent = _getppid()
 _pos = REQ_AT
 _seq = 0
 irq_handlers = {}
+timer_handlers = {}
 
 
 def room(n):
     """Reserve n bytes of the request; gives their offset in buf."""
     global _pos
+    if buf[5] and _pos == REQ_AT:
+        _timers()
     at = _pos
     _pos = at + n
     if _pos > RSP_AT:
@@ -85,10 +88,26 @@ def _interrupts():
             handler()
 
 
+def _timers():
+    # A board runs the callback of a timer between two bytecodes; here the next thing asked of the plant stands for
+    # that: before a request is built, when the answer to the last one has been read, and within a sleep.
+    due = buf[5]
+    buf[5] = 0
+    for number in range(4):
+        if due >> number & 1:
+            handler = timer_handlers.get(number)
+            if handler:
+                handler()
+
+
 def sleep(op, amount):
     at = room(5)
     buf[at] = op
     struct.pack_into("<I", buf, at + 1, amount)
     call()
+    while buf[5]:
+        _timers()
+        buf[room(1)] = SLEEP_ON
+        call()
     if buf[2]:
         _interrupts()

@@ -6,6 +6,7 @@
     2      u8   interrupts pending (pin numbers follow at IRQ_AT)
     3      u8   reset cause
     4      u8   1: wait in the kernel for requests and answers, and wake who waits (futex on the first word)
+    5      u8   timers whose time has come, a bit each (bit 0: machine.Timer(0))
     8      u32  ticks_ms    12  u32  ticks_us     (written by the plant before each answer)
     16     u16  request length
     32     ...  pins whose interrupt is pending
@@ -38,6 +39,9 @@ FLASH_ERASE = 13  #   block u16 -> status
 WATCHDOG = 14  # P timeout_ms u32; 0 feeds
 RESET = 15  #   no answer: the process ends here
 COUNT_GET = 16  #   pin -> rising edges seen there so far u32
+TIMER = 17  # P number, period ms u32 (0: stop), 1 for periodic
+SLEEP_ON = 18  #   go on with the sleep that a timer interrupted: no sleep ends early for one
+FREQ = 19  # P MHz of the processor u16
 
 STATUS_OK = 0
 STATUS_NAK = 1

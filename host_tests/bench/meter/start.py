@@ -11,7 +11,7 @@ from micropython import kbd_intr
 import standins
 
 # All of them are one module (process.py links them): each costs heap that a board would have.
-for name in ("esp32", "machine", "select", "time", "_asyncio"):
+for name in ("esp", "esp32", "gc", "machine", "select", "time", "_asyncio"):
     sys.modules[name] = standins
 
 # The i386 build's own functions have the ESP32's period; the amd64 build's have 2**62.

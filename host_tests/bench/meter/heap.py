@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# Stand-in for MicroPython's gc module as the ESP32 port builds it: its heap grows into what ESP-IDF has left, so
+# mem_free() counts the largest piece of that as free.
+import gc
+
+from esp32 import largest
+
+collect = gc.collect
+disable = gc.disable
+enable = gc.enable
+isenabled = gc.isenabled
+mem_alloc = gc.mem_alloc
+threshold = gc.threshold
+
+
+def mem_free():
+    return gc.mem_free() + largest()
