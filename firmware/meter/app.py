@@ -164,7 +164,7 @@ def profile(books, supervisor):
 
 async def start(made_with, how=(0, 0, "")):
     """Wire everything up and start the tasks; gives the supervisor, whose run() keeps them going, the panel, the
-    bus of display, clock and FRAM, and the guard, which waits to be told that all is loaded.
+    bus of display, clock and FRAM, and the guard, which is to be started when all is loaded.
 
     made_with: what made.read() gave; how: what starts.mode() gave.
     """
@@ -213,15 +213,13 @@ async def start(made_with, how=(0, 0, "")):
             books.log(codes.LOG_FAULT, 1 << n)
     books.fault(codes.FAULT_FRAM, False)
     gc.collect()
-    guard = Guard(relay, books)
-    supervisor.start("guard", guard.run, silence_ms=25_000, critical=True)
     supervisor.start("metering", Metering(meter_ic, clock, books).run, silence_ms=10_000, critical=True)
     if not safe:
         profile(books, supervisor)
         watch(books, supervisor)
         if panel:
             card_desk(card_i2c, books, panel, keys, supervisor)
-    return supervisor, panel, i2c, guard
+    return supervisor, panel, i2c, Guard(relay, books)
 
 
 def settle(cfg):
@@ -243,4 +241,4 @@ def settle(cfg):
     board.MeterIc.calibrated = None  # pyright: ignore[reportAttributeAccessIssue]
     # Its module has gone: other settings are of a class of their own.
     type(cfg).__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
-    Books.open = EventLog.open = Ledger.load = Supervisor.start = None  # pyright: ignore[reportAttributeAccessIssue]
+    Books.open = EventLog.open = Ledger.load = None  # pyright: ignore[reportAttributeAccessIssue]

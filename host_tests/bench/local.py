@@ -50,7 +50,7 @@ def _link_module(plant: Plant):
         due, plant.buf[5] = plant.buf[5], 0
         for number, handler in link.timer_handlers.items():
             if due >> number & 1 and handler:
-                handler()
+                handler(None)
         if due:
             flush()
 

@@ -309,6 +309,8 @@ class Plant:
             return pos + 7
         if op == ops.FREQ:
             self.cpu_mhz = buf[pos + 1] | buf[pos + 2] << 8
+            if self.cpu_mhz not in (20, 40, 80, 160, 240):
+                raise ValueError(f"an ESP32 does not run at {self.cpu_mhz} MHz")
             return pos + 3
         if op == ops.RESET:
             raise MeterReset

@@ -2,6 +2,7 @@
 """The relay driver: one coil at a time, always off again, rested; and the model that would notice."""
 
 import asyncio
+import time
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ from meter.drivers.relay import Relay
 
 from host_tests.bench.chips.latching_relay import LatchingRelay
 from host_tests.bench.cpython import VirtualTime
-from host_tests.bench.direct import DirectPin
+from host_tests.bench.direct import DirectPin, DirectTimer
 
 
 class Bench:
@@ -26,7 +27,8 @@ class Bench:
         self.sense.drive(self.model.sense_level)
         self.open_pin = DirectPin(0, lambda level: self.model.open_coil(level, self.vt.now_us))
         self.close_pin = DirectPin(0, lambda level: self.model.close_coil(level, self.vt.now_us))
-        self.relay = Relay(self.open_pin, self.close_pin, self.sense, pulse_ms)
+        self.timer = DirectTimer(self.vt)
+        self.relay = Relay(self.open_pin, self.close_pin, self.sense, self.timer, pulse_ms)
 
     def check(self):
         assert self.model.violations == []
@@ -64,15 +66,14 @@ def test_a_pulse_the_relay_cannot_use_or_stand_is_refused(pulse_ms):
 def test_the_longest_pulse_allowed_is_one_second_and_the_usual_one_60_ms():
     Bench(pulse_ms=1000)
     bench = Bench()
-    relay = Relay(bench.open_pin, bench.close_pin, bench.sense)
+    relay = Relay(bench.open_pin, bench.close_pin, bench.sense, bench.timer)
     bench.vt.run(relay.open())
     assert abs(bench.model.pulses[0][2] - 60_000) <= 1000
 
 
 def test_the_driver_takes_over_with_both_coils_off():
     open_pin, close_pin = DirectPin(1), DirectPin(1)
-    VirtualTime()
-    Relay(open_pin, close_pin, DirectPin(0))
+    Relay(open_pin, close_pin, DirectPin(0), DirectTimer(VirtualTime()))
     assert open_pin() == 0 and close_pin() == 0
 
 
@@ -129,14 +130,85 @@ def test_a_cancelled_pulse_leaves_no_coil_on(bench):
     assert bench.model.pulses[1][1] - sum(bench.model.pulses[0][1:]) >= 200_000
 
 
+def test_a_pulse_ends_on_time_though_another_task_holds_the_loop_for_two_seconds(bench):
+    async def held():
+        pulse = asyncio.create_task(bench.relay.close())
+        await asyncio.sleep_ms(220)
+        assert bench.close_pin() == 1
+        time.sleep_ms(2000)
+        assert bench.close_pin() == 0
+        await pulse
+
+    bench.vt.run(held())
+    (coil, _, length_us), *others = bench.model.pulses
+    assert coil == "close" and abs(length_us - 60_000) <= 1000 and not others
+    assert bench.model.closed and bench.relay.late_ms <= 0
+    bench.check()
+
+
+def test_a_pulse_whose_timer_is_lost_ends_with_the_loop_and_says_by_how_much_it_was_too_long(bench):
+    async def held():
+        pulse = asyncio.create_task(bench.relay.close())
+        await asyncio.sleep_ms(220)
+        bench.timer.deinit()
+        time.sleep_ms(700)
+        await pulse
+
+    bench.vt.run(held())
+    assert bench.model.pulses[0][2] > 700_000 and 600 < bench.relay.late_ms < 800
+    bench.vt.run(bench.relay.open())
+    assert abs(bench.model.pulses[1][2] - 60_000) <= 5000 and bench.relay.late_ms <= 5
+    bench.check()
+
+
+@pytest.mark.parametrize("error", [MemoryError, OSError(12), ValueError])
+def test_no_coil_stays_on_when_the_timer_cannot_be_set(bench, error):
+    def fails(**_):
+        raise error
+
+    bench.timer.init = fails
+    with pytest.raises(type(error) if isinstance(error, Exception) else error):
+        bench.vt.run(bench.relay.close())
+    assert bench.close_pin() == 0 and bench.open_pin() == 0
+
+
+def test_the_timer_of_a_cancelled_pulse_does_not_cut_the_next_one_short():
+    bench = Bench(pulse_ms=500)
+
+    async def cancelled():
+        task = asyncio.create_task(bench.relay.close())
+        await asyncio.sleep_ms(250)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await bench.relay.open()
+
+    bench.vt.run(cancelled())
+    assert abs(bench.model.pulses[1][2] - 500_000) <= 1000
+
+
+def test_ending_a_pulse_makes_no_closure_each_time(bench):
+    seen = []
+    init = bench.timer.init
+
+    def watched(**how):
+        seen.append(how["callback"])
+        init(**how)
+
+    bench.timer.init = watched
+    for _ in range(2):
+        bench.vt.run(bench.relay.close())
+    assert seen[0] is seen[1]
+
+
 @pytest.mark.parametrize(
     ("samples", "sensed"),
     [((1, 1, 1), 1), ((0, 0, 0), 0), ((1, 0, 1), 1), ((0, 1, 0), 0), ((0, 1, 1), 1), ((1, 0, 0), 0)],
 )
 def test_sensed_is_the_majority_of_three(samples, sensed):
-    VirtualTime()
     left = list(samples)
-    assert Relay(DirectPin(), DirectPin(), lambda: left.pop(0)).sensed() == sensed
+    timer = DirectTimer(VirtualTime())
+    assert Relay(DirectPin(), DirectPin(), lambda: left.pop(0), timer).sensed() == sensed
 
 
 # --- the model ---

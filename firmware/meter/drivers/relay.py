@@ -38,6 +38,7 @@ class Relay:
         self._off = self._end  # bound once: the callback allocates nothing
         # A reset may have ended a pulse a moment ago.
         self._began_ms = self._ended_ms = time.ticks_ms()
+        self.late_ms = 0  # by how much the last pulse was longer than it should be
 
     async def open(self) -> None:
         """One pulse to disconnect the load."""
@@ -72,11 +73,8 @@ class Relay:
         self._close_pin(0)
         if self._on:
             self._on = False
-            self._ended_ms = time.ticks_ms()
-
-    def late_ms(self) -> int:
-        """Return by how much the last pulse was longer than it should be."""
-        return time.ticks_diff(self._ended_ms, self._began_ms) - self._pulse_ms
+            self._ended_ms = now_ms = time.ticks_ms()
+            self.late_ms = time.ticks_diff(now_ms, self._began_ms) - self._pulse_ms
 
     def sensed(self) -> int:
         """1 with voltage on the load side (contact closed), 0 without: majority of three samples.

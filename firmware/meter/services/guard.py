@@ -4,7 +4,7 @@
 Owns the relay. After each pulse it senses the load side; wrong means another try, three in all and a second
 apart, then the relay fault, which is tried again every 10 s. Voltage behind a contact known to be open (a
 generator, a contact flipped by shock) inhibits closing. At start it senses before it drives: a power cut
-alone moves nothing; and it drives only when all parts are loaded, or after a while without that.
+alone moves nothing. It begins when all parts are loaded (entry.py): loading holds the loop for long.
 """
 
 import asyncio
@@ -17,9 +17,7 @@ _SETTLE_MS = const(40)  # operate time 20 ms and as much again
 _TRIES = const(3)
 _BETWEEN_TRIES_MS = const(1000)
 _CHECK_MS = const(10_000)
-_LOADED_TURNS = const(80)  # of _LOOK_MS: 4 s, and as much more as the loop is held meanwhile
-_LOOK_MS = const(50)
-_LATE_MS = const(250)  # a pulse longer by that was not ended by its timer: what holds that up takes a fifth of it
+_LATE_MS = const(250)  # a pulse longer by that was not ended by its timer: what may hold that up takes a fifth of it
 _DARK_MV = const(50_000)
 
 
@@ -27,7 +25,6 @@ class Guard:
     def __init__(self, relay, books):
         self._relay = relay
         self._books = books
-        self.loaded = False  # nothing holds the loop for long any more
 
     async def run(self, beat):
         books = self._books
@@ -39,9 +36,6 @@ class Guard:
                 books.relay_failed(0)
             elif wanted and not sensed and self._dark():
                 pass  # nothing to sense, whatever the contact does: a pulse every few seconds would only wear it out
-            elif sensed != wanted and not self.loaded:
-                await self._all_loaded()
-                continue
             elif sensed != wanted:
                 await self._drive(wanted)
             else:
@@ -50,13 +44,6 @@ class Guard:
                 await asyncio.wait_for_ms(books.changed.wait(), _CHECK_MS)
             except asyncio.TimeoutError:
                 pass
-
-    async def _all_loaded(self):
-        for _ in range(_LOADED_TURNS):
-            await asyncio.sleep_ms(_LOOK_MS)
-            if self.loaded:
-                return
-        self.loaded = True
 
     def _dark(self):
         """Has phase A, which is sensed, no voltage before the contact? (With one phase the meter would be off.)"""
@@ -75,10 +62,8 @@ class Guard:
                 await self._relay.close()
             else:
                 await self._relay.open()
-            late_ms = self._relay.late_ms()
-            if late_ms > _LATE_MS:
-                print("relay: a coil was on %d ms too long" % late_ms)
-                books.log(codes.LOG_RELAY_FAULT, late_ms)
+            if self._relay.late_ms > _LATE_MS:
+                books.log(codes.LOG_RELAY_FAULT, self._relay.late_ms)
             await asyncio.sleep_ms(_SETTLE_MS)
             if self._relay.sensed() == wanted:
                 books.relay_is(wanted)

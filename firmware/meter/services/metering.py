@@ -41,7 +41,7 @@ class Metering:
         try:
             await asyncio.wait_for_ms(self._clock.aligned.wait(), _ALIGN_MS)
         except asyncio.TimeoutError:
-            print("metering: the clock was not aligned after %d ms" % _ALIGN_MS)
+            print("metering: clock not aligned")
         beat()
         n = 0
         while True:
@@ -75,7 +75,7 @@ class Metering:
             self._failed(e)
             return
         except asyncio.TimeoutError:  # has no text of its own
-            self._failed("%s: not done after %d ms, for the meter was busy" % (ic.stage, _START_MS))
+            self._failed(ic.stage + ": not done in 8 s: the meter was busy")
             return
         self._ready = True
         self._backoff = 1

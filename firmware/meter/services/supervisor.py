@@ -129,10 +129,8 @@ class Supervisor:
             self.heap_free_min = min(self.heap_free_min, meter.own_free()[0])
         if n % _HOUR == 0:
             own, idf, largest = meter.own_free()
-            print(
-                "STATUS heap_free=%d heap_free_min=%d idf_free=%d idf_largest=%d"
-                % (own, self.heap_free_min, idf, largest)
-            )
+            least = self.heap_free_min
+            print("STATUS heap_free=%d heap_free_min=%d idf_free=%d idf_largest=%d" % (own, least, idf, largest))
         self._periods = n + 1
         if self._calm == self.lasts:
             from . import starts

@@ -3,15 +3,11 @@
 # mem_free() counts the largest piece of that as free.
 import gc
 
-from esp32 import largest
+from esp32 import LARGEST
 
 collect = gc.collect
-disable = gc.disable
-enable = gc.enable
-isenabled = gc.isenabled
-mem_alloc = gc.mem_alloc
 threshold = gc.threshold
 
 
 def mem_free():
-    return gc.mem_free() + largest()
+    return gc.mem_free() + LARGEST

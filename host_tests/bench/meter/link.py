@@ -97,7 +97,7 @@ def _timers():
         if due >> number & 1:
             handler = timer_handlers.get(number)
             if handler:
-                handler()
+                handler(None)
 
 
 def sleep(op, amount):

@@ -58,20 +58,14 @@ class Timer:
     PERIODIC = 1
 
     def __init__(self, id):
-        if not 0 <= id < 4:
-            raise ValueError("invalid Timer number")
         self._id = id
 
-    def init(self, *, mode=1, period=0xFFFFFFFF, callback=None):
-        link.timer_handlers[self._id] = (lambda: callback(self)) if callback else None
-        self._set(period, mode)
+    def init(self, *, mode=1, period=0, callback=None):
+        link.timer_handlers[self._id] = callback
+        struct.pack_into("<BBIB", link.buf, link.room(7), TIMER, self._id, period, mode)
 
     def deinit(self):
-        self._set(0, 0)
-
-    def _set(self, period, mode):
-        at = link.room(7)
-        struct.pack_into("<BBIB", link.buf, at, TIMER, self._id, period, mode)
+        self.init()
 
 
 class Counter:
@@ -81,7 +75,7 @@ class Counter:
         self._pin = src._id
         if self._pin >= 34 and log[0] > LOG_NONE:
             # ESP-IDF's driver asks for a pull-up, and these pins have none.
-            print("E (1234) gpio: gpio_pullup_en(78): GPIO number error (input-only pad has no internal PU)")
+            print("E (1) gpio: gpio_pullup_en(78): no internal PU")
         self._from = 0
         self._from = self.value()
 
@@ -192,16 +186,7 @@ class WDT:
         struct.pack_into("<BI", link.buf, at, WATCHDOG, 0)
 
 
-_FREQS = (20_000_000, 40_000_000, 80_000_000, 160_000_000, 240_000_000)
-_freq = [160_000_000]  # an ESP32 starts at that
-
-
-def freq(hz=None):
-    if hz is None:
-        return _freq[0]
-    if hz not in _FREQS:
-        raise ValueError("frequency must be 20MHz, 40MHz, 80Mhz, 160MHz or 240MHz")
-    _freq[0] = hz
+def freq(hz):
     struct.pack_into("<BH", link.buf, link.room(3), FREQ, hz // 1_000_000)
 
 

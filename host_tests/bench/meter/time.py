@@ -8,28 +8,23 @@ _now = link.now
 _PERIOD = 1 << 30
 _HALF = 1 << 29
 _BUSY_MAX = const(500)
-_last_us = 0
 _looks = 0
+_last_us = 0
 
 
-def _looked(us):
+def ticks_ms():
     # A loop that does nothing but look at the clock must see it move.
-    global _last_us, _looks
-    if us != _last_us:
-        _last_us = us
+    global _looks, _last_us
+    if _last_us != _now.us:
+        _last_us = _now.us
         _looks = 0
     _looks += 1
     if _looks > _BUSY_MAX:
         link.sleep(SLEEP_US, 1000)
-
-
-def ticks_ms():
-    _looked(_now.us)
     return _now.ms
 
 
 def ticks_us():
-    _looked(_now.us)
     return _now.us
 
 
