@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A relay pulse on a real interpreter: its timer ends it on time, whatever holds the loop."""
+
+import time
+
+import pytest
+
+from host_tests.bench.session import Bench
+from scripts.image import ROOT, pack
+
+# The driver alone, on the pins of boards/esp32_devkit; a second task that holds the loop in the middle of the pulse.
+SCRIPT = """
+import asyncio
+import time
+import machine
+from relay import Relay
+
+pin = machine.Pin
+relay = Relay(pin(32, pin.OUT, value=0), pin(33, pin.OUT, value=0), pin(35, pin.IN), {timer})
+i2c = machine.I2C(0, scl=pin(22), sda=pin(21), freq=100_000)
+
+def until(end_ms):
+    return time.ticks_diff(end_ms, time.ticks_ms()) > 0
+
+async def hold():
+    await asyncio.sleep_ms(215)
+    began_ms = time.ticks_ms()
+    end_ms = time.ticks_add(began_ms, 2000)
+{hold}
+    print("HELD", time.ticks_diff(time.ticks_ms(), began_ms))
+
+async def main():
+    held = asyncio.create_task(hold())
+    await relay.open()
+    await held
+    print("LATE", relay.late_ms)
+    while True:
+        await asyncio.sleep_ms(1000)
+
+asyncio.run(main())
+"""
+HOLDS = {
+    "sleep": "    time.sleep_ms(2000)\n",
+    "sleep_us": "    time.sleep_us(2_000_000)\n",
+    "busy": "    while until(end_ms):\n        pass\n",
+    "transfers": "    while until(end_ms):\n        i2c.readfrom_into(0x50, bytearray(50))\n",
+}
+
+
+def started(script):
+    driver = (ROOT / "firmware/meter/drivers/relay.py").read_bytes()
+    return Bench(image=pack({"boot.py": b"", "main.py": script.encode(), "relay.py": driver}))
+
+
+def said(b, word):
+    """The numbers of the one line that begins with this word. What has been said may be on its way here."""
+    patience = time.monotonic() + 20
+    while True:
+        lines = [line.split()[1:] for line in list(b.meter.console) if line.startswith(word)]
+        if lines or time.monotonic() > patience:
+            (numbers,) = lines
+            return [int(n) for n in numbers]
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("how", HOLDS)
+def test_a_coil_is_on_for_its_time_though_the_loop_is_held_for_two_seconds(how):
+    with started(SCRIPT.format(hold=HOLDS[how], timer="machine.Timer(0)")) as b:
+        b.run_s(5)
+        ((coil, _, length_us),) = b.plant.relay.pulses
+        assert coil == "open" and 60_000 <= length_us <= 70_000
+        assert b.plant.relay.violations == [] and not b.plant.relay.closed
+        assert 2000 <= said(b, "HELD")[0] <= 2010  # the timer shortened no sleep
+        assert said(b, "LATE")[0] <= 10
+
+
+def test_a_timer_ends_no_sleep_of_asyncio_early_and_repeats_when_asked_to():
+    script = """
+import asyncio, time, machine
+n = []
+machine.Timer(1).init(mode=machine.Timer.PERIODIC, period=100, callback=lambda t: n.append(time.ticks_ms()))
+async def main():
+    began_ms = time.ticks_ms()
+    await asyncio.sleep_ms(1050)
+    print("SLEPT", time.ticks_diff(time.ticks_ms(), began_ms), len(n))
+    while True:
+        await asyncio.sleep_ms(10_000)
+asyncio.run(main())
+"""
+    with started(script) as b:
+        b.run_s(2)
+        assert said(b, "SLEPT") == [1050, 10]
+
+
+def test_without_its_timer_the_loop_ends_the_pulse_and_the_plant_has_seen_a_coil_too_long():
+    deaf = "type('', (), {'ONE_SHOT': 0, 'init': lambda self, **how: None})()"
+    with started(SCRIPT.format(hold=HOLDS["sleep"], timer=deaf)) as b:
+        b.run_s(5)
+        ((_, _, length_us),) = b.plant.relay.pulses
+        assert length_us > 1_900_000 and b.plant.relay.violations == ["open coil on for more than 1 s"]
+        (late,) = said(b, "LATE")
+        assert abs(late - (length_us // 1000 - 60)) <= 1
