@@ -237,6 +237,8 @@ class Plant:
                 self._i2c(bus, addr, bytes(buf[pos - n : pos]), read_n)
             else:
                 pos = self._rare(op, pos)
+        if clock.due_us <= clock.now_us:
+            clock.run_due()  # a timer may have come due meanwhile: its callback runs before anything else is asked
         self._stamp()
         return True
 

@@ -56,9 +56,23 @@ def test_installing_takes_its_time_and_starting_does_not(clock):
     lines = ["loader: version 0.6.0 goes into slot b", 100, "loader: installed", 15, SELFTEST]
     assert console.follow(clock(*lines)).parts["result"] == "fail"
     with pytest.raises(StartError, match="the last it said was: loader: installed"):
-        console.follow(clock(*lines[:3], 21, SELFTEST))
-    with pytest.raises(StartError, match="said nothing at all"):
-        console.follow(clock(21, SELFTEST))
+        console.follow(clock(*lines[:3], 61, SELFTEST))
+    with pytest.raises(StartError, match="within 60 s: it said nothing at all"):
+        console.follow(clock(61, SELFTEST))
+
+
+def test_a_board_that_takes_most_of_a_minute_has_come_up(clock):
+    assert console.follow(clock(30, "selftest: hello", 28, SELFTEST)).parts["version"] == "0.6.0"
+
+
+def test_who_waits_is_told_of_the_seconds_that_have_passed_and_of_how_many_there_may_be(clock):
+    seen = []
+    console.follow(clock(0.4, "one", 20, SELFTEST), waited=lambda *how: seen.append(how))
+    assert seen[0] == (0, 60) and (0.4, 60) in seen and seen == sorted(seen)
+    seen.clear()
+    with pytest.raises(StartError):
+        console.follow(clock(), waited=lambda *how: seen.append(how))
+    assert len(seen) >= 100 and 59 < seen[-1][0] <= 60
 
 
 def test_a_firmware_that_falls_and_starts_anew_does_not_hold_the_command_for_ever(clock):
@@ -69,7 +83,7 @@ def test_a_firmware_that_falls_and_starts_anew_does_not_hold_the_command_for_eve
 
 def test_a_loader_that_only_says_what_it_starts_is_no_installation(clock):
     with pytest.raises(StartError):
-        console.follow(clock("loader: version 0.6.0 in slot a", 21, SELFTEST))
+        console.follow(clock("loader: version 0.6.0 in slot a", 61, SELFTEST))
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def flash(
             install.put(device, plan, bars.stage)
             utc, ds3231 = clock.set_clock(device, wanted)
         bars.say("restarting; the loader installs the firmware")
-        start = install.restart(device, plan, bars.say)
+        start = install.restart(device, plan, bars.say, bars.waiting("self-test"))
     more = {"micropython_sha256": download.digest(content), "utc": utc, "ds3231": ds3231}
     _told("flash", port, start, plan, as_json, more)
 
@@ -105,7 +105,7 @@ def deploy(
             install.check_file_system(device, wanted)
             install.put(device, plan, bars.stage)
         bars.say("restarting; the loader installs the firmware")
-        start = install.restart(device, plan, bars.say)
+        start = install.restart(device, plan, bars.say, bars.waiting("self-test"))
     _told("deploy", port, start, plan, as_json, {})
 
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from . import ports
 from .errors import BundleRefusedError, NoReplError, PortError, StartError, UnpluggedError
 
-START_S = 20  # from the reset to the SELFTEST line; installing a bundle is not in it
+START_S = 60  # from the reset to the SELFTEST line; a chip needs 3 to 20. Installing a bundle is not in it
 INSTALL_S = 180  # for the loader to verify a bundle and write its files: it says nothing meanwhile
+_LOOK_S = 0.5  # progress is told so often
 _BANNER = b"raw REPL; CTRL-B to exit"
 _REFUSED = "loader: bundle refused: "
 INSTALLING = " goes into slot "  # of the loader's line before it writes
@@ -152,15 +153,26 @@ def _silent(port, heard):
 
 
 def follow(
-    lines: Lines, tell: Callable[[str], None] | None = None, start_s: float = START_S, first_s: float = 0
+    lines: Lines,
+    tell: Callable[[str], None] | None = None,
+    start_s: float = START_S,
+    first_s: float = 0,
+    waited: Callable[[float, float], None] | None = None,
 ) -> Start:
     """A start up to its SELFTEST line. first_s: for the loader's first line, where a bundle waits for it. While it
-    installs, the time to the SELFTEST line does not run."""
-    start, until, installing = Start(), time.monotonic() + max(start_s, first_s), False
+    installs, the time to the SELFTEST line does not run. waited: told of the seconds that have passed, and of how
+    many there are."""
+    start, installing = Start(), False
+    allowed, began = max(start_s, first_s), time.monotonic()
     while True:
-        line = lines.read(until)
+        now = time.monotonic()
+        if waited:
+            waited(now - began, allowed)
+        line = lines.read(min(now + _LOOK_S, began + allowed))
         if line is None:
-            raise StartError(_last_words(start))
+            if time.monotonic() < began + allowed:
+                continue
+            raise StartError(_last_words(start, allowed))
         if not line.strip():
             continue
         start.lines.append(line)
@@ -180,7 +192,7 @@ def follow(
             start.loader.append(line.removeprefix("loader: "))
             if INSTALLING in line or installing:  # a start that falls over and begins anew gets no more time
                 installing = INSTALLING in line
-                until = time.monotonic() + (INSTALL_S if installing else start_s)
+                allowed, began = INSTALL_S if installing else start_s, time.monotonic()
         elif line.startswith("selftest: "):
             start.hints.append(line.removeprefix("selftest: "))
         elif line.startswith("SELFTEST "):
@@ -199,7 +211,8 @@ def stopped(start: Start) -> str:
     return f"It stopped with {last[0].rstrip('.') if last else 'a traceback'}. "
 
 
-def _last_words(start: Start) -> str:
+def _last_words(start: Start, within_s: float = 0) -> str:
+    """Why a start failed, and what to do. within_s: how long it was waited for, if that ended it."""
     said, fell = start.lines, stopped(start)
     if fell:
         why = "it" + fell.rstrip(". ")[2:]
@@ -210,6 +223,6 @@ def _last_words(start: Start) -> str:
     else:
         why = "it said nothing at all"
     return (
-        f"The firmware did not come up: {why}. Press the board's reset button and look at its console (mpremote); then"
+        f"The firmware did not come up{f' within {within_s:.0f} s' if within_s else ''}: {why}. Press the board's reset button and look at its console (mpremote); then"
         " deploy again, or flash it anew."
     )

@@ -78,10 +78,15 @@ def stopped(device: Device) -> Iterator[None]:
         raise
 
 
-def restart(device: Device, plan: Plan, tell: Callable[[str], None] | None = None) -> console.Start:
+def restart(
+    device: Device,
+    plan: Plan,
+    tell: Callable[[str], None] | None = None,
+    waited: Callable[[float, float], None] | None = None,
+) -> console.Start:
     """Hard reset, and the start up to its SELFTEST line. StartError, too, when it is not the version given to it."""
     with contextlib.closing(console.restart(device.port)) as lines:
-        start = console.follow(lines, tell, first_s=VERIFY_S)
+        start = console.follow(lines, tell, first_s=VERIFY_S, waited=waited)
     runs, slot = start.parts.get("version", plan.version), start.parts.get("slot")
     put_into = [line.rpartition(" ")[2] for line in start.loader if console.INSTALLING in line]
     if runs != plan.version or (put_into and slot != put_into[-1]):

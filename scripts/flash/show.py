@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from .console import Start
 from .layout import Region
@@ -34,13 +35,22 @@ error = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False)
 
 
+class _Amount(DownloadColumn):
+    """Bytes; of a task that waits, seconds."""
+
+    def render(self, task):
+        if task.fields.get("waits"):
+            return Text(f"{task.completed:.0f} of {task.total or 0:.0f} s")
+        return super().render(task)
+
+
 class Bars:
     """Stages of long work, each a bar. quiet: nothing at all."""
 
     def __init__(self, quiet: bool):
         self.quiet = quiet
         self._progress = Progress(
-            TextColumn("{task.description:<28}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
+            TextColumn("{task.description:<28}"), BarColumn(), _Amount(), TimeRemainingColumn(),
             console=error, disable=quiet,
         )  # fmt: skip
 
@@ -56,6 +66,18 @@ class Bars:
             if task is None:
                 task = self._progress.add_task(what, total=max(size, 1))
             self._progress.update(task, completed=done, total=max(total, 1))
+
+        return at
+
+    def waiting(self, what: str):
+        """A bar of the seconds that something may take at the most."""
+        task = None
+
+        def at(waited_s: float, limit_s: float) -> None:
+            nonlocal task
+            if task is None:
+                task = self._progress.add_task(what, waits=True)
+            self._progress.update(task, completed=waited_s, total=limit_s)
 
         return at
 
@@ -83,8 +105,9 @@ def started(start: Start, port: str) -> None:
     for key, name in _PARTS.items():
         if key in parts:
             table.add_row(name, _MEANING.get(parts[key], escape(parts[key])))
-    if parts.get("heap", "").isdigit():
-        table.add_row("heap free", f"{int(parts['heap']):,} bytes")
+    for key, name in (("heap", "heap free"), ("idf_free", "ESP-IDF free"), ("idf_largest", "  its largest piece")):
+        if parts.get(key, "").isdigit():
+            table.add_row(name, f"{int(parts[key]):,} bytes")
     out.print(table)
     for hint in start.hints:
         out.print(escape(hint), soft_wrap=True)

@@ -82,7 +82,8 @@ def meter(
             )
         with options.numbers(keys, journal, demo) or nullcontext() as book:
             _to_board(made, link, found, book, again, as_json)
-        report = console.wait(port)
+        with show.waiting(as_json) as waited:
+            report = console.wait(port, waited)
     show.made({**made.summary(), "port": port, "changed": changes, "selftest": report}, as_json)
     show.lacking(console.lacking(report))
     console.judge(report, board, made.provisioned)
@@ -128,7 +129,8 @@ def seal(port: PortOption = "", board: BoardOption = BOARD, as_json: JsonOption 
                 " Put the one from then back, or replace the FRAM."
             )
         sealing.write(link, found, document)
-        report = console.wait(port)
+        with show.waiting(as_json) as waited:
+            report = console.wait(port, waited)
     with boards.opened(port) as link:
         state = sealing.confirm(link, board, document)
         link.reset()

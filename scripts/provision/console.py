@@ -7,10 +7,10 @@ Raises StartError and BoardError.
 """
 
 import contextlib
+from collections.abc import Callable
 
 from .errors import BoardError, StartError, without_keys
 
-PATIENCE_S = 15  # a start takes 3
 _HOLDS = "The meter holds its documents, but how it came up is not known."
 # What must be right for the meter to be who it is.
 _IDENTITY = ("storage", "settings", "keys")
@@ -48,8 +48,9 @@ def judge(report: dict[str, str], board: str, provisioned: bool = True) -> None:
             raise StartError(f"The meter came up without {_PARTS[key]} ({key}={value}).")
 
 
-def wait(port: str) -> dict[str, str]:
-    """The self-test's report after one more restart, listened to from its first word. Raises StartError."""
+def wait(port: str, waited: Callable[[float, float], None] | None = None) -> dict[str, str]:
+    """The self-test's report after one more restart, listened to from its first word: for as long as scripts.flash
+    waits for a start. waited: see there, follow(). Raises StartError."""
     try:
         from scripts.flash import console
         from scripts.flash.errors import FlashError, PortError
@@ -57,7 +58,7 @@ def wait(port: str) -> dict[str, str]:
         raise BoardError(f"The port cannot be listened to ({e}). Run 'make device-tools' once.") from None
     try:
         with contextlib.closing(console.restart(port)) as lines:
-            return console.follow(lines, start_s=PATIENCE_S).parts
+            return console.follow(lines, waited=waited).parts
     except PortError as e:
         raise BoardError(f"{_HOLDS} {without_keys(str(e))}") from None
     except FlashError as e:

@@ -47,6 +47,15 @@ def told(as_json: bool) -> Callable[[str], None]:
     return lambda text: None if as_json else print(f"  … {text}", file=sys.stderr)
 
 
+@contextlib.contextmanager
+def waiting(as_json: bool) -> Iterator[Callable[[float, float], None]]:
+    """A bar of the seconds that the meter may take to come up."""
+    columns = TextColumn("  … the meter starts"), BarColumn(), TextColumn("{task.completed:.0f} of {task.total:.0f} s")
+    with Progress(*columns, console=_errors, disable=as_json, transient=True) as progress:
+        task = progress.add_task("", total=1)
+        yield lambda waited_s, limit_s: progress.update(task, completed=waited_s, total=limit_s)
+
+
 def lacking(sentences: list[str]) -> None:
     if sentences:
         print("The meter is who it should be, but not all of it is there:", file=sys.stderr)

@@ -20,7 +20,7 @@ _SLOW_EVERY = const(5)  # ticks between readings of Q, S, PF, frequency, status
 _RETRY_MAX_TICKS = const(30)
 # The chip's start counts its tries and waits for nothing: these end what the meter itself may take at the most, with
 # every other part being loaded meanwhile. Each is below what the supervisor allows between two beats.
-_START_MS = const(8000)
+_START_MS = const(6000)
 _ALIGN_MS = const(5000)
 
 
@@ -75,7 +75,7 @@ class Metering:
             self._failed(e)
             return
         except asyncio.TimeoutError:  # has no text of its own
-            self._failed(ic.stage + ": not done in 8 s: the meter was busy")
+            self._failed(ic.stage + ": not done in 6 s: the meter was busy")
             return
         self._ready = True
         self._backoff = 1
