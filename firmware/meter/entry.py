@@ -73,7 +73,8 @@ async def _started():
     supervisor, panel, i2c, guard = await _wired()
     await _calm(_LOADED_TURNS)
     supervisor.start("guard", guard.run, silence_ms=25_000, critical=True)
-    type(supervisor).start = None  # as app.settle()
+    # As in app.settle().
+    type(supervisor).start = None  # pyright: ignore[reportAttributeAccessIssue]
     supervisor.feed()
     await _calm(_TEST_TURNS)
     self_test(supervisor, panel, (i2c,))

@@ -1,12 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """A relay pulse on a real interpreter: its timer ends it on time, whatever holds the loop."""
 
+import contextlib
+import io
+import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from host_tests.bench.board import load_board
+from host_tests.bench.cpython import VirtualTime
+from host_tests.bench.documents import as_files
+from host_tests.bench.flash import NorFlash
+from host_tests.bench.local import LocalMeter
+from host_tests.bench.plant import Plant
 from host_tests.bench.session import Bench
-from scripts.image import ROOT, pack
+from scripts.image import ROOT, build_image, pack
 
 # The driver alone, on the pins of boards/esp32_devkit; a second task that holds the loop in the middle of the pulse.
 SCRIPT = """
@@ -100,3 +111,20 @@ def test_without_its_timer_the_loop_ends_the_pulse_and_the_plant_has_seen_a_coil
         assert length_us > 1_900_000 and b.plant.relay.violations == ["open coil on for more than 1 s"]
         (late,) = said(b, "LATE")
         assert abs(late - (length_us // 1000 - 60)) <= 1
+
+
+def _trip_on_cpython():
+    """(pulses, violations, whether the contact is closed) after half a minute of overload."""
+    plant = Plant(VirtualTime(), load_board("esp32_devkit"), NorFlash(build_image(None, {})), utc_s=820_000_000)
+    plant.house.set_load(0, 10_000_000, 0)
+    with tempfile.TemporaryDirectory() as root, contextlib.redirect_stdout(io.StringIO()):
+        for name, content in as_files().items():
+            (Path(root) / name).write_bytes(content)
+        LocalMeter(plant, Path(root)).run_s(40)
+    return plant.relay.pulses, plant.relay.violations, plant.relay.closed
+
+
+def test_firmware_on_cpython_ends_its_pulses_by_a_timer_too():
+    with ProcessPoolExecutor(1) as apart:  # a LocalMeter needs a process of its own
+        ((coil, _, length_us),), violations, closed = apart.submit(_trip_on_cpython).result(timeout=300)
+    assert coil == "open" and 60_000 <= length_us <= 61_000 and not violations and not closed

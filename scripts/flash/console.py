@@ -222,7 +222,8 @@ def _last_words(start: Start, within_s: float = 0) -> str:
         why = f"the last it said was: {said[-1].rstrip('.')}"
     else:
         why = "it said nothing at all"
+    within = f" within {within_s:.0f} s" if within_s else ""
     return (
-        f"The firmware did not come up{f' within {within_s:.0f} s' if within_s else ''}: {why}. Press the board's reset button and look at its console (mpremote); then"
+        f"The firmware did not come up{within}: {why}. Press the board's reset button and look at its console (mpremote); then"
         " deploy again, or flash it anew."
     )
