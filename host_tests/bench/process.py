@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 # What an ESP32 without PSRAM has after its heap has grown once; a word of amd64 is twice as long.
 HEAP = {"i386": "112k", "amd64": "256k"}
+# On top: what the stand-ins for machine.Timer, gc, esp and the like take of that heap. On a board they are C.
+STAND_INS_B = 1152
 
 PWRON_RESET, HARD_RESET, WDT_RESET = 1, 2, 3
 _SPINS = 1000  # looks at the page before other processes are let in, some 40 µs
@@ -165,7 +167,7 @@ class MeterProcess:
             "PATH": "/usr/bin:/bin",
         }
         self._proc = subprocess.Popen(
-            [interpreter(self.arch), "-X", f"heapsize={self.heap}", "-m", "start"],
+            [interpreter(self.arch), "-X", f"heapsize={self._heap_bytes()}", "-m", "start"],
             cwd=stand_ins(self.arch),
             env=env,
             stdin=subprocess.DEVNULL,
@@ -177,6 +179,10 @@ class MeterProcess:
         self._answered_ns = 0
         self._reader = threading.Thread(target=self._read_console, args=(self._proc.stdout,), daemon=True)
         self._reader.start()
+
+    def _heap_bytes(self) -> int:
+        unit = {"k": 1024, "m": 1024 * 1024}[self.heap[-1]]
+        return int(self.heap[:-1]) * unit + STAND_INS_B
 
     def _kill(self) -> None:
         if self._proc is None:

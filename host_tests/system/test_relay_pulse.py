@@ -42,7 +42,7 @@ async def hold():
 
 async def main():
     held = asyncio.create_task(hold())
-    await relay.open()
+    await relay.move(0)
     await held
     print("LATE", relay.late_ms)
     while True:

@@ -41,9 +41,9 @@ def bench():
 
 
 def test_close_connects_the_load_and_open_disconnects_it(bench):
-    bench.vt.run(bench.relay.close())
+    bench.vt.run(bench.relay.move(1))
     assert bench.model.closed and bench.relay.sensed() == 1
-    bench.vt.run(bench.relay.open())
+    bench.vt.run(bench.relay.move(0))
     assert not bench.model.closed and bench.relay.sensed() == 0
     bench.check()
 
@@ -51,7 +51,7 @@ def test_close_connects_the_load_and_open_disconnects_it(bench):
 @pytest.mark.parametrize("pulse_ms", [50, 60, 100])
 def test_a_pulse_is_as_long_as_set(pulse_ms):
     bench = Bench(pulse_ms=pulse_ms)
-    bench.vt.run(bench.relay.close())
+    bench.vt.run(bench.relay.move(1))
     (coil, _, length_us), *others = bench.model.pulses
     assert coil == "close" and abs(length_us - pulse_ms * 1000) <= 1000 and not others
     bench.check()
@@ -67,7 +67,7 @@ def test_the_longest_pulse_allowed_is_one_second_and_the_usual_one_60_ms():
     Bench(pulse_ms=1000)
     bench = Bench()
     relay = Relay(bench.open_pin, bench.close_pin, bench.sense, bench.timer)
-    bench.vt.run(relay.open())
+    bench.vt.run(relay.move(0))
     assert abs(bench.model.pulses[0][2] - 60_000) <= 1000
 
 
@@ -79,7 +79,7 @@ def test_the_driver_takes_over_with_both_coils_off():
 
 def test_two_callers_at_once_never_drive_both_coils(bench):
     async def both():
-        await asyncio.gather(bench.relay.close(), bench.relay.open(), bench.relay.close())
+        await asyncio.gather(bench.relay.move(1), bench.relay.move(0), bench.relay.move(1))
 
     bench.vt.run(both())
     assert [coil for coil, _, _ in bench.model.pulses] == ["close", "open", "close"]
@@ -88,9 +88,9 @@ def test_two_callers_at_once_never_drive_both_coils(bench):
 
 def test_pulses_are_200_ms_apart(bench):
     async def three():
-        await bench.relay.close()
-        await bench.relay.open()
-        await bench.relay.close()
+        await bench.relay.move(1)
+        await bench.relay.move(0)
+        await bench.relay.move(1)
 
     bench.vt.run(three())
     pulses = bench.model.pulses
@@ -101,29 +101,29 @@ def test_pulses_are_200_ms_apart(bench):
 
 def test_a_rested_relay_is_pulsed_at_once(bench):
     bench.vt.advance(10_000_000)
-    bench.vt.run(bench.relay.close())
+    bench.vt.run(bench.relay.move(1))
     assert bench.model.pulses[0][1] - 10_000_000 < 2_000
 
 
 @pytest.mark.parametrize("days", [7, 12, 13])
 def test_a_long_rest_does_not_wrap_into_a_long_wait(bench, days):
-    bench.vt.run(bench.relay.close())
+    bench.vt.run(bench.relay.move(1))
     bench.vt.advance(days * 86_400_000_000)
     before = bench.vt.now_us
-    bench.vt.run(bench.relay.open())
+    bench.vt.run(bench.relay.move(0))
     assert bench.vt.now_us - before < 300_000
 
 
 def test_a_cancelled_pulse_leaves_no_coil_on(bench):
     async def cancelled():
-        task = asyncio.create_task(bench.relay.close())
+        task = asyncio.create_task(bench.relay.move(1))
         await asyncio.sleep_ms(230)
         assert bench.close_pin() == 1
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert bench.close_pin() == 0
-        await bench.relay.open()
+        await bench.relay.move(0)
 
     bench.vt.run(cancelled())
     assert [coil for coil, _, _ in bench.model.pulses] == ["close", "open"]
@@ -132,7 +132,7 @@ def test_a_cancelled_pulse_leaves_no_coil_on(bench):
 
 def test_a_pulse_ends_on_time_though_another_task_holds_the_loop_for_two_seconds(bench):
     async def held():
-        pulse = asyncio.create_task(bench.relay.close())
+        pulse = asyncio.create_task(bench.relay.move(1))
         await asyncio.sleep_ms(220)
         assert bench.close_pin() == 1
         time.sleep_ms(2000)
@@ -148,7 +148,7 @@ def test_a_pulse_ends_on_time_though_another_task_holds_the_loop_for_two_seconds
 
 def test_a_pulse_whose_timer_is_lost_ends_with_the_loop_and_says_by_how_much_it_was_too_long(bench):
     async def held():
-        pulse = asyncio.create_task(bench.relay.close())
+        pulse = asyncio.create_task(bench.relay.move(1))
         await asyncio.sleep_ms(220)
         bench.timer.deinit()
         time.sleep_ms(700)
@@ -156,7 +156,7 @@ def test_a_pulse_whose_timer_is_lost_ends_with_the_loop_and_says_by_how_much_it_
 
     bench.vt.run(held())
     assert bench.model.pulses[0][2] > 700_000 and 600 < bench.relay.late_ms < 800
-    bench.vt.run(bench.relay.open())
+    bench.vt.run(bench.relay.move(0))
     assert abs(bench.model.pulses[1][2] - 60_000) <= 5000 and bench.relay.late_ms <= 5
     bench.check()
 
@@ -168,7 +168,7 @@ def test_no_coil_stays_on_when_the_timer_cannot_be_set(bench, error):
 
     bench.timer.init = fails
     with pytest.raises(type(error) if isinstance(error, Exception) else error):
-        bench.vt.run(bench.relay.close())
+        bench.vt.run(bench.relay.move(1))
     assert bench.close_pin() == 0 and bench.open_pin() == 0
 
 
@@ -176,12 +176,12 @@ def test_the_timer_of_a_cancelled_pulse_does_not_cut_the_next_one_short():
     bench = Bench(pulse_ms=500)
 
     async def cancelled():
-        task = asyncio.create_task(bench.relay.close())
+        task = asyncio.create_task(bench.relay.move(1))
         await asyncio.sleep_ms(250)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await bench.relay.open()
+        await bench.relay.move(0)
 
     bench.vt.run(cancelled())
     assert abs(bench.model.pulses[1][2] - 500_000) <= 1000
@@ -197,7 +197,7 @@ def test_ending_a_pulse_makes_no_closure_each_time(bench):
 
     bench.timer.init = watched
     for _ in range(2):
-        bench.vt.run(bench.relay.close())
+        bench.vt.run(bench.relay.move(1))
     assert seen[0] is seen[1]
 
 
@@ -215,7 +215,7 @@ def test_sensed_is_the_majority_of_three(samples, sensed):
 
 
 def test_model_contact_moves_15_ms_after_the_coil(bench):
-    bench.vt.run(bench.relay.close())
+    bench.vt.run(bench.relay.move(1))
     assert bench.contacts == [(True, bench.model.pulses[0][1] + 15_000)]
 
 
@@ -267,13 +267,13 @@ def test_model_power_lost_in_a_pulse_ends_it(bench):
 def test_model_welded_contacts_do_not_part():
     bench = Bench(closed=True)
     bench.model.welded = True
-    bench.vt.run(bench.relay.open())
+    bench.vt.run(bench.relay.move(0))
     assert bench.model.closed and bench.relay.sensed() == 1
 
 
 def test_model_stuck_contacts_do_not_meet(bench):
     bench.model.stuck_open = True
-    bench.vt.run(bench.relay.close())
+    bench.vt.run(bench.relay.move(1))
     assert not bench.model.closed and bench.relay.sensed() == 0
 
 
@@ -283,7 +283,7 @@ def test_model_senses_mains_through_the_contact_or_a_generator():
     assert bench.sense() == 0
     bench.model.generator = True
     assert bench.sense() == 1
-    bench.vt.run(bench.relay.open())
+    bench.vt.run(bench.relay.move(0))
     assert bench.sense() == 1
     bench.model.generator = False
     bench.model.mains = True

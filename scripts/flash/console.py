@@ -224,6 +224,6 @@ def _last_words(start: Start, within_s: float = 0) -> str:
         why = "it said nothing at all"
     within = f" within {within_s:.0f} s" if within_s else ""
     return (
-        f"The firmware did not come up{within}: {why}. Press the board's reset button and look at its console (mpremote); then"
-        " deploy again, or flash it anew."
+        f"The firmware did not come up{within}: {why}. Press the board's reset button and look at its console"
+        " (mpremote); then deploy again, or flash it anew."
     )

@@ -37,18 +37,12 @@ class Relay:
         self._on = False
         self._off = self._end  # bound once: the callback allocates nothing
         # A reset may have ended a pulse a moment ago.
-        self._began_ms = self._ended_ms = time.ticks_ms()
+        self._ended_ms = time.ticks_ms()
         self.late_ms = 0  # by how much the last pulse was longer than it should be
 
-    async def open(self) -> None:
-        """One pulse to disconnect the load."""
-        await self._pulse(self._open_pin)
-
-    async def close(self) -> None:
-        """One pulse to connect the load."""
-        await self._pulse(self._close_pin)
-
-    async def _pulse(self, coil):
+    async def move(self, closed: int) -> None:
+        """One pulse: to connect the load, or (0) to disconnect it."""
+        coil = self._close_pin if closed else self._open_pin
         while self._busy:
             await asyncio.sleep_ms(_REST_MS)
         self._busy = True
@@ -58,13 +52,14 @@ class Relay:
             if 0 < rest_ms <= _REST_MS:
                 await asyncio.sleep_ms(rest_ms)
             try:
-                self._began_ms = time.ticks_ms()
+                began_ms = time.ticks_ms()
                 self._on = True
                 coil(1)
                 self._timer.init(mode=self._timer.ONE_SHOT, period=self._pulse_ms, callback=self._off)
                 await asyncio.sleep_ms(self._pulse_ms + _SPARE_MS)
             finally:
                 self._off(None)
+            self.late_ms = time.ticks_diff(self._ended_ms, began_ms) - self._pulse_ms
         finally:
             self._busy = False
 
@@ -73,8 +68,7 @@ class Relay:
         self._close_pin(0)
         if self._on:
             self._on = False
-            self._ended_ms = now_ms = time.ticks_ms()
-            self.late_ms = time.ticks_diff(now_ms, self._began_ms) - self._pulse_ms
+            self._ended_ms = time.ticks_ms()
 
     def sensed(self) -> int:
         """1 with voltage on the load side (contact closed), 0 without: majority of three samples.

@@ -59,9 +59,7 @@ class Guard:
                     return  # decided otherwise meanwhile
             if wanted:
                 books.relay_moves()
-                await self._relay.close()
-            else:
-                await self._relay.open()
+            await self._relay.move(wanted)
             if self._relay.late_ms > _LATE_MS:
                 books.log(codes.LOG_RELAY_FAULT, self._relay.late_ms)
             await asyncio.sleep_ms(_SETTLE_MS)

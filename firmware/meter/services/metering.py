@@ -19,9 +19,9 @@ from .books import room
 _SLOW_EVERY = const(5)  # ticks between readings of Q, S, PF, frequency, status
 _RETRY_MAX_TICKS = const(30)
 # The chip's start counts its tries and waits for nothing: these end what the meter itself may take at the most, with
-# every other part being loaded meanwhile. Each is below what the supervisor allows between two beats.
-_START_MS = const(6000)
-_ALIGN_MS = const(5000)
+# every other part being loaded meanwhile. Together below what the supervisor allows before the first tick.
+_START_MS = const(5000)
+_ALIGN_MS = const(4000)
 
 
 class Metering:
@@ -37,12 +37,10 @@ class Metering:
     async def run(self, beat):
         # Bring the chip up while the clock aligns: both are needed for the first tick, neither for the other.
         await self._start_ic()
-        beat()
         try:
             await asyncio.wait_for_ms(self._clock.aligned.wait(), _ALIGN_MS)
         except asyncio.TimeoutError:
             print("metering: clock not aligned")
-        beat()
         n = 0
         while True:
             utc_s = self._clock.tick()
@@ -75,7 +73,7 @@ class Metering:
             self._failed(e)
             return
         except asyncio.TimeoutError:  # has no text of its own
-            self._failed(ic.stage + ": not done in 6 s: the meter was busy")
+            self._failed(ic.stage + ": not done in 5 s: the meter was busy")
             return
         self._ready = True
         self._backoff = 1
