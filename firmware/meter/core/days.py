@@ -8,6 +8,7 @@ services/daily.py.
     a later one, up to a year               each day between is charged, as many as evidence holds: a jump
     more than a year off, either way        no day is charged, counting goes on from there: a jump
     before the day a jump led to            the jump is undone: the state of the day before it, and from there as above
+    earlier, and a jump left days out       the same
     a jump went back, and now after it      the same
 
 A jump is kept in MeterState.jump until the clock has gone on from there for as long as the jump was: then the day it
@@ -23,14 +24,19 @@ from micropython import const
 from meter.core import account
 
 YEAR = const(366)
-_JUMP = "<HHHxxQQQ"  # the day before, the day it led to, month and month_counts before; charges and debt taken since
+_EARLY = const(8)  # days charged early, one by one, before the clock went back
+_JUMP = "<HHHHQQQ"  # day before, day it led to, month before, days left out; month_counts before; charges, debt taken since
 _NONE = bytes(32)
 
 
 def undo(s, today: int) -> int:
     """Take back the last jump if the date shows that it was wrong. Return the days that were undone, 0: none."""
-    since, to, month, counts, charged, paid = struct.unpack(_JUMP, s.jump)
-    if not to or not (today < to if to > since else today >= since and today > s.day + 1):
+    since, to, month, left_out, counts, charged, paid = struct.unpack(_JUMP, s.jump)
+    if to > since:
+        wrong = today < to or (left_out and today < s.day - 1)
+    else:
+        wrong = to and today > since - _EARLY and today > s.day + 1
+    if not wrong:
         return 0
     undone = abs(s.day - since)
     values = s.credit_micro + charged + paid, s.charges_micro - charged, s.debt_micro + paid, s.debt_paid_micro - paid
@@ -52,24 +58,25 @@ def begin(s, today: int, month: int, most: int, cost) -> tuple:
         if not n and month > s.month:
             s.month, s.month_counts = month, s.import_counts
         return None, 0
-    since, to, month_then, counts, charged, paid = struct.unpack(_JUMP, s.jump)
+    since, to, month_then, left_out, counts, charged, paid = struct.unpack(_JUMP, s.jump)
     if s.day and (far or n > 1):
         if not to:
             since, month_then, counts = s.day, s.month, s.month_counts
         to = today
     days = 0 if far else min(n, most)
+    left_out = min(left_out + (0 if far else n - days), 0xFFFF)
     before = s.charges_micro, s.debt_paid_micro
     charge(s, today, days, cost)
     taken = s.charges_micro - before[0]
     s.day = today
     if far or month > s.month:
         s.month, s.month_counts = month, s.import_counts
-    # After as long as it was, the day it began on cannot come any more; nor when time has caught up with it.
-    if to and today != to and (today >= since if to < since else today - to >= to - since):
+    # After as long as it was, its first day cannot come any more; nor when time has caught up with one that went back.
+    if to and today != to and (today >= since if to < since else not left_out and today - to >= to - since):
         to = 0
     if to:
         paid += s.debt_paid_micro - before[1]
-        s.jump = struct.pack(_JUMP, since, to, month_then, counts, charged + taken, paid)
+        s.jump = struct.pack(_JUMP, since, to, month_then, left_out, counts, charged + taken, paid)
     else:
         s.jump = _NONE
     return days, taken

@@ -56,8 +56,10 @@ def work(books, local, undone: int) -> tuple:
         before_micro = books.day_spent_micro
         books.yesterday_micro = spent_micro - before_micro if follows and before_micro is not None else None
         books.day_spent_micro = spent_micro
-    if today == s.day:
-        books.day_at_s = books.uptime_s
+    if not books.date and not undone and today == s.day:
+        books.day_at_s = books.uptime_s  # a start has found this date
+    elif n and books.day_at_s is not None:
+        books.day_at_s = min(books.uptime_s, books.day_at_s + n * _DAY_S)
     try:
         readings = Readings(books.fram)
         readings.forget(s.month, s.day + 1)  # of a later date than the ledger: a wrong clock's, or cut
