@@ -34,10 +34,11 @@ def undo(books, local) -> int:
     return undone
 
 
-def work(books, local, undone: int) -> tuple:
+def work(books, local, undone: int):
     """undone: of undo(), which has been called. Changes the state before the tick is booked, which then commits it.
 
-    Return (day, month, jumped) for billing.store(). A month begins on Settings.billing_day.
+    Return (day, month, jumped) for billing.store(), None on a date before the day charged last. A month begins on
+    Settings.billing_day.
     """
     s = books.s
     today = civil.days(local[0], local[1], local[2])
@@ -78,7 +79,7 @@ def work(books, local, undone: int) -> tuple:
                 books.yesterday_micro = began_micro - before_micro
     except BusError:
         books.fram_lost()
-    return s.day, s.month, jumped
+    return (s.day, s.month, jumped) if today >= s.day else None
 
 
 def passed(books) -> None:
