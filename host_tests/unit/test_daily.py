@@ -5,7 +5,7 @@ Books, ledger, event log and readings as they are, over a memory that fails or l
 """
 
 import struct
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import pytest
 from hypothesis import given
@@ -362,17 +362,18 @@ def test_set_forward_over_month_ends_all_that_was_used_was_used_before(meter):
 
 HOUR, DAY = 3600, 86_400
 REAL = utc("2026-03-10 12:00")
+SETS = (0, 1, 2, 3, 9, 31, 300, 366, 400, 9000, -1, -2, -3, -40, -400, -3000)
 steps = st.one_of(
     st.tuples(st.just("pass"), st.integers(1, 100)),
-    st.tuples(st.just("set"), st.sampled_from((-3000, -400, -40, -3, -2, -1, 0, 0, 0, 1, 2, 3, 9, 31, 300, 366, 400, 9000))),
+    st.tuples(st.just("set"), st.sampled_from((*SETS, 0, 0))),
     st.tuples(st.just("off"), st.integers(0, 300)),
 )
 
 
 @given(st.lists(st.tuples(steps, st.booleans()), max_size=25))
 def test_whatever_the_clock_said_once_it_is_right_each_day_has_been_charged_once(story):
-    """Time passes, the clock is set days off while the meter runs or is off, and is right in the end. Days that began
-    early by a day are not charged again when they come."""
+    """Time passes, the clock is set days off while the meter runs or is off, and is right in the end. Days that were
+    charged early, one by one or by a jump that time has caught up with, are not charged again when they come."""
     one = Meter()
     real, wrong = REAL, 0
     hidden = False
@@ -400,7 +401,7 @@ def test_whatever_the_clock_said_once_it_is_right_each_day_has_been_charged_once
             one.tick(at(), CENT, 0)
     charged = one.days
     early = one.s.day - real // DAY
-    assert 0 <= early <= len(story) and charged == one.s.day - REAL // DAY
+    assert early >= 0 and charged == one.s.day - REAL // DAY
     for _ in range(early + 2):
         real += DAY
         one.tick(real, CENT, DAY)

@@ -25,7 +25,8 @@ from meter.core import account
 
 YEAR = const(366)
 _EARLY = const(8)  # days charged early, one by one, before the clock went back
-_JUMP = "<HHHHQQQ"  # day before, day it led to, month before, days left out; month_counts before; charges, debt taken since
+# Day before, day it led to, month before, days left out, month_counts before; charges and debt taken since.
+_JUMP = "<HHHHQQQ"
 _NONE = bytes(32)
 
 
