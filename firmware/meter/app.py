@@ -18,7 +18,6 @@ from meter import entry, unload
 from meter.core import codes
 from meter.core.errors import BusError, StorageError
 from meter.core.state import MeterState
-from meter.drivers.ds3231 import Ds3231
 from meter.drivers.fram import Fram
 from meter.drivers.relay import Relay
 from meter.services.books import Books
@@ -184,7 +183,7 @@ async def start(made_with, how=(0, 0, "")):
     if safe:
         books.faults |= codes.FAULT_SAFE_MODE
         supervisor.lasts = safe_s // 2
-    clock = Clock(Ds3231(i2c), books)
+    clock = Clock(i2c, books)
     relay = Relay(
         pin(board.RELAY_OPEN, pin.OUT, value=0),
         pin(board.RELAY_CLOSE, pin.OUT, value=0),
@@ -233,7 +232,7 @@ def settle(cfg):
     from meter.services.watch import Watcher
 
     for part in (
-        board.MeterIc, board.MeterIc.energy, Books, CardDesk, Clock, Ds3231, EventLog, Guard, Lcd, Ledger, Metering,
+        board.MeterIc, board.MeterIc.energy, Books, CardDesk, Clock, EventLog, Guard, Lcd, Ledger, Metering,
         Panel, Pn532, Profile, Relay, Sample, Supervisor, Watcher,
     ):  # fmt: skip
         # Deleted, it would stay: its slot in the class's table keeps the value.

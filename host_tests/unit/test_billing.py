@@ -20,6 +20,7 @@ from meter.drivers.sample import Sample
 from meter.services.books import Books
 from meter.storage.events import EventLog
 from meter.storage.ledger import Ledger
+from meter.storage.readings import Readings
 
 from host_tests.bench.chips.mb85rc256v import Mb85rc256vChip
 from host_tests.bench.cpython import VirtualTime
@@ -89,7 +90,7 @@ class Meter:
         self.chip.cut_after_bytes = None
         self.chip.power_on(0)
         Partition.dev = self.rings
-        fram = Fram(DirectI2C(VirtualTime(), [self.chip]))
+        self.fram = fram = Fram(DirectI2C(VirtualTime(), [self.chip]))
         self.log = EventLog(fram)
         self.s = MeterState()
         self.books = Books(self.s, Ledger(fram), self.log, fram, self.cfg, self.tariff)
@@ -146,6 +147,17 @@ class Meter:
 
 def spans(readings):
     return [(one.first, one.last) for one in readings]
+
+
+def counting(readings, last):
+    """Those that count (FORMAT.md): from the first day of a newer one on an older one does not, nor one of days to
+    come. last: the newest there can be."""
+    found, until = [], 1 << 16
+    for one in reversed(readings):
+        if one.last <= last and one.first <= until:
+            found.insert(0, one._replace(last=min(one.last, until)))
+            until = min(until, one.first - 1)
+    return found
 
 
 def summed(rates):
@@ -397,7 +409,7 @@ MOVES = st.lists(
 
 
 @given(MOVES)
-def test_whatever_the_clock_does_no_day_and_no_month_is_frozen_twice(story):
+def test_whatever_the_clock_does_each_day_and_each_month_counts_once(story):
     """But for jumps of more than a year: above."""
     one = Meter()
     at = latest = utc("2026-03-10 12:00")
@@ -410,13 +422,60 @@ def test_whatever_the_clock_does_no_day_and_no_month_is_frozen_twice(story):
         if restart:
             one.boot()
         one.tick(at, 9)
-    last = latest // DAY
-    check_days(one, {day_number("2026-03-10"), last})
-    months = [n for first, behind in spans(one.months) for n in range(first, behind + 1)]
-    assert months == list(range(month_number("2026-03-10"), month_number(day_text(last))))
-    for older, newer in pairwise(one.days):
-        assert newer.first == max(older.last + 1, newer.last - 61)
+    days, months = counting(one.days, one.s.day), counting(one.months, one.s.month - 1)
+    check_days_count(days, one.s.day)
+    frozen = [n for first, last in spans(months) for n in range(first, last + 1)]
+    assert frozen == list(range(month_number("2026-03-10"), one.s.month))
+    assert one.registers.month == one.s.month or at // DAY < one.s.day
+    for older, newer in pairwise(days):
         assert newer.totals >= older.totals
+
+
+def check_days_count(days, today):
+    dates = [n for first, last in spans(days) for n in range(first, last + 1)]
+    assert dates == sorted(set(dates)) and dates[-1] == today
+    assert set(dates) >= set(range(max(dates[0], today - 61), today + 1))
+
+
+# -- a clock that was wrong, and is put right ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("restart", (False, True))
+@pytest.mark.parametrize("billing_day", (1, 15))
+@pytest.mark.parametrize("ahead", (3, 31, 334, 400))
+def test_maxima_costs_and_readings_follow_the_clock_back(billing_day, ahead, restart):
+    one = Meter(billing_day=billing_day)
+    one.ticks("2026-02-01 12:00", "2026-03-12 12:00", 3600, 100)
+    minutes(one, "2026-03-12 12:30", *[1000] * 15, *[0] * 5)
+    maxima, costs, month = one.registers.maxima, one.registers.month_costs_micro, one.registers.month
+    days, months = counting(one.days, one.s.day), counting(one.months, month - 1)
+    wrong = utc("2026-03-12 13:00") + ahead * DAY
+    if restart:
+        one.boot()
+    minutes(one, day_text(wrong // DAY) + " 13:00", *[10] * 20)
+    if restart:
+        one.boot()
+    one.tick("2026-03-12 13:30", 7)
+    assert (one.registers.month, one.registers.month_costs_micro) == (month, costs)
+    assert one.registers.maxima == maxima
+    assert list(one.books.demand[:16]) == [peak.counts for rate in maxima for peak in rate]
+    assert (counting(one.days, one.s.day), counting(one.months, month - 1)) == (days, months)
+    one.ticks("2026-03-12 14:00", "2026-04-20 12:00", 3600, 100)
+    assert counting(one.months, one.s.month - 1)[-1].utc_s == utc(f"2026-04-{billing_day:02d} 00:00")
+    (ended,) = [reading for reading in counting(one.months, one.s.month - 1) if reading.last == month]
+    assert ended.maxima == maxima
+    check_days_count(counting(one.days, one.s.day), day_number("2026-04-20"))
+    readings = [one.utc_s for one in counting(one.days, one.s.day)]
+    assert readings[-39:] == [utc("2026-03-13 00:00") + n * DAY for n in range(39)]
+
+
+def test_the_cards_months_that_a_wrong_clock_pushed_out_are_there_again():
+    one = Meter().ticks("2025-02-01 12:00", "2026-03-12 12:00", 6 * 3600, 100)
+    before = Readings(one.fram).months()
+    one.boot().tick(utc("2026-03-12 12:00") + 334 * DAY)
+    assert Readings(one.fram).months() != before
+    one.tick("2026-03-12 13:00")
+    assert Readings(one.fram).months() == before
 
 
 # -- month-ends ---------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ Books, ledger, event log and readings as they are, over a memory that fails or l
 """
 
 import struct
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import pytest
 from hypothesis import given
@@ -83,13 +83,14 @@ class Meter:
         self.boot()
         self.s.debt_micro = debt
 
-    def boot(self):
-        """Power comes; what was not committed is gone."""
+    def boot(self, later=None):
+        """Power comes; what was not committed is gone. later: a tariff that is in a file of its own."""
         self.fram.budget = None
+        self.at = None  # of the last tick
         Partition.dev = self.rings
         self.log = EventLog(self.fram)
         state = MeterState()
-        self.books = Books(state, Ledger(self.fram), self.log, self.fram, self.cfg, self.tariff)
+        self.books = Books(state, Ledger(self.fram), self.log, self.fram, self.cfg, self.tariff, later)
         self.books.open()
         self.s = state
         return self
@@ -103,10 +104,20 @@ class Meter:
         other.rings.flash.data[:] = self.rings.flash.data
         return other.boot()
 
-    def tick(self, at, counts=0):
+    def tick(self, at, counts=0, passed_s=None):
+        """passed_s: time that has passed since the last tick; else what the clock says."""
         sample = Sample()
         sample.import_counts = counts
-        self.books.tick(sample, utc(at) if isinstance(at, str) else at)
+        at = utc(at) if isinstance(at, str) else at
+        if passed_s is None:
+            passed_s = at - self.at if at and self.at and at > self.at else 0
+        self.at = at or self.at
+        self.books.uptime_s += passed_s
+        self.books.tick(sample, at)
+
+    def clock_set(self, at, counts=0):
+        """No time has passed, but the clock says something else."""
+        self.tick(at, counts, 0)
 
     def ticks(self, start, end, every_s=600, counts=0):
         """Ticks from one time to another, the last one included."""
@@ -251,11 +262,22 @@ def test_set_back_by_days_nothing_is_charged_until_they_are_over(meter, days):
 
 
 @pytest.mark.parametrize("days", (2, 3, 20, 32, 364, 366))
-def test_set_forward_by_days_each_is_charged_and_told(meter, days):
+def test_found_forward_by_days_at_a_start_each_is_charged_and_told(meter, days):
+    meter.boot()
     meter.tick(utc("2026-03-10 12:00") + days * 86_400)
     assert meter.days == days and meter.told() == [days]
     meter.tick(utc("2026-03-10 12:00") + days * 86_400 + 43_200)
     assert meter.days == days + 1
+
+
+@pytest.mark.parametrize("hours", (0, 1, 20))
+@pytest.mark.parametrize("days", (2, 3, 20, 366))
+def test_set_forward_by_days_while_it_runs_no_more_are_charged_than_have_passed(meter, days, hours):
+    at = utc("2026-03-10 12:00") + hours * 3600
+    meter.tick(at)
+    before = meter.days
+    meter.clock_set(at + days * 86_400)
+    assert meter.days <= before + 1
 
 
 @pytest.mark.parametrize("days", (-367, 367, -3000, 3000))
@@ -271,9 +293,10 @@ def test_more_than_a_year_is_a_wrong_clock_and_charges_nothing(meter, days):
 
 
 def test_a_wrong_year_and_back_charges_nothing(meter):
-    meter.tick("2051-03-11 12:00")
+    meter.clock_set("2051-03-11 12:00")
     meter.tick("2026-03-10 12:05")
-    assert meter.days == 0 and meter.told() == [0, 0]
+    assert meter.days == 0 and meter.told() == [0]
+    assert meter.told(codes.LOG_CLOCK_UNDONE) == [day_number("2051-03-11") - day_number("2026-03-10")]
     meter.tick("2026-03-11 00:00")
     assert meter.days == 1
 
@@ -292,11 +315,39 @@ def test_readings_go_on_after_a_clock_that_was_wrong_for_a_moment(meter):
     assert meter.books.daily_micro == 24 * 10_000 + STANDING
 
 
-def test_set_back_over_a_month_end_the_month_goes_on(meter):
-    meter.tick("2026-04-01 00:00", CENT)
+@pytest.mark.parametrize("restart", (False, True))
+@pytest.mark.parametrize("billing_day", (1, 15))
+@pytest.mark.parametrize("ahead", (3, 31, 334, 366))
+def test_a_month_that_a_wrong_clock_began_begins_on_its_date(billing_day, ahead, restart):
+    meter = Meter(billing_day=billing_day)
+    meter.ticks(utc("2026-01-01 12:00"), utc("2026-03-12 12:00"), 3600, CENT)
+
+    def found():  # but for what was before the meter
+        return meter.s.month, meter.s.month_counts, [end for end in meter.months() if end[1]]
+
+    right = found()
+    days = meter.days
+    if restart:
+        meter.boot()
+    meter.clock_set(utc("2026-03-12 12:00") + ahead * 86_400)
+    assert meter.s.month > right[0] or ahead == 3
+    if restart:
+        meter.boot()
+    meter.clock_set("2026-03-12 13:00", CENT)
+    assert found() == right and meter.days == days
+    meter.ticks(utc("2026-03-12 14:00"), utc("2026-04-20 12:00"), 3600, CENT)
+    begin = f"2026-04-{billing_day:02d} 00:00"
+    since = (utc("2026-04-20 12:00") - utc(begin)) // 3600 + 1
+    assert meter.s.import_counts - meter.s.month_counts == since * CENT
+    assert meter.months()[0] == (month_number("2026-03-01"), meter.s.month_counts)
+    assert meter.days == days + 39
+
+
+def test_a_clock_set_back_by_hours_over_a_month_end_the_month_goes_on(meter):
+    meter.ticks(utc("2026-03-11 00:00"), utc("2026-04-01 00:00"), 3600, CENT)
     began = meter.s.month_counts
-    meter.tick("2026-03-28 12:00", CENT)
-    meter.ticks(utc("2026-03-28 12:00"), utc("2026-04-29 12:00"), 3600, CENT)
+    meter.tick("2026-03-31 22:00", CENT)
+    meter.ticks(utc("2026-03-31 23:00"), utc("2026-04-29 12:00"), 3600, CENT)
     assert meter.s.month_counts == began and meter.s.month == month_number("2026-04-01")
     assert meter.months()[0] == (month_number("2026-03-01"), began)
 
@@ -309,35 +360,52 @@ def test_set_forward_over_month_ends_all_that_was_used_was_used_before(meter):
     assert meter.months()[:3] == wanted
 
 
-moves = st.lists(
-    st.tuples(
-        st.sampled_from((60, 3600, 86_400, 30 * 86_400, 100 * 86_400)), st.integers(-3, 3), st.sampled_from((0, 1))
-    ),
-    max_size=25,
+HOUR, DAY = 3600, 86_400
+REAL = utc("2026-03-10 12:00")
+SETS = (0, 1, 2, 3, 9, 31, 300, 366, 400, 9000, -1, -2, -3, -40, -400, -3000)
+steps = st.one_of(
+    st.tuples(st.just("pass"), st.integers(1, 100)),
+    st.tuples(st.just("set"), st.sampled_from((*SETS, 0, 0))),
+    st.tuples(st.just("off"), st.integers(0, 300)),
 )
 
 
-@given(moves)
-def test_days_charged_are_those_between_the_first_and_the_latest(story):
-    """But for a jump of more than a year, after which they are counted anew."""
+@given(st.lists(st.tuples(steps, st.booleans()), max_size=25))
+def test_whatever_the_clock_said_once_it_is_right_each_day_has_been_charged_once(story):
+    """Time passes, the clock is set days off while the meter runs or is off, and is right in the end. Days that were
+    charged early, one by one or by a jump that time has caught up with, are not charged again when they come."""
     one = Meter()
-    at = utc("2026-03-10 12:00")
-    one.tick(at)
-    first = latest = at // 86_400
-    before = 0
-    for unit, n, restart in story:
-        at += unit * n
-        if restart:
+    real, wrong = REAL, 0
+    hidden = False
+    one.tick(real)
+
+    def at():
+        return max(real + wrong * DAY, 0)
+
+    for (what, n), restart in [*story, (("set", 0), False)]:
+        if what == "set":
+            wrong = n
+            if restart or hidden:
+                one.boot()
+            hidden = hidden and wrong < 0
+            one.tick(at(), CENT, 0)
+        elif what == "pass":
+            for _ in range(n):
+                real += HOUR
+                one.tick(at(), CENT, HOUR)
+        else:
+            # A clock that is behind hides an outage from a meter that is running when it is put right.
+            hidden = hidden or wrong < 0
+            real += n * HOUR
             one.boot()
-        one.tick(at, CENT)
-        today = at // 86_400
-        if abs(today - latest) > 366:
-            before += latest - first
-            first = latest = today
-        latest = max(latest, today)
-        assert one.days == before + latest - first
-        assert one.s.day == latest
-        assert one.s.month == (lambda d: (d.year - 2000) * 12 + d.month - 1)(date(2000, 1, 1) + timedelta(latest))
+            one.tick(at(), CENT, 0)
+    charged = one.days
+    early = one.s.day - real // DAY
+    assert early >= 0 and charged == one.s.day - REAL // DAY
+    for _ in range(early + 2):
+        real += DAY
+        one.tick(real, CENT, DAY)
+    assert one.s.day == real // DAY and one.days == real // DAY - REAL // DAY
 
 
 # -- outages and lost clocks --------------------------------------------------------------------------
@@ -602,11 +670,26 @@ def test_a_tariff_comes_in_force_with_its_minute_by_local_time():
     assert one.told(codes.LOG_TARIFF_CHANGED) == [codes.BY_TIME]
 
 
-def test_a_tariff_once_in_force_stays_when_the_clock_is_set_back():
+@pytest.mark.parametrize("restart", (False, True))
+def test_a_tariff_that_a_wrong_clock_brought_waits_again_when_it_is_put_right(restart):
     one = with_later("2026-03-10 15:00")
-    one.tick("2026-03-10 15:00")
+    one.tick("2026-03-10 15:00", CENT)
+    if restart:
+        one.boot(waiting("2026-03-10 15:00"))
     one.tick("2026-03-10 12:00", CENT)
-    assert one.s.rate_cost_micro[0] == 20_000
+    assert one.s.rate_cost_micro[0] == 30_000 and one.books.later
+    one.tick("2026-03-10 15:00", CENT)
+    assert one.s.rate_cost_micro[0] == 50_000 and not one.books.later
+    assert one.told(codes.LOG_TARIFF_CHANGED) == [codes.BY_TIME] * 3
+
+
+def test_a_tariff_stays_in_force_in_the_hour_that_comes_twice():
+    one = Meter(offset_min=60, dst="eu")
+    one.books.later = waiting("2026-10-25 02:30")
+    start = utc("2026-10-25 00:00") - 3600
+    for minute in range(180):
+        one.tick(start + 60 * minute)
+    assert one.told(codes.LOG_TARIFF_CHANGED) == [codes.BY_TIME]
 
 
 def test_a_tariff_does_not_come_in_force_without_a_clock():

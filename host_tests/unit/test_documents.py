@@ -205,6 +205,7 @@ class Books:
         self.logged = []
         self.faults = 0
         self.puts = 0
+        self.utc_s = 1
 
     def log(self, code, value=0):
         self.logged.append((code, value))

@@ -193,7 +193,7 @@ def test_firmware_writes_and_reads_the_frozen_registers():
     fram = SimpleNamespace(read_into=lambda at, buf: buf.__setitem__(slice(None), record[: len(buf)]))
     dev, fields = placed("frozen", freezes.DAYS_FIRST, freezes.SIZE, freezes.DAYS_KIND)
     wanted = numbers(fields, "first", "last")
-    assert freezes.Frozen(dev).reading(9507) == (*wanted, s.import_counts, int(fields["utc_s"]))
+    assert freezes.Frozen(dev).reading(9507, 9508, 1 << 31) == (*wanted, s.import_counts, int(fields["utc_s"]))
     shot = snapshot.snapshot(s)
     again = CutFlash(256)
     log = freezes.Frozen(again)

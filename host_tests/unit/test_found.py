@@ -6,10 +6,11 @@ And the one thing that is found without watch.py: a clock that was set back, whi
 
 import asyncio
 import struct
+from datetime import datetime, timedelta
 
 import pytest
 from meter.core import codes, config, supply, tariff
-from meter.core.errors import BusError, ChipError, StorageError
+from meter.core.errors import StorageError
 from meter.core.state import KINDS, MeterState, times
 from meter.drivers.fram import Fram
 from meter.drivers.sample import Sample
@@ -19,6 +20,7 @@ from meter.storage.events import EventLog
 from meter.storage.incidents import Incidents
 from meter.storage.ledger import Ledger
 
+from host_tests.bench.chips.ds3231 import Ds3231Chip
 from host_tests.bench.chips.mb85rc256v import Mb85rc256vChip
 from host_tests.bench.cpython import VirtualTime
 from host_tests.bench.direct import DirectI2C
@@ -26,6 +28,7 @@ from host_tests.bench.flash import RINGS_AT
 from host_tests.bench.rings_view import read_incidents
 
 NOON = 828_000_000 // 86_400 * 86_400 + 43_200
+Y2000 = datetime(2000, 1, 1)
 KIND_OF = {name: getattr(codes, name) for name in dir(codes) if name.startswith("TAMPER_")}
 
 
@@ -248,33 +251,30 @@ def test_a_clock_set_back_while_power_was_off_is_found_at_the_start(meter, back_
 
 
 class Rtc:
-    """A DS3231 that counts seconds of virtual time from `at` on, or is silent."""
+    """A DS3231 on a bus of its own, at noon."""
 
-    def __init__(self, vt, at):
-        self.vt, self.at = vt, at
-        self.silent = self.stopped = False
+    def __init__(self, vt):
+        self.vt = vt
+        self.chip = Ds3231Chip()
+        self.chip.power_on(vt.now_us)
+        self.chip.set_time(Y2000 + timedelta(seconds=NOON), vt.now_us)
+        self.i2c = DirectI2C(vt, [self.chip])
 
-    def start(self):
-        self.read()
-
-    def read(self):
-        if self.silent:
-            raise BusError(0x68, "silent")
-        if self.stopped:
-            raise ChipError(0x68, "the oscillator was stopped")
-        return self.at + self.vt.now_us // 1_000_000
+    def move(self, seconds):
+        now_us = self.vt.now_us
+        self.chip.set_time(self.chip.time(now_us) + timedelta(seconds=seconds), now_us)
 
 
 @pytest.mark.parametrize("moved_s, is_found", [(-7200, 1), (-61, 1), (-59, 0), (0, 0), (59, 0), (61, 0), (7200, 0)])
 def test_a_clock_set_back_while_it_runs_is_found_when_it_is_read_again(meter, moved_s, is_found):
-    rtc = Rtc(meter.vt, NOON)
-    clock = Clock(rtc, meter.books)
+    rtc = Rtc(meter.vt)
+    clock = Clock(rtc.i2c, meter.books)
 
     async def live():
         task = asyncio.ensure_future(clock.run(lambda: None))
         await asyncio.sleep(10)
         meter.tick(clock.tick())
-        rtc.at += moved_s
+        rtc.move(moved_s)
         await asyncio.sleep(2 * 3600)
         meter.tick(clock.tick())
         task.cancel()
@@ -288,19 +288,18 @@ def test_a_clock_set_back_while_it_runs_is_found_when_it_is_read_again(meter, mo
 
 @pytest.mark.parametrize("moved_s, is_found", [(-90_000, 1), (0, 0), (90_000, 0)])
 def test_a_clock_that_was_stopped_and_set_back_is_found(meter, moved_s, is_found):
-    rtc = Rtc(meter.vt, NOON)
-    clock = Clock(rtc, meter.books)
+    rtc = Rtc(meter.vt)
+    clock = Clock(rtc.i2c, meter.books)
 
     async def live():
         task = asyncio.ensure_future(clock.run(lambda: None))
         await asyncio.sleep(10)
         meter.tick(clock.tick())
-        rtc.stopped = True
+        rtc.chip.stop_oscillator(meter.vt.now_us)
         await asyncio.sleep(3600)
         meter.tick(clock.tick())
         assert meter.books.utc_s is None
-        rtc.stopped = False
-        rtc.at += moved_s
+        rtc.move(moved_s)
         await asyncio.sleep(60)
         meter.tick(clock.tick())
         task.cancel()

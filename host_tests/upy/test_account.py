@@ -204,7 +204,7 @@ def test_copy_from_makes_an_equal_state_that_shares_nothing():
 
 def test_copy_from_knows_every_field():
     fields = {name for name in MeterState().__dict__}
-    assert fields == set(FIELDS) | {"rate_counts", "rate_cost_micro", "card_uid", "tampers", "phase_counts"}
+    assert fields == set(FIELDS) | {"rate_counts", "rate_cost_micro", "card_uid", "tampers", "jump", "phase_counts"}
 
 
 # -- steps --------------------------------------------------------------------------------------------

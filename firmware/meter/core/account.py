@@ -102,12 +102,13 @@ def share(debt_micro: int, amount_micro: int, percent: int) -> int:
     return min(debt_micro, amount_micro * percent // 100)
 
 
-def charge_days(s, days: int, standing_micro: int, debt_micro: int) -> None:
-    """What so many days cost without any energy: the standing charge, and debt recovered per day."""
-    if days < 0 or standing_micro < 0 or debt_micro < 0:
+def charge_days(s, days: int, standing_micro: int, debt_micro: int, more_micro: int = 0) -> None:
+    """What a number of days cost without any energy: the standing charge, and debt recovered per day. more_micro: what
+    some of them cost beyond that, or less (negative), for another tariff held on them."""
+    charged_micro = days * standing_micro + more_micro
+    if days < 0 or standing_micro < 0 or debt_micro < 0 or charged_micro < 0:
         raise ValueError("days are charged once")
     # All is worked out before anything changes: half of it must not be left should the heap run out.
-    charged_micro = days * standing_micro
     paid_micro = min(days * debt_micro, s.debt_micro)
     credit_micro = s.credit_micro - charged_micro - paid_micro
     charged_micro += s.charges_micro

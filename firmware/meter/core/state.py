@@ -2,7 +2,7 @@
 """Everything that must agree with everything else: one object, one ledger record.
 
 Only services/books.py changes it. All fields are integers but card_uid (7 bytes, zeros = no card bound), tampers
-(see times()) and the lists.
+(see times()), jump (core/days.py) and the lists.
 Counts are those of energy.py, *_micro are millionths of the currency unit, utc_s is seconds of civil.py.
 """
 
@@ -18,7 +18,7 @@ RELAY_UNKNOWN = const(2)
 
 NO_CARD = bytes(7)
 
-# The single-valued integer fields; card_uid, tampers and the lists complete the record. (What a FIELDS tuple
+# The single-valued integer fields; card_uid, tampers, jump and the lists complete the record. (What a FIELDS tuple
 # names are attributes, and the linker gives both new names.)
 FIELDS = (
     "utc_s", "import_counts", "export_counts", "q_import_counts", "q_export_counts", "open_counts",
@@ -70,6 +70,7 @@ class MeterState:
         self.failed_logins = 0
         self.lock = 0  # failed logins in a row
         self.tampers = bytearray(2 * KINDS)
+        self.jump = bytes(32)  # the last time the date moved by more than a day (core/days.py)
 
     def copy_from(self, other) -> None:
         """Become equal to another state, keeping this object and its lists.
@@ -79,6 +80,7 @@ class MeterState:
         for name in FIELDS:
             setattr(self, name, getattr(other, name))
         self.card_uid = other.card_uid
+        self.jump = other.jump
         self.tampers[:] = other.tampers
         self.phase_counts[:] = other.phase_counts
         for i in range(RATES):

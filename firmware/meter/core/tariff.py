@@ -25,6 +25,7 @@ class Tariff:
         self.steps: tuple = ()  # see account.book()
         self.signals: tuple = ()  # (first minute, minute behind the last, price_micro, name), as from_minute
         self.from_minute = 0  # of local time since 2000-01-01; until then the tariff before goes on
+        self.before: tuple = ()  # (that tariff, utc_s when this one took its place); gone with the next document
 
 
 def parse(doc) -> Tariff:

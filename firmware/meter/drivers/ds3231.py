@@ -3,7 +3,8 @@
 
 Source: Maxim DS3231 data sheet, register map 00H-12H. Time registers are latched at START, so date, time
 and status are read in one transfer; the oscillator-stop flag is looked at on every read, not only at
-start. Invariant: read() gives a time only if the part vouches for it; anything else is a ChipError.
+start. Loaded for a look at it.
+Invariant: read() gives a time only if the part vouches for it; anything else is a ChipError.
 """
 
 from micropython import const
@@ -19,6 +20,7 @@ _CONTROL = const(0x1C)  # EOSC=0: run on battery too; INTCN=1, no alarms: INT pi
 _OSF = const(0x80)
 _HOUR_12 = const(0x40)
 _HOUR_PM = const(0x20)
+_TRIES = const(3)
 _YEARS = const(100)  # 2000 to 2099, then the part's calendar ends
 
 
@@ -28,8 +30,15 @@ class Ds3231:
         self._regs = bytearray(16)
 
     def start(self) -> None:
-        """Let the oscillator run, on the battery too. BusError; ChipError when the setting is not kept."""
-        self._write(_REG_CONTROL, (_CONTROL,))
+        """Let the oscillator run, on the battery too. BusError; ChipError when the setting is not kept.
+
+        Written only when two reads say that it must be: a write that goes astray could hit the time."""
+        for n in range(2 * _TRIES):
+            self._read()
+            if self._regs[_REG_CONTROL] == _CONTROL:
+                return
+            if n & 1:
+                self._write(_REG_CONTROL, (_CONTROL,))
         self._read()
         if self._regs[_REG_CONTROL] != _CONTROL:
             raise ChipError(0, "clock: control register does not read back")

@@ -10,6 +10,7 @@ import gc
 
 from micropython import const
 
+from meter import unload
 from meter.core import codes
 from meter.core import tariff as tariffs
 from meter.core.errors import ConfigError, StorageError
@@ -68,6 +69,14 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
     if not settings and later is None and documents.check_sum(root, LATER)[0]:
         # The one that had been waiting is in force: it takes its place, so that the new one can take it over.
         documents.replace(root, name, _sound(root, name), LATER)
+        books.tariff.before = ()  # a start does not find that one any more
+    if books.utc_s is None:
+        from meter.services import daily
+
+        try:
+            daily.passed(books)
+        finally:
+            unload("services.daily", "storage.readings", "core.days")
     if not settings and tariff.from_minute and not books.is_past(tariff.from_minute):
         documents.put_aside(root, name, LATER)
         books.put_in_force(cfg, books.tariff, tariff)

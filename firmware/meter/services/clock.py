@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clock: UTC seconds from the DS3231, carried between readings by the tick counter.
+"""The clock: UTC seconds from the DS3231, carried between looks at it by the tick counter.
 
-The RTC gives whole seconds, so alignment waits for its second to change: from then on a tick at a whole
-second of this clock is a whole second of the RTC, give or take the 10 ms of the wait. Invalid (None) after
-an oscillator stop or while the RTC has never answered: metering goes on, the tariff falls back.
+A look (services/look.py) ends with a second of the RTC: from then on a tick at a whole second of this clock is one of
+the RTC, give or take the 10 ms of the wait. Whether its time is taken over, core/timekeeping.py decides; until then
+the meter's own seconds go on. Invalid (None) after an oscillator stop or while the RTC has never answered: metering
+goes on, the tariff falls back.
 """
 
 import asyncio
@@ -11,23 +12,24 @@ import time
 
 from micropython import const
 
+from meter import unload
 from meter.core import codes
 from meter.core.errors import BusError, ChipError
 
-_POLL_MS = const(10)
-_ALIGN_MS = const(1100)
-_RESYNC_S = const(3600)
-_RETRY_MS = const(10_000)
+_EVERY_S = const(3600)
+_SOON_S = const(30)  # while a time is in doubt
+_RETRY_S = const(10)
 
 
 class Clock:
-    """Owns the RTC."""
+    """Owns the RTC. i2c: its bus."""
 
-    def __init__(self, rtc, books):
-        self._rtc = rtc
+    def __init__(self, i2c, books):
+        self._i2c = i2c
         self._books = books
         self._utc_s = None
         self._second_at = time.ticks_ms()  # tick count at which the current second began
+        self._doubt = None  # of core/timekeeping.py
         self.aligned = asyncio.Event()
 
     def tick(self):
@@ -43,49 +45,54 @@ class Clock:
     def to_next_second_ms(self) -> int:
         return 1000 - time.ticks_diff(time.ticks_ms(), self._second_at) % 1000
 
-    async def _align(self):
-        """Wait for the RTC's second to change and take it over. Raises BusError, ChipError."""
-        rtc = self._rtc
-        rtc.start()
-        first = rtc.read()
-        started = time.ticks_ms()
-        while time.ticks_diff(time.ticks_ms(), started) < _ALIGN_MS:
-            await asyncio.sleep_ms(_POLL_MS)
-            utc_s = rtc.read()
-            if utc_s != first:
-                return utc_s
-        raise ChipError(0, "clock stands still: check the DS3231 and its crystal")
-
     async def run(self, beat):
         while True:
-            wait_ms = _RETRY_MS
+            wait_s = _RETRY_S
             try:
-                utc_s = await self._align()
-                self._take_over(utc_s)
+                wait_s = await self._look()
                 self._books.fault(codes.FAULT_CLOCK, False)
-                wait_ms = _RESYNC_S * 1000
             except ChipError:
                 # The RTC answers but does not know the time: what we carried may come from before a stop.
-                self._utc_s = None
+                self._utc_s = self._doubt = None
                 self._books.fault(codes.FAULT_CLOCK, True)
             except BusError:
                 # Not answering is no reason to doubt the seconds we have counted.
                 self._books.fault(codes.FAULT_CLOCK, True)
             self.aligned.set()
-            while wait_ms > 0:
+            while wait_s > 0:
                 beat()
-                await asyncio.sleep_ms(min(wait_ms, 60_000))
-                wait_ms -= 60_000
+                await asyncio.sleep_ms(min(wait_s, 60) * 1000)
+                wait_s -= 60
 
-    def _take_over(self, utc_s):
+    async def _look(self):
+        """Look at the RTC, and take its time over if it is to be believed. Return the seconds until the next look.
+        Raises BusError, ChipError."""
+        try:
+            from . import look
+
+            utc_s, began_ms = await look.look(self._i2c)
+            return self._judge(utc_s, began_ms)
+        finally:
+            unload("services.look", "core.timekeeping", "drivers.ds3231")
+
+    def _judge(self, utc_s, began_ms):
+        from meter.core import timekeeping
+
         books = self._books
-        was = self.tick()
-        self._second_at = time.ticks_ms()
+        own_s = self.tick()
+        before = self._doubt
+        take, self._doubt = timekeeping.judge(before, own_s, utc_s)
+        if not take:
+            if not before:
+                books.log(codes.LOG_CLOCK_LOOK, utc_s - own_s)
+            return _SOON_S
+        self._second_at = began_ms
         self._utc_s = utc_s
-        if was is None:
+        if own_s is None:
             # The time last known; of the time before this start, minute.powered_up() tells.
-            was = books.s.utc_s if books.off_since is None else utc_s
-        if abs(utc_s - was) > 60:
-            books.log(codes.LOG_CLOCK_SET, utc_s - was)
-            if utc_s < was:
-                books.found(codes.LOG_CLOCK_BACK, 3, was - utc_s)
+            own_s = books.s.utc_s if books.off_since is None else utc_s
+        if abs(utc_s - own_s) > 60:
+            books.log(codes.LOG_CLOCK_SET, utc_s - own_s)
+            if utc_s < own_s:
+                books.found(codes.LOG_CLOCK_BACK, 3, own_s - utc_s)
+        return _EVERY_S

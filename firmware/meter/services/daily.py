@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is done once a day and once a month, by local time. Loaded for that only, at the first tick of a day.
+"""What is done once a day and once a month, by local time. Loaded for that only, at the first tick of a date.
 
-    the clock says     what is done
-    the same day       nothing but the estimate, at a start
-    a later day        each day since the last one is charged: standing charge, debt; a new month begins if it is one
-    an earlier day     nothing until the last one charged is over: no day is charged twice
-    more than a year   a clock that was wrong, or is: no day is charged, counting starts anew from here
-    off, either way
+Which days are charged, and when a wrong clock's are given back, is decided in core/days.py; here is what goes with it.
+Days that are caught up cost what the tariff that held when each began says. Evidence for them: the seconds since the
+last one began in this start. What a start finds is what its clock says of the time without power.
 
 The register of the month's begin is in the ledger, in the same commit as the charges; the readings (FRAM, in a
 record of their own) are taken from it, and made up for when they could not be written.
@@ -14,46 +11,61 @@ record of their own) are taken from it, and made up for when they could not be w
 
 from micropython import const
 
-from meter.core import account, civil, codes
+from meter.core import civil, codes, days
 from meter.core.errors import BusError
 from meter.storage.readings import Readings
 
 from .books import room
 
-_YEAR = const(366)
+_DAY_S = const(86_400)
+_DAY_MIN = const(1440)
+_SLACK_S = const(10_800)  # an hour of summer time, and seconds that no tick has counted
 
 
-def work(books, local) -> tuple:
-    """local: civil.fields() of now. Changes the state before the tick is booked, which then commits it.
+def undo(books, local) -> int:
+    """The clock was put right: give back what the wrong one has taken. Return the days undone, mostly 0.
 
-    Gives (day, month, anew) for billing.store(). A month begins on Settings.billing_day.
+    local: civil.fields() of now."""
+    room()  # too little heap: nothing has been changed yet
+    undone = days.undo(books.s, civil.days(local[0], local[1], local[2]))
+    if undone:
+        books.day_at_s = books.jump_at_s
+        books.log(codes.LOG_CLOCK_UNDONE, undone)
+    return undone
+
+
+def work(books, local, undone: int):
+    """undone: of undo(), which has been called. Changes the state before the tick is booked, which then commits it.
+
+    Return (day, month, jumped) for billing.store(), None on a date before the day charged last. A month begins on
+    Settings.billing_day.
     """
     s = books.s
     today = civil.days(local[0], local[1], local[2])
     month = (local[0] - 2000) * 12 + local[1] - 1 - (local[2] < books.cfg.billing_day)
-    spent_micro = books.spent_micro()  # before this day's charges
-    n = today - s.day
-    anew = not s.day or not -_YEAR <= n <= _YEAR
-    room()  # too little heap: nothing has been changed yet
-    if anew:
-        n = 0
-    elif n > 0:
-        account.charge_days(s, n, books.tariff.standing_micro, books.cfg.debt_day_micro)
-    if anew or n > 0:
-        told = s.day and n != 1
-        s.day = today
-        if anew or month > s.month:
-            s.month = month
-            s.month_counts = s.import_counts
-        before_micro = books.day_spent_micro
-        books.yesterday_micro = None if n != 1 or before_micro is None else spent_micro - before_micro
-        books.day_spent_micro = spent_micro
-        if told:
+    room()
+    before = s.day
+    if not any(s.jump):
+        books.jump_at_s = books.day_at_s
+    n, taken_micro = days.begin(s, today, month, _most(books), _cost(books))
+    spent_micro = books.spent_micro() - taken_micro  # before this day's charges
+    follows = not undone and s.day == before + 1
+    jumped = undone or (n is not None and not follows)
+    if n is not None:
+        if before and not follows:
             books.log(codes.LOG_DAYS, n)
+        before_micro = books.day_spent_micro
+        books.yesterday_micro = spent_micro - before_micro if follows and before_micro is not None else None
+        books.day_spent_micro = spent_micro
+    if not books.date and not undone and today == s.day:
+        books.day_at_s = books.uptime_s  # a start has found this date
+    elif n and books.day_at_s is not None:
+        books.day_at_s = min(books.uptime_s, books.day_at_s + n * _DAY_S)
     try:
         readings = Readings(books.fram)
-        if anew:
-            readings.forget(s.month, s.day)
+        readings.forget(s.month, s.day + 1)  # of a later date than the ledger: a wrong clock's, or cut
+        if undone and s.month_counts == s.import_counts:
+            s.month_counts = readings.ended(s.month - 1, s.month_counts)
         readings.month_began(s.month, s.month_counts)
         readings.day_began(s.day, spent_micro)
         readings.store()
@@ -67,4 +79,34 @@ def work(books, local) -> tuple:
                 books.yesterday_micro = began_micro - before_micro
     except BusError:
         books.fram_lost()
-    return s.day, s.month, anew
+    return (s.day, s.month, jumped) if today >= s.day else None
+
+
+def passed(books) -> None:
+    """Nobody knows the time, and what a day costs is about to change: charge the whole days that have passed for
+    certain, since the last one began or since the start. Not committed."""
+    s = books.s
+    since_s = books.day_at_s or 0
+    n = (books.uptime_s - since_s) // _DAY_S
+    if s.day and n:
+        room()
+        days.begin(s, s.day + n, s.month, n, _cost(books))
+        books.day_at_s = since_s + n * _DAY_S
+
+
+def _most(books):
+    """How many days can have begun since the last one."""
+    if books.day_at_s is None:
+        return days.YEAR
+    passed_s = books.uptime_s - books.day_at_s
+    return (passed_s + passed_s // 16 + _SLACK_S) // _DAY_S + 1
+
+
+def _cost(books):
+    def cost(day):
+        tariff = books.tariff
+        while tariff.before and day * _DAY_MIN < tariff.from_minute:
+            tariff = tariff.before[0]
+        return tariff.standing_micro, books.cfg.debt_day_micro
+
+    return cost

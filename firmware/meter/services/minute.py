@@ -53,14 +53,15 @@ def work(books) -> None:
         if local[:3] != books.date:
             from . import daily
 
-            before = snapshot(s)  # without this day's charges
             try:
-                day = daily.work(books, local)
+                undone = daily.undo(books, local)
+                before = snapshot(s)  # without this day's charges
+                day = daily.work(books, local, undone)
                 books.date = local[:3]
             except MemoryError:
                 pass  # tried again in a minute; the tick must be booked
             finally:
-                unload("services.daily", "storage.readings")
+                unload("services.daily", "storage.readings", "core.days")
         books.rate = rate_at(books.tariff, local[0], local[1], local[2], local[3], local[4] * 60 + local[5])
         for entry in books.tariff.signals:
             if books.is_past(entry[0]):
@@ -113,9 +114,18 @@ def store(books) -> None:
 
 
 def take_later(books, utc_s, log=True) -> None:
-    """The tariff that waits for its time: has it come?"""
-    if books.later and books.is_past(books.later.from_minute, utc_s):
-        books.tariff = books.later
+    """The tariff that waits for its time: has it come? Or was the clock wrong by which it did, and it waits again?"""
+    tariff = books.tariff
+    later = books.later
+    if tariff.before and utc_s < tariff.before[1] and not books.is_past(tariff.from_minute, utc_s):
+        books.later = tariff
+        books.tariff = tariff.before[0]
+        tariff.before = ()
+    elif later and books.is_past(later.from_minute, utc_s):
+        later.before = tariff, utc_s
+        books.tariff = later
         books.later = None
-        if log:
-            books.log(codes.LOG_TARIFF_CHANGED, codes.BY_TIME)
+    else:
+        return
+    if log:
+        books.log(codes.LOG_TARIFF_CHANGED, codes.BY_TIME)

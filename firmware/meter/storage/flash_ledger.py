@@ -3,8 +3,8 @@
 
 The ledger's record is the same, but a tick that changes nothing but energy, cost and time is written once a minute
 only: a power cut costs up to 60 s of energy (and its cost, so that sums agree), never a purchase, a claim or a
-position of the relay. 16 blocks and 9 records to a block: 160 erases a day, 10 of each block, 100,000 after
-27 years.
+position of the relay. 16 blocks and 8 records to a block: 180 erases a day, 11 of each block, 100,000 after
+24 years.
 """
 
 import struct
@@ -18,7 +18,7 @@ from meter.storage.ring import Ring
 
 LEDGER_FIRST = const(128)  # blocks of the partition
 LEDGER_BLOCKS = const(16)
-LEDGER_SIZE = const(448)
+LEDGER_SIZE = const(480)
 LEDGER_KIND = const(2)
 EVENTS_FIRST = const(144)
 EVENTS_BLOCKS = const(7)

@@ -17,19 +17,19 @@ from meter.core.state import FIELDS, RATES
 SLOT_A = const(0x0000)
 SLOT_B = const(0x0200)
 _MAGIC = const(0x4C50)  # "PL"
-_VERSION = const(3)
+_VERSION = const(4)
 
 _HEAD = "<HBBI"  # magic, version, number of phase registers (0 or 12), sequence
-# Behind the head: the single fields of MeterState in the order of state.FIELDS, the card, tampers, the lists.
+# Behind the head: the single fields of MeterState in the order of state.FIELDS, the card, tampers, the jump, the lists.
 # Order and codes are the format: see FORMAT.md before touching them.
 _SCALARS = "IQQQQQIqQIQQQBBBBIIIIQQQQHHIHBQ"
-_FORMAT = _HEAD + _SCALARS + "x8s32s8Q8q"
-_BODY = const(340)  # struct.calcsize(_FORMAT), checked by a test; phase registers and the CRC-32 come behind it
+_FORMAT = _HEAD + _SCALARS + "x8s32s32s8Q8q"
+_BODY = const(372)  # struct.calcsize(_FORMAT), checked by a test; phase registers and the CRC-32 come behind it
 _PHASES = "<12Q"
 _PHASE_COUNTS = const(12)
 _CUT_MOST = const(64)  # numbers tried one after the other
-SIZE = const(344)  # of one phase
-SIZE_3 = const(440)  # of three
+SIZE = const(376)  # of one phase
+SIZE_3 = const(472)  # of three
 
 FRESH = const(0)  # no record anywhere: a new meter
 LOADED = const(1)
@@ -42,7 +42,8 @@ def pack_into(buf, sequence: int, s) -> None:
     phases = s.phase_counts
     struct.pack_into(
         _FORMAT, buf, 0, _MAGIC, _VERSION, len(phases), sequence,
-        *[getattr(s, name) for name in FIELDS], s.card_uid, s.tampers, *s.rate_counts, *s.rate_cost_micro,
+        *[getattr(s, name) for name in FIELDS], s.card_uid, s.tampers, s.jump, *s.rate_counts,
+        *s.rate_cost_micro,
     )  # fmt: skip
     body = _BODY
     if phases:
@@ -77,7 +78,8 @@ def unpack_from(buf, s) -> int:
         n += 1
     s.card_uid = values[n][:7]
     s.tampers[:] = values[n + 1]
-    n += 2
+    s.jump = values[n + 2]
+    n += 3
     s.rate_counts = list(values[n : n + RATES])
     s.rate_cost_micro = list(values[n + RATES :])
     s.phase_counts = list(struct.unpack_from(_PHASES, buf, _BODY)) if phases else []

@@ -43,6 +43,26 @@ class Readings(Twin):
             struct.pack_into("<HIH", buf, _MONTHS_AT, ended, counts & 0xFFFF_FFFF, counts >> 32)
             self.changed = True
 
+    def ended(self, month: int, counts: int) -> int:
+        """The reading of that month's end; these counts when there is none."""
+        for at in range(_MONTHS_AT, _DAYS_AT, _MONTH_N):
+            then, low, high = struct.unpack_from("<HIH", self.buf, at)
+            if then == month:
+                return low | high << 32
+        return counts
+
+    def put_months(self, ends) -> None:
+        """Months whose readings a wrong clock has pushed out, newest first: what is there is not changed."""
+        at = _MONTHS_AT
+        for month, counts in ends:
+            while at < _DAYS_AT and struct.unpack_from("<H", self.buf, at)[0] > month:
+                at += _MONTH_N
+            if at >= _DAYS_AT:
+                return
+            if not struct.unpack_from("<H", self.buf, at)[0]:
+                struct.pack_into("<HIH", self.buf, at, month, counts & 0xFFFF_FFFF, counts >> 32)
+                self.changed = True
+
     def day_began(self, day: int, spent_micro: int) -> None:
         """All energy and charges had cost so much when this day began."""
         buf = self.buf
@@ -52,7 +72,7 @@ class Readings(Twin):
             self.changed = True
 
     def forget(self, month: int, day: int) -> None:
-        """What a clock that was wrong has left: months and days that have not been."""
+        """What a clock that was wrong has left: this month's end and later ones, this day and later ones."""
         buf = self.buf
         for at, n, end, first in ((_MONTHS_AT, _MONTH_N, _DAYS_AT, month), (_DAYS_AT, _DAY_N, _BODY, day)):
             while struct.unpack_from("<H", buf, at)[0] >= first:
