@@ -15,7 +15,7 @@ from micropython import const
 
 from meter import entry, unload
 from meter.core import codes
-from meter.core.errors import BusError, StorageError
+from meter.core.errors import BusError, ChipError, StorageError
 from meter.core.state import MeterState
 from meter.drivers.ds3231 import Ds3231
 from meter.drivers.fram import Fram
@@ -33,7 +33,8 @@ _SEAL_TRIES = const(5)
 
 
 async def open_ledger(books, supervisor, panel, parts):
-    """Wait until the ledger has been read: a FRAM that is silent or holds only damage is retried, not replaced.
+    """Wait until the ledger has been read: a FRAM that is silent, holds only damage, or is empty and keeps nothing is
+    retried, not replaced.
 
     parts: what the self-test looks at by itself, for no task does yet. They had two seconds to come up then.
     """
@@ -41,8 +42,8 @@ async def open_ledger(books, supervisor, panel, parts):
     while True:
         try:
             return books.open()
-        except (BusError, StorageError) as e:
-            books.fault(codes.FAULT_FRAM, True)
+        except (BusError, ChipError, StorageError) as e:
+            books.fault(codes.FAULT_FRAM_KEEPS if isinstance(e, ChipError) else codes.FAULT_FRAM, True)
             if not said:
                 print("ledger:", e)
                 said = True
@@ -83,6 +84,9 @@ async def sealed(fram, cfg, supervisor):
         for left in range(_SEAL_TRIES - 1, -1, -1):
             try:
                 return seal.hold(fram, cfg)
+            except ChipError as e:
+                supervisor.books.fram_lost(e)
+                return seal.HELD
             except BusError as e:
                 print("calibration:", e)
             if left:
@@ -201,8 +205,8 @@ async def start(made_with, how=(0, 0, "")):
     if found == FELL_BACK:
         books.log(codes.LOG_LEDGER_FALLBACK)
     for n in range(16):
-        # What was found wrong before there was a log to write it to.
-        if books.faults >> n & 1:
+        # What was found wrong before there was a log to write it to. (Of a FRAM that keeps nothing, books tell later.)
+        if books.faults & ~codes.FAULT_FRAM_KEEPS & 1 << n:
             books.log(codes.LOG_FAULT, 1 << n)
     books.fault(codes.FAULT_FRAM, False)
     gc.collect()

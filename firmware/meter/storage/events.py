@@ -4,7 +4,8 @@
 Record number n lives in slot n % 1024, so numbers never repeat and a reader finds any number without an
 index. The ledger remembers the next number once a tick; open() looks past it for records written after the
 last commit, so a number is not used twice even after a cut (16 reads, 30 ms). FRAM, because a durable append
-to a flash file costs an erase.
+to a flash file costs an erase. A record is read back: it is what is left of a purchase or of tampering, and there are
+a few dozen a day of half a millisecond each.
 """
 
 import struct
@@ -56,11 +57,12 @@ class EventLog:
         return end
 
     def append(self, code: int, value: int, utc_s) -> None:
-        """Write one record. utc_s None: the clock is not to be trusted. Raises BusError."""
+        """Write one record. utc_s None: the clock is not to be trusted. Raises BusError, and ChipError for one that
+        does not read back: its number is the next one's."""
         quality = TIME_UNKNOWN if utc_s is None else TIME_GOOD
         number = self.next_number
         pack_into(self._buf, number, utc_s or 0, code, quality, max(-0x40000000, min(0x3FFFFFFF, value)))
-        self._fram.write(BASE + number % SLOTS * SIZE, self._buf)
+        self._fram.keep(BASE + number % SLOTS * SIZE, self._buf)
         self.next_number = number + 1
 
     def read(self, number: int):

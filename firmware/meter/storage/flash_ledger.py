@@ -70,8 +70,9 @@ class FlashLedger:
             raise StorageError(0, "ledger records damaged")
         return ledger.FRESH
 
-    def commit(self, s) -> None:
-        """Write the state, or leave it to a later tick. Raises BusError: nothing has been written."""
+    def commit(self, s, keep: bool = False) -> None:
+        """Write the state, or leave it to a later tick. Raises BusError: nothing has been written. keep: nothing more
+        to do, a ring reads back whatever it programs."""
         now = (
             s.purchased_micro, s.purchase_count, s.claims, s.latches, s.relay_closed, s.card_uid, s.card_generation,
             s.refused_cards, s.writeback_seq, s.boots, s.day, s.debt_micro, s.utility_serial,
@@ -152,6 +153,8 @@ class NoFram:
             self._of(offset).append(bytearray(4) + buf + bytearray(4))
         except StorageError as e:
             raise BusError(0, e.text)
+
+    keep = write  # a ring reads back whatever it programs
 
     def _of(self, offset):
         if offset in _READINGS:

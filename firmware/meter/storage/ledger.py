@@ -4,6 +4,8 @@
 A commit writes the whole record over the older copy and nothing else, so a cut at any byte leaves the
 newer copy as it was: at most one tick of energy is lost, never a purchase. A copy that does not read back
 well is left where it is; the other one serves, and load() says so.
+A commit that is to be kept is read back. Until that one reads back well, its number is not used up: each commit after
+it goes over the same copy, so the one that was kept last stays the newest, whatever a cut leaves of the others.
 """
 
 import struct
@@ -11,6 +13,7 @@ from binascii import crc32
 
 from micropython import const
 
+from meter import unload
 from meter.core.errors import StorageError
 from meter.core.state import FIELDS, RATES
 
@@ -28,6 +31,7 @@ _BODY = const(340)  # struct.calcsize(_FORMAT), checked by a test; phase registe
 _PHASES = "<12Q"
 _PHASE_COUNTS = const(12)
 _CUT_MOST = const(64)  # numbers tried one after the other
+_READS = const(3)  # of a copy that seems damaged: a bit may have been hit on the way
 SIZE = const(344)  # of one phase
 SIZE_3 = const(440)  # of three
 
@@ -96,6 +100,15 @@ def _is_cut(buf, blank):
     return buf[body + 3] == blank and crc32(memoryview(buf)[:body]) != struct.unpack_from("<I", buf, body)[0]
 
 
+def _prove(fram):
+    from meter.storage import scratch
+
+    try:
+        scratch.prove(fram)
+    finally:
+        unload("storage.scratch")
+
+
 class Ledger:
     """The record in FRAM. One writer: services/books.py."""
 
@@ -107,7 +120,7 @@ class Ledger:
     def load(self, s) -> int:
         """Fill MeterState from the newest sound copy: FRESH, LOADED or FELL_BACK.
 
-        Raises BusError when the FRAM does not answer, StorageError when records are there but none is sound:
+        Raises BusError when the FRAM does not answer, ChipError when there is no record and it keeps none, StorageError when records are there but none is sound:
         a meter must not start from zero over a ledger it cannot read. One exception: the first commit of a new
         meter, to copy B, was cut, and copy A has never been written. Nothing is lost with it.
         """
@@ -115,9 +128,8 @@ class Ledger:
         best = torn = -1
         damaged = never = None
         for slot in (SLOT_A, SLOT_B):
-            self._fram.read_into(slot, buf)
             try:
-                sequence = unpack_from(buf, s)
+                sequence = self._read(slot, buf, s)
             except StorageError as e:
                 torn = struct.unpack_from(_HEAD, buf, 0)[3]
                 if _is_blank(buf):
@@ -130,9 +142,9 @@ class Ledger:
         if best < 0:
             if damaged:
                 raise damaged
+            _prove(self._fram)
             return FRESH
-        self._fram.read_into(best_slot, buf)
-        self.sequence = unpack_from(buf, s)
+        self.sequence = self._read(best_slot, buf, s)
         # The next record has another number than the one that was cut: cut at the same place again, it could make
         # that one whole, or one before it that was stored but never acknowledged.
         ahead = torn - self.sequence
@@ -140,12 +152,27 @@ class Ledger:
             self.sequence = torn + 1
         return FELL_BACK if damaged else LOADED
 
-    def commit(self, s) -> None:
-        """Write the state as the next record over the older copy. Raises BusError; the newer copy is untouched."""
+    def _read(self, slot, buf, s):
+        # A copy is damaged when it is each time it is read.
+        for left in range(_READS - 1, -1, -1):
+            self._fram.read_into(slot, buf)
+            try:
+                return unpack_from(buf, s)
+            except StorageError:
+                if not left or _is_blank(buf):
+                    raise
+
+    def commit(self, s, keep: bool = False) -> None:
+        """Write the state as the next record over the older copy; with keep, read it back. Raises BusError, and
+        ChipError for one that does not read back: the newer copy is untouched."""
         sequence = self.sequence + 1
         buf = self._buf
         if len(buf) != size_of(s):
             self._buf = buf = bytearray(size_of(s))
         pack_into(buf, sequence, s)
-        self._fram.write(SLOT_B if sequence & 1 else SLOT_A, buf)
+        slot = SLOT_B if sequence & 1 else SLOT_A
+        if keep:
+            self._fram.keep(slot, buf)
+        else:
+            self._fram.write(slot, buf)
         self.sequence = sequence
