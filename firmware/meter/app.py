@@ -25,6 +25,7 @@ from meter.services.clock import Clock
 from meter.services.guard import Guard
 from meter.services.metering import Metering
 from meter.services.supervisor import Supervisor
+from meter.storage import events, ledger
 from meter.storage.events import EventLog
 from meter.storage.ledger import FELL_BACK, Ledger
 from meter.storage.seal import LOST
@@ -41,9 +42,10 @@ async def open_ledger(books, supervisor, panel, parts):
     said = tested = False
     while True:
         try:
-            return books.open()
+            return books.open(_keeps(books))
         except (BusError, ChipError, StorageError) as e:
-            books.fault(codes.FAULT_FRAM_KEEPS if isinstance(e, ChipError) else codes.FAULT_FRAM, True)
+            if not isinstance(e, ChipError):  # that has been said
+                books.fault(codes.FAULT_FRAM, True)
             if not said:
                 print("ledger:", e)
                 said = True
@@ -52,6 +54,23 @@ async def open_ledger(books, supervisor, panel, parts):
             if not tested:
                 tested = True
                 entry.self_test(supervisor, panel, parts)
+
+
+def _keeps(books):
+    """Does the FRAM keep what it acknowledges? A ring on flash reads back by itself. Raises BusError."""
+    if not board.FRAM_ADDR:
+        return True
+    from meter.storage import scratch
+
+    try:
+        scratch.prove(books.fram)
+        return True
+    except ChipError as e:
+        print("ledger:", e)
+        books.fram_lost(e)
+        return False
+    finally:
+        unload("storage.scratch")
 
 
 def storage(i2c):
@@ -239,4 +258,6 @@ def settle(cfg):
     board.MeterIc.calibrated = None  # pyright: ignore[reportAttributeAccessIssue]
     # Its module has gone: other settings are of a class of their own.
     type(cfg).__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
-    Books.open = EventLog.open = Ledger.load = Supervisor.start = None  # pyright: ignore[reportAttributeAccessIssue]
+    Books.open = Supervisor.start = None  # pyright: ignore[reportAttributeAccessIssue]
+    ledger.settle()
+    events.settle()

@@ -439,7 +439,7 @@ def test_with_the_memory_gone_nothing_is_written_onto_a_card():
         meter.fram_chip.absent = True
         await meter.show(card)
         assert cards.read_back(card).number == 1
-        assert "insert again" in meter.panel.text
+        assert "Memory fault" in meter.panel.text
 
     scene(play)
 

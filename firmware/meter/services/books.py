@@ -18,7 +18,6 @@ from meter.core.state import RELAY_UNKNOWN
 from meter.storage.ledger import FRESH
 
 _LOCK_FREE = const(2)  # failed logins in a row that cost nothing
-_LOCK_MAX = const(12)
 _BEGIN = const(0)
 _WORK = const(1)
 _STORE = const(2)
@@ -47,7 +46,7 @@ class Books:
         self._overload = overload.Overload()
         self._zone = civil.Zone(cfg.utc_offset_min, cfg.dst)
         self.uptime_s = 0
-        self._locked_at_s = 0
+        self.locked_at_s = 0
         self._worked_s = 0  # uptime_s when that was
         self.starved = 0  # MemoryErrors that were caught; a count somebody can read (STATUS, LOG_HEAP)
         self._minute = -2  # the minute minute.py was at work in; -1: one without a clock
@@ -80,11 +79,15 @@ class Books:
         self._fram_lost_at = None  # utc_s when it fell silent: it cannot take that record itself
         self.off_since = 0  # utc_s of the last commit before this start, until the first tick has told it
 
-    def open(self) -> int:
-        """Read the ledger; gives ledger.FRESH, LOADED or FELL_BACK. Raises BusError, ChipError, StorageError."""
+    def open(self, keeps: bool = True) -> int:
+        """Read the ledger; gives ledger.FRESH, LOADED or FELL_BACK. keeps: the FRAM does (storage/scratch.py). Raises
+        BusError, StorageError, and ChipError for a new meter whose FRAM does not: it would be given the first credit at
+        each start."""
         s = self.s
         found = self._ledger.load(s)
         if found == FRESH:
+            if not keeps:
+                raise ChipError(0, "no ledger, and the FRAM keeps none")
             s.credit_micro = self.cfg.initial_credit_micro
         if self.cfg.phases == 1:
             s.phase_counts = []
@@ -248,15 +251,14 @@ class Books:
             return False  # what the ledger holds must be read before anything is written over it
         self.s.event_seq = self._events.next_number
         faults = self.faults & _FRAM_FAULTS
+        self._ledger.proves = self._unproved or faults
         try:
-            if self._unproved or faults:
-                self._ledger.commit(self.s, True)
-                self._unproved = max(0, self._unproved - 1)
-            else:
-                self._ledger.commit(self.s)
+            self._ledger.commit(self.s)
         except (BusError, ChipError) as e:
             self.fram_lost(e)
             return False
+        if self._unproved:
+            self._unproved -= 1
         self._fram_good += 1
         if faults and self._fram_good >= (_FRAM_GOOD if faults & codes.FAULT_FRAM else _KEPT_GOOD):
             if faults & codes.FAULT_FRAM:
@@ -349,74 +351,12 @@ class Books:
 
     # -- card, button, supplier -------------------------------------------------------------------
 
-    def purchase(self, count: int, amount_micro: int, debt_micro: int, uid: bytes, generation: int) -> None:
-        """Apply purchase number `count` and commit it in one record. Raises CardError; then nothing has changed."""
-        s = self.s
-        kept_micro = amount_micro - account.share(s.debt_micro + debt_micro, amount_micro, self.cfg.debt_percent)
-        if account.hoards(s.credit_micro, kept_micro, self.cfg.hoard_micro):
-            raise CardError(codes.CARD_HOARD, "credit would exceed the limit")
-        room()
-        before = type(s)()
-        before.copy_from(s)
-        cfg = self.cfg
-        account.purchase(s, amount_micro, debt_micro, cfg.debt_percent)
-        s.card_uid = uid
-        s.card_generation = generation
-        off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
-        supply.after_credit(s, cfg.alarm2_micro, off_micro, self.friendly)
-        if not self.keep():
-            s.copy_from(before)
-            raise CardError(codes.CARD_STORAGE, "the purchase cannot be stored")
-        self.log(codes.LOG_PURCHASE, count)
-        if debt_micro:
-            self.log(codes.LOG_DEBT, count)
-        self._note(before.claims)
-        self._assess()
-
-    def user_card(self, uid: bytes, generation: int, new: bool) -> int:
-        """A valid user card of this meter is in: the number of its write-back. What it clears is cleared, emergency
-        credit lent if credit is used up and there is any left, and a new card (the first, or one that replaces a lost
-        one) bound, all in one commit. 0: it cannot be stored, and but for the number nothing has changed."""
-        s, cfg = self.s, self.cfg
-        before = s.claims, s.latches, s.lock, s.card_uid, s.card_generation
-        s.lock = 0
-        supply.step(s, codes.EV_USER_CARD)
-        left_micro = s.credit_micro + cfg.overdraft_micro
-        lent = -cfg.emergency_micro < left_micro <= 0 and not s.latches & codes.LATCH_EMERGENCY
-        if lent:
-            supply.step(s, codes.EV_EMERGENCY)
-            off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
-            supply.after_credit(s, cfg.alarm2_micro, off_micro, self.friendly)
-        s.card_uid = uid
-        s.card_generation = generation
-        number = self.next_writeback()
-        if not number:
-            s.claims, s.latches, s.lock, s.card_uid, s.card_generation = before
-            return 0
-        if new:
-            self.log(codes.LOG_CARD_BOUND, generation)
-        self._note(before[0])
-        if lent:
-            self.log(codes.LOG_EMERGENCY)
-            self._assess()
-        return number
-
-    def refuse_card(self, code: int) -> None:
-        s = self.s
-        s.refused_cards += 1
-        if code == codes.CARD_AUTH:
-            s.failed_logins = min(s.failed_logins + 1, 0xFFFF)
-            s.lock = min(s.lock + 1, _LOCK_MAX)
-            self._locked_at_s = self.uptime_s
-        self.log(codes.LOG_CARD_REFUSED, code)
-        self.keep()
-
     def locked_s(self) -> int:
         """How long no card is read, after so many bad ones: from the third on 2, 4 ... 1024 s. A start begins anew."""
         lock = self.s.lock
         if lock <= _LOCK_FREE:
             return 0
-        return max(0, (1 << (lock - _LOCK_FREE)) - self.uptime_s + self._locked_at_s)
+        return max(0, (1 << (lock - _LOCK_FREE)) - self.uptime_s + self.locked_at_s)
 
     def next_writeback(self) -> int:
         """The number of the next write-back; 0 when it cannot be stored: a number must not be used twice."""

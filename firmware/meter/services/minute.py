@@ -26,7 +26,7 @@ def begin(books) -> None:
         take_later(books, books.s.utc_s, log=False)  # its time came before this start
         billing.load(books)
     finally:
-        unload("services.billing", "storage.registers", "storage.freezes", "storage.ring")
+        unload("services.billing", "storage.registers", "storage.freezes", "storage.ring", "storage.twin")
 
 
 def work(books) -> None:
@@ -59,7 +59,7 @@ def work(books) -> None:
             except MemoryError:
                 books.starved += 1  # tried again in a minute; the tick must be booked
             finally:
-                unload("services.daily", "storage.readings")
+                unload("services.daily", "storage.readings", "storage.twin")
         rate = rate_at(books.tariff, local[0], local[1], local[2], local[3], local[4] * 60 + local[5])
         for entry in books.tariff.signals:
             if books.is_past(entry[0]):
@@ -114,7 +114,7 @@ def store(books) -> None:
     except (BusError, ChipError) as e:
         books.fram_lost(e)
     finally:
-        unload("services.billing", "storage.registers", "storage.freezes", "storage.ring")
+        unload("services.billing", "storage.registers", "storage.freezes", "storage.ring", "storage.twin")
 
 
 def take_later(books, utc_s, log=True) -> None:

@@ -20,9 +20,7 @@ import board
 import machine
 from micropython import const
 
-from meter import unload
 from meter.core import codes
-from meter.core.errors import BusError, ChipError
 from meter.core.state import RELAY_UNKNOWN
 
 _CLOCK = const(0x68)
@@ -57,8 +55,8 @@ def run(books, panel, parts) -> None:
     fram = "off"
     if board.FRAM_ADDR:
         fram = _answers(i2c, board.FRAM_ADDR)
-        if fram == "ok":
-            fram = _keeps(books)
+        if fram == "ok" and faults & (codes.FAULT_FRAM | codes.FAULT_FRAM_KEEPS):
+            fram = "fault"
     storage, free_kib = _storage(faults)
     if free_kib:
         print("selftest: %d KiB of flash are free" % free_kib)
@@ -112,20 +110,6 @@ def _answers(i2c, addr):
     except OSError:
         return "missing"
     return "ok"
-
-
-def _keeps(books):
-    from meter.storage import scratch
-
-    try:
-        scratch.prove(books.fram)
-    except BusError:
-        return "missing"
-    except ChipError as e:
-        books.fram_lost(e)
-    finally:
-        unload("storage.scratch")
-    return "fault" if books.faults & (codes.FAULT_FRAM | codes.FAULT_FRAM_KEEPS) else "ok"
 
 
 def _clock(i2c):

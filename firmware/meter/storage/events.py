@@ -37,6 +37,13 @@ def unpack(buf):
     return number, utc_s, code, quality, value
 
 
+def settle() -> None:
+    """The log is open: let go of what that took. The meter itself never reads it again."""
+    global unpack
+    unpack = None  # pyright: ignore[reportAssignmentType]
+    EventLog.open = EventLog.read = EventLog._damaged = None  # pyright: ignore[reportAttributeAccessIssue]
+
+
 class EventLog:
     def __init__(self, fram):
         self._fram = fram

@@ -46,6 +46,7 @@ class FlashLedger:
         self._ring = Ring(dev, LEDGER_FIRST, LEDGER_BLOCKS, LEDGER_SIZE, LEDGER_KIND)
         self._buf = bytearray(LEDGER_SIZE)
         self._kept = None  # what must not wait, as it was committed last
+        self.proves = False  # nothing more to do: a ring reads back whatever it programs
         self._left = 0  # ticks until what can wait is written
         self.sequence = 0
 
@@ -70,9 +71,8 @@ class FlashLedger:
             raise StorageError(0, "ledger records damaged")
         return ledger.FRESH
 
-    def commit(self, s, keep: bool = False) -> None:
-        """Write the state, or leave it to a later tick. Raises BusError: nothing has been written. keep: nothing more
-        to do, a ring reads back whatever it programs."""
+    def commit(self, s) -> None:
+        """Write the state, or leave it to a later tick. Raises BusError: nothing has been written."""
         now = (
             s.purchased_micro, s.purchase_count, s.claims, s.latches, s.relay_closed, s.card_uid, s.card_generation,
             s.refused_cards, s.writeback_seq, s.boots, s.day, s.debt_micro, s.utility_serial,

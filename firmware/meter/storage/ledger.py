@@ -4,8 +4,8 @@
 A commit writes the whole record over the older copy and nothing else, so a cut at any byte leaves the
 newer copy as it was: at most one tick of energy is lost, never a purchase. A copy that does not read back
 well is left where it is; the other one serves, and load() says so.
-A commit that is to be kept is read back. Until that one reads back well, its number is not used up: each commit after
-it goes over the same copy, so the one that was kept last stays the newest, whatever a cut leaves of the others.
+A commit that is read back and is not what was written does not use its number up: each commit after it goes over the
+same copy until one reads back well, so the newest sound copy stays, whatever a cut leaves of the others.
 """
 
 import struct
@@ -13,7 +13,6 @@ from binascii import crc32
 
 from micropython import const
 
-from meter import unload
 from meter.core.errors import StorageError
 from meter.core.state import FIELDS, RATES
 
@@ -100,13 +99,11 @@ def _is_cut(buf, blank):
     return buf[body + 3] == blank and crc32(memoryview(buf)[:body]) != struct.unpack_from("<I", buf, body)[0]
 
 
-def _prove(fram):
-    from meter.storage import scratch
-
-    try:
-        scratch.prove(fram)
-    finally:
-        unload("storage.scratch")
+def settle() -> None:
+    """The ledger has been loaded: let go of what that took."""
+    global unpack_from, _is_blank, _is_cut
+    unpack_from = _is_blank = _is_cut = None  # pyright: ignore[reportAssignmentType]
+    Ledger.load = Ledger._read = None  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Ledger:
@@ -114,13 +111,14 @@ class Ledger:
 
     def __init__(self, fram):
         self._fram = fram
+        self.proves = False  # commits are read back
         self._buf = b""  # as long as the state's record
         self.sequence = 0
 
     def load(self, s) -> int:
         """Fill MeterState from the newest sound copy: FRESH, LOADED or FELL_BACK.
 
-        Raises BusError when the FRAM does not answer, ChipError when there is no record and it keeps none, StorageError when records are there but none is sound:
+        Raises BusError when the FRAM does not answer, StorageError when records are there but none is sound:
         a meter must not start from zero over a ledger it cannot read. One exception: the first commit of a new
         meter, to copy B, was cut, and copy A has never been written. Nothing is lost with it.
         """
@@ -142,7 +140,6 @@ class Ledger:
         if best < 0:
             if damaged:
                 raise damaged
-            _prove(self._fram)
             return FRESH
         self.sequence = self._read(best_slot, buf, s)
         # The next record has another number than the one that was cut: cut at the same place again, it could make
@@ -162,8 +159,8 @@ class Ledger:
                 if not left or _is_blank(buf):
                     raise
 
-    def commit(self, s, keep: bool = False) -> None:
-        """Write the state as the next record over the older copy; with keep, read it back. Raises BusError, and
+    def commit(self, s) -> None:
+        """Write the state as the next record over the older copy; if it proves, read it back. Raises BusError, and
         ChipError for one that does not read back: the newer copy is untouched."""
         sequence = self.sequence + 1
         buf = self._buf
@@ -171,7 +168,7 @@ class Ledger:
             self._buf = buf = bytearray(size_of(s))
         pack_into(buf, sequence, s)
         slot = SLOT_B if sequence & 1 else SLOT_A
-        if keep:
+        if self.proves:
             self._fram.keep(slot, buf)
         else:
             self._fram.write(slot, buf)

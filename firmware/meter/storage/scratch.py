@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does the FRAM keep what it acknowledges? A cell of its own, in which every bit is another one after each look
-(FORMAT.md, "Scratch cell"). Loaded at the start for a moment: by the self-test, and before a new meter is taken for
-one, for a part that keeps nothing looks new at every start, and would be given the first credit each time.
+(FORMAT.md, "Scratch cell"). Loaded at each start for a moment, before the ledger is read: a part that keeps nothing
+looks like a new meter's every time, and the first credit must not be given again and again.
 """
 
 from micropython import const
