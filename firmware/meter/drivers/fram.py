@@ -63,7 +63,7 @@ class Fram:
         last = len(buf) - _PIECE
         at = 0
         while True:
-            for reads in range(_READS):
+            for _ in range(_READS):
                 self.read_into(offset + at, piece)
                 same = True
                 for i in range(_PIECE):

@@ -13,7 +13,7 @@ from micropython import const
 
 from meter import unload
 from meter.core import account, civil, codes, overload, supply
-from meter.core.errors import BusError, CardError, ChipError
+from meter.core.errors import BusError, ChipError
 from meter.core.state import RELAY_UNKNOWN
 from meter.storage.ledger import FRESH
 
@@ -65,9 +65,7 @@ class Books:
         self.utc_s = None
         self.sample = None
         self.alarm = 0
-        self.rate = tariff.fallback
-        self.rate_micro = self.price_micro = tariff.prices_micro[self.rate]
-        self.signal = ""  # name of the price signal in force
+        self._fall_back()
         self.signalled = None, 0  # the one that ended last, and when
         self.changed = asyncio.ThreadSafeFlag()  # the guard waits on it: the supply decision may be another
         self.ticked = asyncio.ThreadSafeFlag()  # the panel waits on it: a new second
@@ -75,14 +73,13 @@ class Books:
         self.ready = False  # the ledger has been read: balance and claims are known
         self.trouble = ""  # one display row: what fell last
         self._fram_good = 0  # commits since one failed
-        self._unproved = 2  # commits that are to be read back: both copies
+        self._unproved = 2  # commits to be read back: both copies
         self._fram_lost_at = None  # utc_s when it fell silent: it cannot take that record itself
         self.off_since = 0  # utc_s of the last commit before this start, until the first tick has told it
 
     def open(self, keeps: bool = True) -> int:
         """Read the ledger; gives ledger.FRESH, LOADED or FELL_BACK. keeps: the FRAM does (storage/scratch.py). Raises
-        BusError, StorageError, and ChipError for a new meter whose FRAM does not: it would be given the first credit at
-        each start."""
+        BusError, StorageError, and ChipError for a new meter whose FRAM does not: each start would be its first."""
         s = self.s
         found = self._ledger.load(s)
         if found == FRESH:
@@ -99,7 +96,7 @@ class Books:
         self.off_since = s.utc_s
         self.ready = True
         if found == FRESH:
-            self._assess(log=False)  # a meter without credit must not begin by switching on
+            self.assess(log=False)  # a meter without credit must not begin by switching on
         else:
             self._set_alarm(log=False)  # claims are as they were left; what is owed now, the first tick knows
         return found
@@ -123,14 +120,17 @@ class Books:
                 self.fault(codes.FAULT_HEAP, False)
                 self._unproved = 2
             elif self.uptime_s - self._worked_s >= _LATE_S:
-                self._starves()
+                self._fall_back()
+                if not self.faults & codes.FAULT_HEAP:
+                    self.fault(codes.FAULT_HEAP, True)
+                    self.log(codes.LOG_HEAP, self.starved)
         if sample is not None:
             self.book(sample)
         power_mw = None if sample is None else sample.p_total_mw
         event = self._overload.step(s, self.cfg, power_mw, self.uptime_s)
         if event:
             self.step(event)
-        self._assess()
+        self.assess()
         self.commit()
         if begins and self.due:
             self._minutely(_STORE)
@@ -160,15 +160,11 @@ class Books:
         s.phase_counts = phases
         sample.booked = True
 
-    def _starves(self):
-        """What the minute asks for could not be looked up for a minute: the tariff's price for that."""
-        tariff = self.tariff
-        self.rate = tariff.fallback
-        self.rate_micro = self.price_micro = tariff.prices_micro[self.rate]
-        self.signal = ""
-        if not self.faults & codes.FAULT_HEAP:
-            self.fault(codes.FAULT_HEAP, True)
-            self.log(codes.LOG_HEAP, self.starved)
+    def _fall_back(self):
+        """The tariff's rate for when nobody knows which one holds."""
+        self.rate = self.tariff.fallback
+        self.rate_micro = self.price_micro = self.tariff.prices_micro[self.rate]
+        self.signal = ""  # name of the price signal in force
 
     def put_in_force(self, cfg, tariff, later) -> None:
         """Other settings or another tariff, checked, from now on (services/change.py)."""
@@ -178,9 +174,8 @@ class Books:
         self._zone = civil.Zone(cfg.utc_offset_min, cfg.dst)
         if not self._minutely(_WORK):
             self._minute = -2  # with the next tick
-            self.rate = tariff.fallback
-            self.rate_micro = self.price_micro = tariff.prices_micro[self.rate]
-        self._assess()
+            self._fall_back()
+        self.assess()
         self.keep()
         if self.due:
             self._minutely(_STORE)
@@ -210,13 +205,13 @@ class Books:
         utc_s = utc_s or self.utc_s
         return utc_s is not None and (utc_s + self._zone.offset_s(utc_s)) // 60 >= minute
 
-    def _assess(self, log=True):
+    def assess(self, log=True):
         """Let credit move claims and the alarm level."""
         s, cfg = self.s, self.cfg
         before = s.claims
         off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
         supply.after_credit(s, cfg.alarm2_micro, off_micro, self.friendly)
-        self._note(before)
+        self.note(before)
         self._set_alarm(log)
 
     def _set_alarm(self, log):
@@ -232,9 +227,9 @@ class Books:
         """An event for the supply rules (supply.py)."""
         before = self.s.claims
         supply.step(self.s, event)
-        self._note(before)
+        self.note(before)
 
-    def _note(self, before):
+    def note(self, before):
         """Log and wake the guard when the claims are others than before."""
         claims = self.s.claims
         if claims == before:
@@ -261,8 +256,7 @@ class Books:
             self._unproved -= 1
         self._fram_good += 1
         if faults and self._fram_good >= (_FRAM_GOOD if faults & codes.FAULT_FRAM else _KEPT_GOOD):
-            if faults & codes.FAULT_FRAM:
-                faults = codes.FAULT_FRAM  # the other one takes longer
+            faults = faults & codes.FAULT_FRAM or faults  # the other one takes longer
             now_s = self.utc_s
             self.utc_s = self._fram_lost_at
             told = self.log(codes.LOG_FAULT, faults)
@@ -272,7 +266,7 @@ class Books:
         return True
 
     def keep(self) -> bool:
-        """commit(), read back, and so is the next one, in the other copy: for what money hangs on."""
+        """commit(), read back, as is the next one, in the other copy: for what money hangs on."""
         self._unproved = 2
         return self.commit()
 
@@ -360,8 +354,12 @@ class Books:
 
     def next_writeback(self) -> int:
         """The number of the next write-back; 0 when it cannot be stored: a number must not be used twice."""
-        self.s.writeback_seq += 1
-        return self.s.writeback_seq if self.keep() else 0
+        s = self.s
+        s.writeback_seq += 1
+        if self.keep():
+            return s.writeback_seq
+        s.writeback_seq -= 1
+        return 0
 
     def found(self, code: int, phase: int, value: int, lasted_s: int = -1) -> bool:
         """What is watched for (watch.py) has begun, or ended after lasted_s. value: its most extreme figure.

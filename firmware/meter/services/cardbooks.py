@@ -2,8 +2,8 @@
 """What a household's card changes in the books: a purchase, and what any card of this meter clears and is lent. Part of
 books.py, loaded with the card.
 
-Nothing is awaited in here, and nothing is told to anybody before it is committed and read back; what cannot be stored is
-undone.
+Nothing is awaited in here, and nothing is told to anybody before it is committed and read back; what cannot be stored
+is undone.
 """
 
 from meter.core import account, codes, supply
@@ -33,14 +33,14 @@ def purchase(books, count: int, amount_micro: int, debt_micro: int, uid: bytes, 
     books.log(codes.LOG_PURCHASE, count)
     if debt_micro:
         books.log(codes.LOG_DEBT, count)
-    books._note(before.claims)
-    books._assess()
+    books.note(before.claims)
+    books.assess()
 
 
 def user_card(books, uid: bytes, generation: int, new: bool) -> int:
     """A valid user card of this meter is in: the number of its write-back. What it clears is cleared, emergency
     credit lent if credit is used up and there is any left, and a new card (the first, or one that replaces a lost
-    one) bound, all in one commit. 0: it cannot be stored, and but for the number nothing has changed."""
+    one) bound, all in one commit. 0: it cannot be stored, and nothing has changed."""
     s, cfg = books.s, books.cfg
     before = s.claims, s.latches, s.lock, s.card_uid, s.card_generation
     s.lock = 0
@@ -59,8 +59,8 @@ def user_card(books, uid: bytes, generation: int, new: bool) -> int:
         return 0
     if new:
         books.log(codes.LOG_CARD_BOUND, generation)
-    books._note(before[0])
+    books.note(before[0])
     if lent:
         books.log(codes.LOG_EMERGENCY)
-        books._assess()
+        books.assess()
     return number

@@ -31,10 +31,10 @@ class Guest:
         if e.code == codes.CARD_PULLED:
             return at.PULLED
         if e.code:
-            self._count(e.code)
+            self._refuse(e.code)
         return at.REFUSED
 
-    def _count(self, code):
+    def _refuse(self, code):
         books = self.books
         s = books.s
         s.refused_cards += 1

@@ -14,9 +14,8 @@ from meter.core.errors import CardError
 from meter.core.state import NO_CARD
 from meter.drivers import desfire
 
+from . import cardbooks, cardfile
 from . import carddesk_states as at
-from . import cardfile
-from .cardbooks import purchase, user_card
 from .cardguest import Guest
 
 _SAK_ISO_DEP = const(0x20)
@@ -126,9 +125,9 @@ class Visit(Guest):
         s = books.s
         new_card = s.card_uid != self.uid or s.card_generation != self._generation
         if self._amount_micro:
-            purchase(books, self._count, self._amount_micro, self._debt_micro, self.uid, self._generation)
+            cardbooks.purchase(books, self._count, self._amount_micro, self._debt_micro, self.uid, self._generation)
             self.added_micro = self._amount_micro
-        self._number = user_card(books, self.uid, self._generation, new_card)
+        self._number = cardbooks.user_card(books, self.uid, self._generation, new_card)
         if not self._number and not self.added_micro:
             raise CardError(codes.CARD_STORAGE, "ledger")  # after a purchase, WRITE_BACK says it
         return at.BOOKED

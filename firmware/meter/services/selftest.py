@@ -6,7 +6,8 @@ One line a part, with what to look at; then one line for programs:
     clock=unset fram=ok card=ok relay=open storage=ok settings=ok tariff=ok keys=none heap=36234 result=fail
 Each value is one word. A part is ok, missing (it does not answer, or not as it should), or off (this board has none, or
 nobody looks at it, as in safe mode); the clock may be unset; the FRAM is fault when it answers and holds no ledger that
-can be read, or does not keep what is written to it; the relay is open, closed or fault; storage may be fault; a document is ok or none, refused ones too.
+can be read, or does not keep what is written to it; the relay is open, closed or fault; storage may be fault; a
+document is ok or none, refused ones too.
 result=ok: nothing is missing, unset, none or fault. It decides nothing: every part is started by its own driver, and
 tried again for ever.
 """

@@ -37,11 +37,16 @@ def unpack(buf):
     return number, utc_s, code, quality, value
 
 
+def _damaged(buf):
+    # Is this neither a record nor new FRAM, which reads as all 0 or all FF?
+    return unpack(buf) is None and (buf[0] not in (0, 0xFF) or any(byte != buf[0] for byte in buf))
+
+
 def settle() -> None:
     """The log is open: let go of what that took. The meter itself never reads it again."""
-    global unpack
-    unpack = None  # pyright: ignore[reportAssignmentType]
-    EventLog.open = EventLog.read = EventLog._damaged = None  # pyright: ignore[reportAttributeAccessIssue]
+    global unpack, _damaged
+    unpack = _damaged = None  # pyright: ignore[reportAssignmentType]
+    EventLog.open = EventLog.read = None  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class EventLog:
@@ -57,7 +62,7 @@ class EventLog:
         """
         number = end = max(1, next_number)
         while number < end + _AHEAD:
-            if self.read(number) or (number == end and self._damaged()):
+            if self.read(number) or (number == end and _damaged(self._buf)):
                 end = number + 1
             number += 1
         self.next_number = end
@@ -77,8 +82,3 @@ class EventLog:
         self._fram.read_into(BASE + number % SLOTS * SIZE, self._buf)
         record = unpack(self._buf)
         return record if record is not None and record[0] == number else None
-
-    def _damaged(self):
-        """Is what was read last neither a record nor new FRAM, which reads as all 0 or all FF?"""
-        buf = self._buf
-        return unpack(buf) is None and (buf[0] not in (0, 0xFF) or any(byte != buf[0] for byte in buf))

@@ -99,11 +99,22 @@ def _is_cut(buf, blank):
     return buf[body + 3] == blank and crc32(memoryview(buf)[:body]) != struct.unpack_from("<I", buf, body)[0]
 
 
+def _read(fram, slot, buf, s):
+    # A copy is damaged when it is each time it is read.
+    for left in range(_READS - 1, -1, -1):
+        fram.read_into(slot, buf)
+        try:
+            return unpack_from(buf, s)
+        except StorageError:
+            if not left or _is_blank(buf):
+                raise
+
+
 def settle() -> None:
     """The ledger has been loaded: let go of what that took."""
-    global unpack_from, _is_blank, _is_cut
-    unpack_from = _is_blank = _is_cut = None  # pyright: ignore[reportAssignmentType]
-    Ledger.load = Ledger._read = None  # pyright: ignore[reportAttributeAccessIssue]
+    global unpack_from, _is_blank, _is_cut, _read
+    unpack_from = _is_blank = _is_cut = _read = None  # pyright: ignore[reportAssignmentType]
+    Ledger.load = None  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Ledger:
@@ -127,7 +138,7 @@ class Ledger:
         damaged = never = None
         for slot in (SLOT_A, SLOT_B):
             try:
-                sequence = self._read(slot, buf, s)
+                sequence = _read(self._fram, slot, buf, s)
             except StorageError as e:
                 torn = struct.unpack_from(_HEAD, buf, 0)[3]
                 if _is_blank(buf):
@@ -141,23 +152,13 @@ class Ledger:
             if damaged:
                 raise damaged
             return FRESH
-        self.sequence = self._read(best_slot, buf, s)
+        self.sequence = _read(self._fram, best_slot, buf, s)
         # The next record has another number than the one that was cut: cut at the same place again, it could make
         # that one whole, or one before it that was stored but never acknowledged.
         ahead = torn - self.sequence
         if 0 < ahead < _CUT_MOST and ahead & 1:
             self.sequence = torn + 1
         return FELL_BACK if damaged else LOADED
-
-    def _read(self, slot, buf, s):
-        # A copy is damaged when it is each time it is read.
-        for left in range(_READS - 1, -1, -1):
-            self._fram.read_into(slot, buf)
-            try:
-                return unpack_from(buf, s)
-            except StorageError:
-                if not left or _is_blank(buf):
-                    raise
 
     def commit(self, s) -> None:
         """Write the state as the next record over the older copy; if it proves, read it back. Raises BusError, and

@@ -13,7 +13,7 @@ ROW = 8  # bytes that share one access of the array
 
 
 class Mb85rc256vChip:
-    """Public: data (survives power), accesses (per 8 bytes), nak_next, cut_after_bytes, on_cut, flip_bit(), keeps_nothing.
+    """Public: data (survives power), accesses (per 8 bytes), nak_next, cut_after_bytes, on_cut, flip_bit().
 
     keeps_nothing: True, writes are acknowledged and nothing is stored (WP high, a worn or a counterfeit part); a
     number, nothing is stored from that address on.
