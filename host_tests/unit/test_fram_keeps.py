@@ -179,7 +179,7 @@ def test_a_bit_hit_in_one_read_of_a_sound_copy_is_no_damage(chip, fram):
 def test_a_bit_hit_in_one_read_of_the_only_copy_does_not_stop_the_meter(chip, fram):
     ledger.Ledger(fram).commit(state_with(1))
     for bit in range(0, 8 * ledger.SIZE, 5):
-        chip.to_flip = [("read", bit + 8 * ledger.SIZE_3 * 0)]
+        chip.to_flip = [("read", bit)]
         found, credit_micro = loaded(fram)
         assert found != ledger.FRESH and credit_micro == 1, bit
 
