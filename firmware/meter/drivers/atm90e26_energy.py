@@ -137,10 +137,10 @@ class Energy:
                         found = (0, 0, 0)
                     forward, reverse, diff = found
                 except MemoryError as error:
-                    self._starved = error  # believed as read, if that can be
+                    self._starved = error  # as read, as far as the power says so
                     diff = 0
-                    if forward + reverse > limit:
-                        forward = reverse = 0
+                    forward = max(0, low - 1, min(forward, high + 1))
+                    reverse = max(0, -high - 1, min(reverse, 1 - low))
         # What has cancelled within 0.01 pulse is in the absolute energy only.
         self._open[group] = min(diff, _HIGH - 1)
         if group:

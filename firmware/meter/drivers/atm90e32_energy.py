@@ -215,7 +215,9 @@ class Energy:
                 reverse = e.reverse
                 taken = e.void
             except MemoryError as error:
-                starved = error  # believed as read, if that can be
+                starved = error  # as read, as far as the power says so
+                forward = max(0, low - 1, min(forward, high + 1))
+                reverse = max(0, -high - 1, min(reverse, 1 - low))
             if forward > self._limit or reverse > self._limit:
                 self._over = base, forward, reverse
                 forward = reverse = 0

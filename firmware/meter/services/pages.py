@@ -95,7 +95,7 @@ def balance(books) -> tuple:
     if local is None:
         now = "Set clock"  # the price is then that of the fallback rate
     elif books.faults & codes.FAULT_HEAP:
-        now = "Low memory"  # so it is here
+        now = "Low heap"  # so it is here
     elif alarm:
         now = "Top up"
     title = "Credit         Low credit     Very low creditCredit used up "[15 * alarm : 15 * alarm + 15]
