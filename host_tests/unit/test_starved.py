@@ -21,14 +21,14 @@ from meter.storage.ledger import Ledger
 from host_tests.bench.chips.mb85rc256v import Mb85rc256vChip
 from host_tests.bench.direct import DirectI2C
 
-from .ic_bench import ICS, S
+from .ic_bench import ICS, E32Bench
 from .panel_books import PanelBooks
 
 FIRMWARE = str(Path(supervisor.__file__).parents[1])
 # What runs between a register that is cleared and the list its counts go to. None of these takes memory: the
 # numbers are small, the lists are there, and a frame of the interpreter that finds no heap goes onto its stack.
 TAKES_NONE = {"read", "write", "holds", "read_power", "take", "noise", "_note", "_round", "signed", "power_m"}
-TAKES_NONE |= {"put_read", "put_write", "give"}
+TAKES_NONE |= {"put_read", "put_write", "give", "_group"}
 BEGIN_S = 845_649_000 - 20  # a minute begins with tick 20
 TARIFF = {
     "name": "Two", "currency": "EUR",
@@ -125,7 +125,7 @@ def starved_in(meter, n, struck, flip):
     return seen[0] >= n
 
 
-# Ticks: one that reads all, with the minute's work; one with an audit; one in which an address is hit, and a judge asked.
+# Ticks: one with the minute's work; one with an audit; one in which an address is hit, and a judge asked.
 @pytest.mark.parametrize("ic", ICS, ids=lambda bench: bench.driver.__name__)
 @pytest.mark.parametrize("struck, flip", [(21, None), (16, None), (3, (8, 6)), (3, (10, 6)), (3, (12, 6))])
 def test_no_call_of_a_tick_that_finds_no_heap_loses_a_count(ic, struck, flip):
@@ -137,7 +137,9 @@ def test_no_call_of_a_tick_that_finds_no_heap_loses_a_count(ic, struck, flip):
             break
         counted += 1
         errors = meter.error()
-        assert all(abs(error) <= 2 * ic.step for error in errors), (n, errors)
+        assert all(abs(error) <= 2 * ic.step for error in errors[:2]), (n, errors)
+        # What a judge who could not be loaded would have found out, measured power must say.
+        assert all(abs(error) <= (12 if flip else 2) * ic.step for error in errors[2:]), (n, errors)
         assert sum(meter.s.rate_counts) == meter.s.import_counts
         assert meter.s.credit_micro == 100_000_000 - sum(meter.s.rate_cost_micro)
         assert meter.falls or meter.books.starved or meter.books.faults == 0
@@ -147,7 +149,7 @@ def test_no_call_of_a_tick_that_finds_no_heap_loses_a_count(ic, struck, flip):
 def test_no_call_of_a_tick_on_three_phases_loses_a_count():
     for struck, flip in ((2, None), (3, (18, 6))):
         for n in range(1, 400):
-            meter = Meter(ICS[0], 3)
+            meter = Meter(E32Bench, 3)
             meter.bench.load_all(5_000, 1_000)
             if not starved_in(meter, n, struck, flip):
                 break
