@@ -14,8 +14,8 @@ from meter.core.errors import CardError
 from meter.core.state import NO_CARD
 from meter.drivers import desfire
 
+from . import cardbooks, cardfile
 from . import carddesk_states as at
-from . import cardfile
 from .cardguest import Guest
 
 _SAK_ISO_DEP = const(0x20)
@@ -38,7 +38,7 @@ class Visit(Guest):
         super().__init__(desk, desfire.Desfire(desk.reader.exchange), uid, cards == 1)
         self._sak = sak
         self._generation = 0
-        self._count = self._amount_micro = self._debt_micro = 0
+        self._count = self._amount_micro = self._debt_micro = self._number = 0
 
     def do(self, state: int):
         """To await: what belongs to a state. Gives the event that ends it. CardError, BusError and ChipError go to
@@ -120,22 +120,21 @@ class Visit(Guest):
         return at.JUDGED
 
     async def _account(self):
-        """The one place where a card changes anything. No await from here to next_writeback(): the verdict stays
-        true, and what is not committed here is there."""
+        """The one place where a card changes anything. No await in here: the verdict stays true."""
         books = self.books
         s = books.s
         new_card = s.card_uid != self.uid or s.card_generation != self._generation
         if self._amount_micro:
-            books.purchase(self._count, self._amount_micro, self._debt_micro, self.uid, self._generation)
+            cardbooks.purchase(books, self._count, self._amount_micro, self._debt_micro, self.uid, self._generation)
             self.added_micro = self._amount_micro
-        if new_card:
-            books.bind_card(self.uid, self._generation)
-        books.user_card()
+        self._number = cardbooks.user_card(books, self.uid, self._generation, new_card)
+        if not self._number and not self.added_micro:
+            raise CardError(codes.CARD_STORAGE, "ledger")  # after a purchase, WRITE_BACK says it
         return at.BOOKED
 
     async def _write_back(self):
         books = self.books
-        number = books.next_writeback()
+        number = self._number
         if not number:
             raise CardError(codes.CARD_STORAGE, "ledger")
         record = cardfile.pack_writeback(books, number, self.desk.keys[0], cardfile.months(books))
