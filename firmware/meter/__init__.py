@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pennywatt: a prepayment electricity meter."""
 
-import gc
 import sys
 
 
@@ -14,20 +13,6 @@ def unload(*names: str) -> None:
             if sys.modules.pop(name, None):
                 package, _, leaf = name.rpartition(".")
                 delattr(sys.modules[package], leaf)
-
-
-def own_free() -> tuple:
-    """Return (bytes free in MicroPython's own heap, bytes ESP-IDF has free, its largest free piece).
-
-    gc.mem_free() alone is no measure: on the ESP32 it counts as free what ESP-IDF could still give, too."""
-    import esp32
-
-    own = gc.mem_free()
-    idf = largest = 0
-    for _, free, piece, _ in esp32.idf_heap_info(esp32.HEAP_DATA):
-        idf += free
-        largest = max(largest, piece)
-    return own - largest, idf, largest
 
 
 def run() -> None:

@@ -47,7 +47,7 @@ def _test(supervisor, panel, parts):
     from meter.services import selftest
 
     selftest.run(supervisor.books, panel, parts)
-    unload("services.selftest")
+    unload("services.selftest", "services.status")
 
 
 def _up():

@@ -23,7 +23,6 @@ import board
 import machine
 from micropython import const
 
-from meter import own_free
 from meter.core import codes
 from meter.core.state import RELAY_UNKNOWN
 
@@ -82,6 +81,8 @@ def run(books, panel, parts) -> None:
     line += _said("settings", _document(faults & codes.FAULT_SETTINGS), wrong, _PROVISION)
     line += _said("tariff", _document(faults & codes.FAULT_TARIFF), wrong, _PROVISION)
     line += _said("keys", _document(faults & codes.FAULT_KEYS), wrong, _PROVISION)
+    from .status import own_free
+
     gc.collect()
     line += " heap=%d idf_free=%d idf_largest=%d" % own_free()
     print("%s result=%s" % (line, "fail" if wrong else "ok"))

@@ -52,7 +52,7 @@ class Supervisor:
         self._told = 0  # what LOG_HEAP said last
         self._calm = 0  # periods since something was wrong
         self.lasts = _LASTED  # periods
-        self.heap_free_min = 1 << 29  # right after a collection, the least seen
+        self.heap_used_max = 0  # right after a collection
 
     def start(self, name: str, run, silence_ms: int = 90_000, critical: bool = False) -> None:
         """Start a task; run(beat) must call beat() at least this often."""
@@ -137,17 +137,13 @@ class Supervisor:
         n = self._periods
         if n % _COLLECT_EVERY == 0:
             gc.collect()
-            self.heap_free_min = min(self.heap_free_min, meter.own_free()[0])
-        if n % _HOUR == 0:
-            own, idf, largest = meter.own_free()
-            starved = self.books.starved
-            print(
-                "STATUS heap_free=%d heap_free_min=%d idf_free=%d idf_largest=%d starved=%d"
-                % (own, self.heap_free_min, idf, largest, starved)
-            )
-            if starved != self._told:
-                self.books.log(codes.LOG_HEAP, starved)
-                self._told = starved
+            used = gc.mem_alloc()
+            self.heap_used_max = max(self.heap_used_max, used)
+            if n % _HOUR == 0:
+                from . import status
+
+                self._told = status.say(self.books, used, self.heap_used_max, self._told)
+                meter.unload("services.status")
         self._periods = n + 1
         if self._calm == self.lasts:
             from . import starts
