@@ -121,8 +121,8 @@ class Prices:
 
 
 class Jump(NamedTuple):
-    """The date has moved by more than a day, from `since` to `to`. left_out: days that were not charged, for they cannot
-    have passed; charges, paid: taken since."""
+    """The date has moved by more than a day, from `since` to `to`. left_out: days that were not charged, for they
+    cannot have passed; charges, paid: taken since."""
 
     since: date
     month_began_with: int
