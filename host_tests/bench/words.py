@@ -10,8 +10,8 @@ CLAIMS = {
     32: "Fault",
 }
 _EVENTS = {
-    1: "power up", 2: "power down", 3: "clock set", 4: "clock invalid", 5: "reset", 16: "trip", 17: "close",
-    18: "relay fault", 32: "purchase", 33: "card refused", 34: "card bound",
+    1: "power up", 2: "power down", 3: "clock set", 4: "clock not believed", 5: "reset", 6: "days undone",
+    16: "trip", 17: "close", 18: "relay fault", 32: "purchase", 33: "card refused", 34: "card bound",
     35: "emergency credit lent", 36: "debt taken over", 37: "days charged", 38: "keys changed", 39: "relay test",
     40: "inspected", 48: "fault", 49: "fault cleared",
     64: "tariff changed", 65: "settings changed", 66: "document refused", 67: "document taken", 80: "cover open",

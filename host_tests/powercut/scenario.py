@@ -149,7 +149,10 @@ STEPS = (
     Step(
         "the clock jumps, and is compared",
         _jump,
-        lambda w: w.logged(codes.LOG_CLOCK_SET) or w.cut_names,  # a start takes any time over
+        # Three looks over a minute; a start takes any time over.
+        lambda w: w.logged(codes.LOG_CLOCK_SET) or w.cut_names,
+        120,
+        every=20,
     ),
     Step(
         "cover opened, magnet put on, too high a voltage",

@@ -47,7 +47,7 @@ TIMES = (None, None, NOON - 19_802, NOON - 2, NOON + 3598, NOON + 43_198, NOON +
 TIMES += (None, None, NOON + 21_598, NOON + 3 * DAY - 18_002, NOON + 17 * DAY + 43_198, NOON - 10 * DAY)
 TIMES += (NOON + 50 * DAY,)
 LEDGER = 200  # bytes: a longer write is one of the ledger, or of the registers
-bytes_kept = st.sampled_from((0, 7, 8, 15, 16, 130, 184, 187, 188, 340, 343, 344)) | st.integers(0, 500)
+bytes_kept = st.sampled_from((0, 7, 8, 15, 16, 130, 184, 187, 188, 372, 375, 376)) | st.integers(0, 500)
 wheres = st.tuples(st.integers(0, 4), st.just(1), bytes_kept)  # in any write: how many go well, bytes kept of the next
 wheres |= st.tuples(st.integers(0, 2), st.just(LEDGER), bytes_kept)
 

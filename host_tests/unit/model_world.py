@@ -283,8 +283,8 @@ class World(Slot):
         """Of the sound copies of the ledger, read by FORMAT.md."""
         found = []
         for at in (0, 0x200):
-            record = bytes(self.fram.data[at : at + 344])
-            if record[:4] == b"PL\3\0" and zlib.crc32(record[:340]) == struct.unpack_from("<I", record, 340)[0]:
+            record = bytes(self.fram.data[at : at + 376])
+            if record[:4] == b"PL\4\0" and zlib.crc32(record[:372]) == struct.unpack_from("<I", record, 372)[0]:
                 found.append(struct.unpack_from("<I", record, 4)[0])
         return found
 

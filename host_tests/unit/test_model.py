@@ -218,7 +218,11 @@ def other_day(patch, work):
     """work(genuine, books, local) instead of the day's work."""
     daily = module_of_the_day()
     genuine = daily.work
-    patch.setattr(daily, "work", lambda books, local: work(genuine, books, local))
+
+    def other(books, local, undone):
+        return work(lambda books, local: genuine(books, local, undone), books, local)
+
+    patch.setattr(daily, "work", other)
 
 
 def charges_a_day_twice_after_a_cut(patch):
@@ -250,7 +254,7 @@ def charges_one_day_for_several(patch):
 
 
 def charges_what_a_wrong_clock_says(patch):
-    patch.setattr(module_of_the_day(), "_YEAR", 99_999)
+    patch.setattr(module_of_the_day().days, "YEAR", 99_999)
 
 
 def begins_a_month_with_each_day(patch):
@@ -289,8 +293,8 @@ def recovers_debt_before_it_counts_the_purchase(patch):
 def recovers_more_than_is_owed(patch):
     genuine = account.charge_days
 
-    def charge_days(s, days, standing_micro, debt_micro):
-        genuine(s, days, standing_micro, 0)
+    def charge_days(s, days, standing_micro, debt_micro, more_micro):
+        genuine(s, days, standing_micro, 0, more_micro)
         s.credit_micro -= days * debt_micro
         s.debt_paid_micro += days * debt_micro
         s.debt_micro = max(0, s.debt_micro - days * debt_micro)

@@ -126,11 +126,11 @@ def freeze_after_the_first_tick(store, books, utc_s, rate, snapshot, maxima, day
     store(books, utc_s, rate, snapshot, maxima, day)
 
 
-def month_by_the_calendar(work, books, local):
+def month_by_the_calendar(work, books, local, undone):
     genuine = books.cfg.billing_day
     books.cfg.billing_day = 1
     try:
-        return work(books, local)
+        return work(books, local, undone)
     finally:
         books.cfg.billing_day = genuine
 

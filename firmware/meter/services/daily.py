@@ -64,8 +64,6 @@ def work(books, local, undone: int):
     try:
         readings = Readings(books.fram)
         readings.forget(s.month, s.day + 1)  # of a later date than the ledger: a wrong clock's, or cut
-        if undone and s.month_counts == s.import_counts:
-            s.month_counts = readings.ended(s.month - 1, s.month_counts)
         readings.month_began(s.month, s.month_counts)
         readings.day_began(s.day, spent_micro)
         readings.store()

@@ -43,14 +43,6 @@ class Readings(Twin):
             struct.pack_into("<HIH", buf, _MONTHS_AT, ended, counts & 0xFFFF_FFFF, counts >> 32)
             self.changed = True
 
-    def ended(self, month: int, counts: int) -> int:
-        """The reading of that month's end; these counts when there is none."""
-        for at in range(_MONTHS_AT, _DAYS_AT, _MONTH_N):
-            then, low, high = struct.unpack_from("<HIH", self.buf, at)
-            if then == month:
-                return low | high << 32
-        return counts
-
     def put_months(self, ends) -> None:
         """Months whose readings a wrong clock has pushed out, newest first: what is there is not changed."""
         at = _MONTHS_AT
