@@ -76,7 +76,7 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
         try:
             daily.passed(books)
         finally:
-            unload("services.daily", "storage.readings", "core.days")
+            unload("services.daily", "storage.readings", "storage.twin", "core.days")
     if not settings and tariff.from_minute and not books.is_past(tariff.from_minute):
         documents.put_aside(root, name, LATER)
         books.put_in_force(cfg, books.tariff, tariff)
