@@ -2,6 +2,7 @@
 # The meter's end of the link (see ops.py). Requests are built in place in shared memory; the wait for the
 # answer spins, then yields, then sleeps, so a fast bench is fast and an idle one costs nothing. Where the plant
 # says so, it waits in the kernel at once.
+import gc
 import os
 import struct
 import sys
@@ -11,7 +12,7 @@ import uctypes
 
 from micropython import const
 
-from ops import IRQ_AT, REQ_AT, RSP_AT, SIZE
+from ops import IRQ_AT, LOW_AT, PEAKS, REQ_AT, RSP_AT, SIZE
 
 _SPINS = const(400)
 
@@ -26,7 +27,7 @@ _fd = _libc.func("i", "open", "si")(os.getenv("PENNYWATT_LINK"), 2)
 _addr = _libc.func("p", "mmap", "piiiii")(0, SIZE, 3, 1, _fd, 0)
 buf = uctypes.bytearray_at(_addr, SIZE)
 _head = uctypes.struct(_addr, {"word": uctypes.UINT32 | 0})
-now = uctypes.struct(_addr + 8, {"ms": uctypes.UINT32 | 0, "us": uctypes.UINT32 | 4})
+now = uctypes.struct(_addr + 8, {"ms": uctypes.UINT32 | 0, "us": uctypes.UINT32 | 4, "low": uctypes.UINT32 | LOW_AT - 8})
 _parent = _getppid()
 _pos = REQ_AT
 _seq = 0
@@ -47,6 +48,12 @@ def call():
     """Send what has been built and wait for the answer at RSP_AT."""
     global _pos, _seq
     b = buf
+    if b[6] & PEAKS:
+        # What is alive at this moment: nothing that a collection would free counts.
+        gc.collect()
+        free = gc.mem_free()
+        if free < now.low:
+            now.low = free
     n = _pos - REQ_AT
     b[16] = n & 255
     b[17] = n >> 8

@@ -6,8 +6,10 @@
     2      u8   interrupts pending (pin numbers follow at IRQ_AT)
     3      u8   reset cause
     4      u8   1: wait in the kernel for requests and answers, and wake who waits (futex on the first word)
+    6      u8   bit 0: flash is read for the bench's own needs, which takes no time; bit 1: look at the heap's peaks
     8      u32  ticks_ms    12  u32  ticks_us     (written by the plant before each answer)
     16     u16  request length
+    20     u32  least bytes of heap that were free, with nothing to collect (while bit 1 of byte 6 is set)
     32     ...  pins whose interrupt is pending
     REQ_AT      request: posted operations one after another, the last one is answered
     RSP_AT      answer
@@ -38,6 +40,15 @@ FLASH_ERASE = 13  #   block u16 -> status
 WATCHDOG = 14  # P timeout_ms u32; 0 feeds
 RESET = 15  #   no answer: the process ends here
 COUNT_GET = 16  #   pin -> rising edges seen there so far u32
+SPEND = 32  # P what, n u16: computing that asks nothing of the plant (bench/costs.py); what:
+TURN = 0  # asyncio chose a task
+LOAD = 1  # a module of n bytes came
+COLLECT = 2  # gc.collect()
+POWER = 3  # pow() with a modulus
+
+UNTIMED = 1
+PEAKS = 2
+LOW_AT = 20
 
 STATUS_OK = 0
 STATUS_NAK = 1
