@@ -9,7 +9,6 @@ import ctypes
 import mmap
 import os
 import signal
-import struct
 import subprocess
 import tempfile
 import threading
@@ -142,13 +141,13 @@ class MeterProcess:
     def watch_heap(self, on: bool = True) -> None:
         """Look at the heap at each request and each module loaded, after a collection: what is alive at the worst moment
         from now on is in heap_low. Slow."""
-        struct.pack_into("<I", self.plant.buf, ops.LOW_AT, 0xFFFFFFFF)
+        self.plant.buf[ops.LOW_AT : ops.LOW_AT + 3] = b"\xff\xff\xff"
         self.plant.buf[6] = ops.PEAKS if on else 0
 
     @property
     def heap_low(self) -> int:
         """Bytes free at the worst moment since watch_heap()."""
-        return struct.unpack_from("<I", self.plant.buf, ops.LOW_AT)[0]
+        return int.from_bytes(self.plant.buf[ops.LOW_AT : ops.LOW_AT + 3], "little")
 
     # -- power ------------------------------------------------------------------------------------
 

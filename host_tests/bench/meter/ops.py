@@ -9,7 +9,7 @@
     6      u8   bit 0: flash is read for the bench's own needs, which takes no time; bit 1: look at the heap's peaks
     8      u32  ticks_ms    12  u32  ticks_us     (written by the plant before each answer)
     16     u16  request length
-    20     u32  least bytes of heap that were free, with nothing to collect (while bit 1 of byte 6 is set)
+    20     u24  least bytes of heap that were free, with nothing to collect (while bit 1 of byte 6 is set)
     32     ...  pins whose interrupt is pending
     REQ_AT      request: posted operations one after another, the last one is answered
     RSP_AT      answer

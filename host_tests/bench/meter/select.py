@@ -4,12 +4,9 @@
 import link
 from micropython import const
 from ops import SLEEP_MS, SLEEP_US, TURN
-from spend import spend
 
 POLLIN = 1
 POLLOUT = 4
-POLLERR = 8
-POLLHUP = 16
 _MP_STREAM_POLL = const(3)
 _BUSY_MAX = const(50)
 
@@ -53,7 +50,7 @@ class poll:
         ready = self._ready()
         if ready or timeout == 0:
             # A loop that never sleeps must not stop the clock for good: what it spends has to get to the plant.
-            spend(TURN, 0)
+            link.spend(TURN, 0)
             self._busy += 1
             if self._busy > _BUSY_MAX:
                 self._busy = 0
@@ -65,7 +62,7 @@ class poll:
             link.sleep(SLEEP_MS, timeout if timeout >= 0 else 1000)
             ready = self._ready()
             if ready or timeout >= 0:
-                spend(TURN, 0)
+                link.spend(TURN, 0)
                 return iter(ready)
 
     def poll(self, timeout=-1):
