@@ -21,8 +21,9 @@ _TABLE = (  # name, value, what, where it comes from
     ("read_byte_ns", 200, "a byte of it: 40 MHz, two lines, and LittleFS's checksum", "estimated from clock and code"),
     ("program_us", 60, "a program or erase of flash, on top of the part's own 0.7 ms a page, 45 ms a sector",
      "estimated"),
-    ("power_us", 235_000, "a power modulo 2**255-19 and its share of the signature: six are 1.4 s",
-     "measured here (14 ms a signature)"),
+    ("power_us", 45_000, "a power modulo 2**255-19", "measured here (0.45 ms)"),
+    ("point_us", 565_000, "half the rest of a signature: 512 steps on the curve, SHA-512 in Python; the whole is 1.4 s",
+     "measured here (14 ms)"),
     ("collect_us", 3_000, "a collection of 112 KiB, 70 in use", "measured here (28 us); near empty, 0.4 to 0.7 ms"),
     ("garbage_bytes", 16_384, "allocated until MicroPython collects by itself", "gc.threshold() of the firmware"),
     ("turn_us", 400, "asyncio: choose a task, poll, go on with it", "estimated: 20 calls and 50 attributes"),
@@ -33,8 +34,8 @@ _TABLE = (  # name, value, what, where it comes from
      "measured here (a tick takes 80 us besides its transfers)"),
     ("book_garbage", 250, "bytes it allocates: 16 KiB are three or four ticks", "the firmware's own count"),
     ("i2c_us", 150, "a transfer on I2C: the port's driver, ours", "estimated: command list, wait for the task"),
-    ("draw_us", 500, "a transfer to the display", "measured here (19 us a row)"),
-    ("draw_byte_us", 15, "a byte of it: four make a half character", "measured here (19 us a row)"),
+    ("draw_us", 3_000, "a transfer to the display: choosing the page, its words", "measured here (43 us a transfer, metering)"),
+    ("draw_byte_us", 15, "a byte of it: four make a half character", "estimated: a few calls"),
     ("card_us", 2_000, "a frame to or from the card reader: APDU, cipher, checksums",
      "measured here (23 us a frame at a visit)"),
 )  # fmt: skip
@@ -51,6 +52,7 @@ class Costs:
     read_byte_ns: int = 0
     program_us: int = 0
     power_us: int = 0
+    point_us: int = 0
     collect_us: int = 0
     garbage_bytes: int = 1 << 62
     turn_us: int = 0

@@ -44,6 +44,9 @@ class Plant:
         self._booting = True
         self._read = 0  # registers of the metering IC, and nothing was done since
         self._garbage = 0
+        self._turned_us = clock.now_us  # when a task was chosen last
+        self.held_us = 0  # the longest that one task kept the others waiting
+        self.unfed_us = 0  # the longest that the watchdog went hungry
         self.board = board
         self.flash = flash or NorFlash()
         self.buf = bytearray(ops.SIZE)
@@ -184,6 +187,7 @@ class Plant:
         if self._booting:
             self._booting = False
             clock.now_us += self.costs.boot_us
+            self._turned_us = clock.now_us
         while pos < end:
             op = buf[pos]
             self.operations += 1
@@ -216,6 +220,8 @@ class Plant:
                     self._book()
                 self.interruptible = op == ops.SLEEP_MS
                 now_us = clock.now_us
+                if now_us - self._turned_us > self.held_us:
+                    self.held_us = now_us - self._turned_us
                 self.sleep_until_us = (now_us // 1000 + amount) * 1000 if self.interruptible else now_us + amount
                 return False
             elif op == ops.I2C_XFER:
@@ -244,6 +250,8 @@ class Plant:
         costs = self.costs
         if what == ops.TURN:
             us = costs.turn_us
+            self.held_us = max(self.held_us, self.clock.now_us - self._turned_us)
+            self._turned_us = self.clock.now_us
             self._garbage += costs.turn_garbage
         elif what == ops.LOAD:
             us = costs.load_us + n * costs.load_byte_ns // 1000
@@ -252,7 +260,7 @@ class Plant:
             us = costs.collect_us
             self._garbage = 0
         else:
-            us = costs.power_us
+            us = costs.power_us + n * costs.point_us
         if self._garbage > costs.garbage_bytes:
             self._garbage = 0
             us += costs.collect_us
@@ -324,6 +332,7 @@ class Plant:
         if op == ops.WATCHDOG:
             if self.wdt_ms and self.clock.now_us > self.wdt_fed_us + self.wdt_ms * 1000:
                 raise WatchdogBite  # it has been, while the meter computed
+            self.unfed_us = max(self.unfed_us, self.clock.now_us - self.wdt_fed_us) if self.wdt_ms else 0
             timeout_ms = int.from_bytes(buf[pos + 1 : pos + 5], "little")
             self.wdt_ms = timeout_ms or self.wdt_ms
             self.wdt_fed_us = self.clock.now_us
@@ -350,6 +359,7 @@ class Plant:
         if self.clock.now_us < target and not (self.interruptible and self.pending):
             return False
         self.sleep_until_us = None
+        self._turned_us = self.clock.now_us
         if self.pending:
             n = len(self.pending)
             self.buf[ops.IRQ_AT : ops.IRQ_AT + n] = bytes(self.pending)

@@ -86,7 +86,7 @@ def stand_ins(arch: str) -> Path:
 
 def _interface(paths) -> str:
     """Code that uses all that the stand-ins offer, so that the linker keeps it."""
-    lines = []
+    lines = ["import link", "link.spend"]
     for path in paths:
         if path.stem in ("ops", "link"):
             continue

@@ -31,7 +31,7 @@ def _start():
 
     def modpow(*of):
         if len(of) > 2:
-            standins.spend(3, 0)  # POWER, in ops.py
+            standins.spend(3, of[1] < of[2] >> 2)  # POWER in ops.py; such an exponent only decodes a point
         return power(*of)
 
     builtins.pow = modpow
