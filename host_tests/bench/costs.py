@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an ESP32 spends on computing: the plant puts it on the virtual clock, by counts of operations, the same each run.
+"""What an ESP32 spends on computing. The plant puts it on the virtual clock by counts of operations: each run the same.
 
     python -m host_tests.bench.costs    prints the table
 
@@ -34,7 +34,8 @@ _TABLE = (  # name, value, what, where it comes from
      "measured here (a tick takes 80 us besides its transfers)"),
     ("book_garbage", 250, "bytes it allocates: 16 KiB are three or four ticks", "the firmware's own count"),
     ("i2c_us", 150, "a transfer on I2C: the port's driver, ours", "estimated: command list, wait for the task"),
-    ("draw_us", 3_000, "a transfer to the display: choosing the page, its words", "measured here (43 us a transfer, metering)"),
+    ("draw_us", 3_000, "a transfer to the display: choosing the page, its words",
+     "measured here (43 us a transfer, metering)"),
     ("draw_byte_us", 15, "a byte of it: four make a half character", "estimated: a few calls"),
     ("card_us", 2_000, "a frame to or from the card reader: APDU, cipher, checksums",
      "measured here (23 us a frame at a visit)"),

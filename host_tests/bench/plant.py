@@ -10,13 +10,13 @@ import importlib
 import struct
 from datetime import datetime, timedelta
 
+from . import costs as tables
 from .chips import I2cNak, I2cTimeout
 from .chips.ds3231 import Ds3231Chip
 from .chips.latching_relay import LatchingRelay
 from .chips.mb85rc256v import Mb85rc256vChip
 from .chips.pcf8574_hd44780 import Hd44780Backpack
 from .chips.pn532 import Pn532Chip
-from . import costs as tables
 from .clock import TICKS_MASK
 from .direct import I2cBus
 from .flash import NorFlash

@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -122,7 +121,7 @@ class MeterProcess:
         self.meter_ns = 0  # processor time the interpreter took from answers to requests, while measure is on
         self._answered_ns = 0
         self._proc = None
-        self._reader = None
+        self._line = b""  # printed, and not yet ended
         shm = "/dev/shm" if os.path.isdir("/dev/shm") else None
         self._page = tempfile.NamedTemporaryFile(prefix="pennywatt-", dir=shm)  # noqa: SIM115
         self._page.truncate(ops.SIZE)
@@ -139,8 +138,8 @@ class MeterProcess:
     # -- heap -------------------------------------------------------------------------------------
 
     def watch_heap(self, on: bool = True) -> None:
-        """Look at the heap at each request and each module loaded, after a collection: what is alive at the worst moment
-        from now on is in heap_low. Slow."""
+        """Look at the heap at each request, after a collection: what is free at the worst moment from now on, is in
+        heap_low. Slow."""
         self.plant.buf[ops.LOW_AT : ops.LOW_AT + 3] = b"\xff\xff\xff"
         self.plant.buf[6] = ops.PEAKS if on else 0
 
@@ -188,8 +187,8 @@ class MeterProcess:
         # Linux: a process's CPU-time clock, readable by others. Not wall time: this machine has other work too.
         self._cpu_clock = ~self._proc.pid << 3 | 2
         self._answered_ns = 0
-        self._reader = threading.Thread(target=self._read_console, args=(self._proc.stdout,), daemon=True)
-        self._reader.start()
+        os.set_blocking(self._proc.stdout.fileno(), False)
+        self._line = b""
 
     def _kill(self) -> None:
         if self._proc is None:
@@ -197,11 +196,20 @@ class MeterProcess:
         if self._proc.poll() is None:
             self._proc.send_signal(signal.SIGKILL)
         self._proc.wait()
-        self._reader.join()
+        self._read_console()
+        self._proc.stdout.close()
         self._proc = None
 
-    def _read_console(self, pipe):
-        for line in pipe:
+    def _read_console(self) -> None:
+        """Take in what the meter has printed so far. A meter that sleeps or has ended has printed all it had to."""
+        if self._proc is None:
+            return
+        data = self._proc.stdout.read() or b""
+        *lines, self._line = (self._line + data).split(b"\n")
+        if self._line and self._proc.poll() is not None:
+            lines.append(self._line)
+            self._line = b""
+        for line in lines:
             text = line.decode(errors="replace").rstrip()
             if 'File "' in text:
                 text = explain(text)  # right as long as the image is of the sources here
@@ -238,6 +246,7 @@ class MeterProcess:
             except WatchdogBite:
                 self.wdt_bites += 1
                 self._restart(WDT_RESET)
+        self._read_console()
 
     def run_s(self, seconds: float) -> None:
         self.run(self.plant.clock.now_us + round(seconds * 1_000_000))
@@ -316,8 +325,9 @@ class MeterProcess:
         time.sleep(0.0002)
 
     def _look_after(self, silent: bool) -> None:
+        self._read_console()
         if self._proc.poll() is not None:
-            self._reader.join()
+            self._read_console()
             self._crashed()
         if silent:
             self._bitten()

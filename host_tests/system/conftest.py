@@ -22,7 +22,8 @@ def bench():
         b = Bench(**kwargs)
         made.append(b)
         b.load(load_w)
-        b.run_s(STARTS_S + up_s)
+        if up_s:
+            b.run_s(STARTS_S + up_s)
         return b
 
     yield make
