@@ -81,15 +81,17 @@ ESP32 = Costs(**{name: value for name, value, _, _ in _TABLE})
 NONE = Costs()
 
 
-def main() -> None:
-    print("| what | spent | source |\n|---|---|---|")
+def table() -> str:
+    """The table for people, in Markdown."""
+    lines = ["| what | spent | source |", "|---|---|---|"]
     for name, value, what, source in _TABLE:
         if name.endswith("_ns"):
             spent = f"{value / 1000:g} µs"
         else:
             spent = f"{value:,} {'µs' if name.endswith('_us') else 'B'}"
-        print(f"| {what} | {spent} | {source} |")
+        lines.append(f"| {what} | {spent} | {source} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main()
+    print(table())

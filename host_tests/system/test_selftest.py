@@ -38,7 +38,7 @@ WORDS = {
     "reset": "power hard watchdog deepsleep soft",
 }
 PATTERNS = {"board": r"\w+", "version": r"[\w.+-]+", "micropython": r"\d+\.\d+\.\d+", "heap": r"\d+"}
-SOON_S = 3.0  # after power on the self-test has been said
+SOON_S = 5.0  # after power on the self-test has been said, if every part answers
 WRONG = {"missing", "unset", "none", "fault"}
 # Part of the line -> what the bench calls it, and the pins and addresses of boards/esp32_devkit.
 PARTS = {
@@ -113,6 +113,8 @@ def started(b, console, up_s=SOON_S):
     """Power on; gives what the self-test says, soon and once."""
     b.plug(True)
     b.run_s(SOON_S)
+    while not console.tests() and b.plant.clock.now_us < 20_000_000:
+        b.run_s(0.1)
     (values,) = console.tests(1)
     b.run_s(up_s - SOON_S)
     assert len(console.tests()) == 1
