@@ -315,8 +315,7 @@ class Plant:
         if op == ops.FLASH_READ:
             offset, n = struct.unpack_from("<IH", buf, pos + 1)
             buf[ops.RSP_AT : ops.RSP_AT + n] = self.flash.read(offset, n)
-            if not buf[6] & ops.UNTIMED:
-                self.clock.now_us += self.costs.read_us + n * self.costs.read_byte_ns // 1000
+            self.clock.now_us += self.costs.read_us + n * self.costs.read_byte_ns // 1000
             return pos + 7
         if op == ops.FLASH_PROG:
             offset, n = struct.unpack_from("<IH", buf, pos + 1)

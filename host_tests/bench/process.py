@@ -141,7 +141,7 @@ class MeterProcess:
         """Look at the heap at each request, after a collection: what is free at the worst moment from now on, is in
         heap_low. Slow."""
         self.plant.buf[ops.LOW_AT : ops.LOW_AT + 3] = b"\xff\xff\xff"
-        self.plant.buf[6] = ops.PEAKS if on else 0
+        self.plant.buf[6] = on
 
     @property
     def heap_low(self) -> int:

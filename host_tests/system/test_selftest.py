@@ -276,7 +276,7 @@ def test_what_becomes_of_a_card_is_not_hidden_by_the_self_test(dark):
     b, _ = dark()
     b.insert("good")
     b.plug(True)
-    seen = screens(b, 4)
+    seen = screens(b, 6)
     assert any("Credit added 20.00 EUR" in screen for screen in seen)
     assert not any("Self-test" in screen for screen in seen)
 

@@ -10,7 +10,7 @@ import uctypes
 
 from micropython import const
 
-from ops import IRQ_AT, LOW_AT, PEAKS, REQ_AT, RSP_AT, SIZE, SPEND
+from ops import IRQ_AT, LOW_AT, REQ_AT, RSP_AT, SIZE, SPEND
 
 _SPINS = const(400)
 
@@ -55,7 +55,7 @@ def call():
     """Send what has been built and wait for the answer at RSP_AT."""
     global _pos
     b = buf
-    if b[6] & PEAKS:
+    if b[6]:
         # What is alive at this moment: nothing that a collection would free counts.
         gc.collect()
         free = gc.mem_free()

@@ -6,10 +6,10 @@
     2      u8   interrupts pending (pin numbers follow at IRQ_AT)
     3      u8   reset cause
     4      u8   1: wait in the kernel for requests and answers, and wake who waits (futex on the first word)
-    6      u8   bit 0: flash is read for the bench's own needs, which takes no time; bit 1: look at the heap's peaks
+    6      u8   1: look at the heap's peaks
     8      u32  ticks_ms    12  u32  ticks_us     (written by the plant before each answer)
     16     u16  request length
-    20     u24  least bytes of heap that were free, with nothing to collect (while bit 1 of byte 6 is set)
+    20     u24  least bytes of heap that were free, with nothing to collect (while byte 6 is set)
     32     ...  pins whose interrupt is pending
     REQ_AT      request: posted operations one after another, the last one is answered
     RSP_AT      answer
@@ -46,8 +46,6 @@ LOAD = 1  # a module of n bytes came
 COLLECT = 2  # gc.collect()
 POWER = 3  # pow() with a modulus; 1: to decode a point of a signature, which has two
 
-UNTIMED = 1
-PEAKS = 2
 LOW_AT = 20
 
 STATUS_OK = 0

@@ -5,7 +5,7 @@ import gc
 import sys
 
 import link
-from ops import COLLECT, LOAD, UNTIMED
+from ops import COLLECT, LOAD
 
 vfs = None  # the real one
 
@@ -17,12 +17,11 @@ def collect():
 
 def open(path, mode):
     # Byte code below a root of sys.path is opened by who imports it; the loader checks a slot before it is one.
+    file = vfs.open(path, mode)
     if path.endswith(".mpy") and path[: path.find("/", 1)] in sys.path:
-        link.buf[6] |= UNTIMED
-        n = vfs.stat(path)[6]
-        link.buf[6] &= ~UNTIMED
-        link.spend(LOAD, n)
-    return vfs.open(path, mode)
+        link.spend(LOAD, file.seek(0, 2))
+        file.seek(0)
+    return file
 
 
 def __getattr__(name):
