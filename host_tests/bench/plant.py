@@ -10,6 +10,7 @@ import importlib
 import struct
 from datetime import datetime, timedelta
 
+from . import costs as tables
 from .chips import I2cNak, I2cTimeout
 from .chips.ds3231 import Ds3231Chip
 from .chips.latching_relay import LatchingRelay
@@ -24,6 +25,8 @@ from .meter import ops
 
 PINS = 40
 EPOCH = datetime(2000, 1, 1)
+REGISTERS = 20  # of a tick, at most: the IC's start writes hundreds, and thinks of none
+STATUS_BYTES = 8  # a transfer of the card reader that long is no frame with something in it
 
 
 def _metering_chip(board):
@@ -34,8 +37,16 @@ def _metering_chip(board):
 
 
 class Plant:
-    def __init__(self, clock, board, flash: NorFlash | None = None, *, utc_s: int = 0):
+    def __init__(self, clock, board, flash: NorFlash | None = None, *, utc_s: int = 0, costs=tables.ESP32):
         self.clock = clock
+        self.costs = costs
+        self._spend_us = costs.by_operation()
+        self._booting = True
+        self._read = 0  # registers of the metering IC, and nothing was done since
+        self._garbage = 0
+        self._turned_us = clock.now_us  # when a task was chosen last
+        self.held_us = 0  # the longest that one task kept the others waiting
+        self.unfed_us = 0  # the longest that the watchdog went hungry
         self.board = board
         self.flash = flash or NorFlash()
         self.buf = bytearray(ops.SIZE)
@@ -143,6 +154,8 @@ class Plant:
         self.timers.clear()
         self.cpu_mhz = 160
         self.sleep_until_us = None
+        self._booting = True
+        self._read = self._garbage = 0
         self.wdt_ms = 0
         self.buf[0] = self.buf[1] = self.buf[2] = self.buf[5] = 0
         self._stamp()
@@ -198,9 +211,15 @@ class Plant:
         pos = ops.REQ_AT
         end = pos + (buf[16] | buf[17] << 8)
         clock = self.clock
+        spend_us = self._spend_us
+        if self._booting:
+            self._booting = False
+            clock.now_us += self.costs.boot_us
+            self._turned_us = clock.now_us
         while pos < end:
             op = buf[pos]
             self.operations += 1
+            clock.now_us += spend_us[op]
             if clock.due_us <= clock.now_us:
                 clock.run_due()
             if op == ops.PIN_SET:
@@ -215,6 +234,7 @@ class Plant:
                 n = buf[pos + 2]
                 pos += 3 + n
                 self.spi_frames += 1
+                self._read += 1
                 device = self._spi_selected
                 if device is None:
                     rx = b"\xff" * n
@@ -224,8 +244,12 @@ class Plant:
                 clock.now_us += n * 8_000_000 // self._spi_baud
             elif op == ops.SLEEP_MS or op == ops.SLEEP_US:
                 amount = int.from_bytes(buf[pos + 1 : pos + 5], "little")
+                if self._read:
+                    self._book()
                 self.interruptible = op == ops.SLEEP_MS
                 now_us = clock.now_us
+                if now_us - self._turned_us > self.held_us:
+                    self.held_us = now_us - self._turned_us
                 self.sleep_until_us = (now_us // 1000 + amount) * 1000 if self.interruptible else now_us + amount
                 return False
             elif op == ops.SLEEP_ON:
@@ -234,13 +258,46 @@ class Plant:
             elif op == ops.I2C_XFER:
                 bus, addr, n, read_n = struct.unpack_from("<BBHH", buf, pos + 1)
                 pos += 7 + n
+                if self._read:
+                    self._book()
                 self._i2c(bus, addr, bytes(buf[pos - n : pos]), read_n)
+            elif op == ops.SPEND:
+                self._spend(buf[pos + 1], buf[pos + 2] | buf[pos + 3] << 8)
+                pos += 4
             else:
                 pos = self._rare(op, pos)
         if clock.due_us <= clock.now_us:
             clock.run_due()  # a timer may have come due meanwhile: its callback runs before anything else is asked
         self._stamp()
         return True
+
+    def _book(self):
+        """Registers were read, and now something else is asked for: in between, the meter has worked on them."""
+        n, self._read = min(self._read, REGISTERS), 0
+        self._garbage += n * self.costs.book_garbage
+        self.clock.now_us += n * self.costs.book_us
+        self.clock.run_due()
+
+    def _spend(self, what, n):
+        """Computing the meter tells of."""
+        costs = self.costs
+        if what == ops.TURN:
+            us = costs.turn_us
+            self.held_us = max(self.held_us, self.clock.now_us - self._turned_us)
+            self._turned_us = self.clock.now_us
+            self._garbage += costs.turn_garbage
+        elif what == ops.LOAD:
+            us = costs.load_us + n * costs.load_byte_ns // 1000
+            self._garbage += n
+        elif what == ops.COLLECT:
+            us = costs.collect_us
+            self._garbage = 0
+        else:
+            us = costs.power_us + n * costs.point_us
+        if self._garbage > costs.garbage_bytes:
+            self._garbage = 0
+            us += costs.collect_us
+        self.clock.now_us += us
 
     def _bus(self, number):
         """By the number of the hardware, or, by software, by the pin of its clock: on other pins nobody answers."""
@@ -250,6 +307,13 @@ class Plant:
 
     def _i2c(self, bus, addr, out, read_n):
         buf = self.buf
+        clock = self.clock
+        if addr == self.board.LCD_ADDR:
+            clock.now_us += self.costs.draw_us + self.costs.draw_byte_us * len(out)
+        elif addr == self.reader.addr and len(out) + read_n > STATUS_BYTES:
+            clock.now_us += self.costs.card_us
+        if clock.due_us <= clock.now_us:
+            clock.run_due()
         try:
             data = self._bus(bus).transfer(addr, out, read_n)
         except I2cNak:
@@ -284,6 +348,7 @@ class Plant:
         if op == ops.FLASH_READ:
             offset, n = struct.unpack_from("<IH", buf, pos + 1)
             buf[ops.RSP_AT : ops.RSP_AT + n] = self.flash.read(offset, n)
+            self.clock.now_us += self.costs.read_us + n * self.costs.read_byte_ns // 1000
             return pos + 7
         if op == ops.FLASH_PROG:
             offset, n = struct.unpack_from("<IH", buf, pos + 1)
@@ -297,6 +362,9 @@ class Plant:
             self.clock.now_us += 45_000  # typical sector erase time
             return pos + 3
         if op == ops.WATCHDOG:
+            if self.wdt_ms and self.clock.now_us > self.wdt_fed_us + self.wdt_ms * 1000:
+                raise WatchdogBite  # it has been, while the meter computed
+            self.unfed_us = max(self.unfed_us, self.clock.now_us - self.wdt_fed_us) if self.wdt_ms else 0
             timeout_ms = int.from_bytes(buf[pos + 1 : pos + 5], "little")
             self.wdt_ms = timeout_ms or self.wdt_ms
             self.wdt_fed_us = self.clock.now_us
@@ -337,6 +405,7 @@ class Plant:
         if self.clock.now_us < target and not (self.interruptible and self.pending):
             return False
         self.sleep_until_us = None
+        self._turned_us = self.clock.now_us
         if self.pending:
             n = len(self.pending)
             self.buf[ops.IRQ_AT : ops.IRQ_AT + n] = bytes(self.pending)

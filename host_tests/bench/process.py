@@ -11,7 +11,6 @@ import os
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -88,14 +87,14 @@ def stand_ins(arch: str) -> Path:
 
 def _interface(paths) -> str:
     """Code that uses all that the stand-ins offer, so that the linker keeps it."""
-    lines = []
+    lines = ["import link", "link.spend"]
     for path in paths:
         if path.stem in ("ops", "link"):
             continue
         lines.append(f"import {path.stem}")
         for node in ast.parse(path.read_text()).body:
             names = [t.id for t in node.targets] if isinstance(node, ast.Assign) else [getattr(node, "name", "_")]
-            lines += [f"{path.stem}.{name}" for name in names if not name.startswith("_")]
+            lines += [f"{path.stem}.{name}" for name in names if not name.startswith("_") or name == "__getattr__"]
             for inner in ast.walk(node):
                 if isinstance(inner, ast.FunctionDef):
                     keywords = ", ".join(f"{a.arg}=0" for a in inner.args.kwonlyargs)
@@ -124,7 +123,7 @@ class MeterProcess:
         self.meter_ns = 0  # processor time the interpreter took from answers to requests, while measure is on
         self._answered_ns = 0
         self._proc = None
-        self._reader = None
+        self._line = b""  # printed, and not yet ended
         shm = "/dev/shm" if os.path.isdir("/dev/shm") else None
         self._page = tempfile.NamedTemporaryFile(prefix="pennywatt-", dir=shm)  # noqa: SIM115
         self._page.truncate(ops.SIZE)
@@ -137,6 +136,19 @@ class MeterProcess:
     def pid(self) -> int:
         """Process number of the running interpreter."""
         return self._proc.pid
+
+    # -- heap -------------------------------------------------------------------------------------
+
+    def watch_heap(self, on: bool = True) -> None:
+        """Look at the heap at each request, after a collection: what is free at the worst moment from now on, is in
+        heap_low. Slow."""
+        self.plant.buf[ops.LOW_AT : ops.LOW_AT + 3] = b"\xff\xff\xff"
+        self.plant.buf[6] = on
+
+    @property
+    def heap_low(self) -> int:
+        """Bytes free at the worst moment since watch_heap()."""
+        return int.from_bytes(self.plant.buf[ops.LOW_AT : ops.LOW_AT + 3], "little")
 
     # -- power ------------------------------------------------------------------------------------
 
@@ -177,8 +189,8 @@ class MeterProcess:
         # Linux: a process's CPU-time clock, readable by others. Not wall time: this machine has other work too.
         self._cpu_clock = ~self._proc.pid << 3 | 2
         self._answered_ns = 0
-        self._reader = threading.Thread(target=self._read_console, args=(self._proc.stdout,), daemon=True)
-        self._reader.start()
+        os.set_blocking(self._proc.stdout.fileno(), False)
+        self._line = b""
 
     def _heap_bytes(self) -> int:
         unit = {"k": 1024, "m": 1024 * 1024}[self.heap[-1]]
@@ -190,11 +202,20 @@ class MeterProcess:
         if self._proc.poll() is None:
             self._proc.send_signal(signal.SIGKILL)
         self._proc.wait()
-        self._reader.join()
+        self._read_console()
+        self._proc.stdout.close()
         self._proc = None
 
-    def _read_console(self, pipe):
-        for line in pipe:
+    def _read_console(self) -> None:
+        """Take in what the meter has printed so far. A meter that sleeps or has ended has printed all it had to."""
+        if self._proc is None:
+            return
+        data = self._proc.stdout.read() or b""
+        *lines, self._line = (self._line + data).split(b"\n")
+        if self._line and self._proc.poll() is not None:
+            lines.append(self._line)
+            self._line = b""
+        for line in lines:
             text = line.decode(errors="replace").rstrip()
             if 'File "' in text:
                 text = explain(text)  # right as long as the image is of the sources here
@@ -231,6 +252,7 @@ class MeterProcess:
             except WatchdogBite:
                 self.wdt_bites += 1
                 self._restart(WDT_RESET)
+        self._read_console()
 
     def run_s(self, seconds: float) -> None:
         self.run(self.plant.clock.now_us + round(seconds * 1_000_000))
@@ -309,8 +331,9 @@ class MeterProcess:
         time.sleep(0.0002)
 
     def _look_after(self, silent: bool) -> None:
+        self._read_console()
         if self._proc.poll() is not None:
-            self._reader.join()
+            self._read_console()
             self._crashed()
         if silent:
             self._bitten()

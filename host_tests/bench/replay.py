@@ -118,7 +118,7 @@ def run(trace, tariff_doc: dict, credit: Fraction | None, arch: str, heap=None, 
         "seconds_real": round(real_s, 1),
         "rows": len(trace.rows),
         "holes": len(trace.holes),
-        "ticks": len(reads_us),
+        "ticks": sum(us >= zero_us for us in reads_us),  # how soon the meter was up is no matter of the trace
         "trace_wh": float(trace_wh),
         "trace_wh_exact": str(trace_wh),
         "trace_counts": trace.energy_mws() * 1_000_000 // oracle.COUNT_NJ,

@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 
 from scripts.image import build_image
 
+from . import costs as tables
 from . import documents
 from .board import load_board
 from .cards import sell
@@ -40,11 +41,13 @@ class Bench:
         start_us=0,
         board="esp32_devkit",
         card_files=(),
+        costs=tables.ESP32,
         **settings,
     ):
         """A meter just plugged in. settings: changes to the bench's; files: documents in place of
         the usual; image: another file system; up=False leaves the plug out; start_us: bench time; board: a folder
-        of boards/; card_files: cards that the shop keeps in files."""
+        of boards/; card_files: cards that the shop keeps in files;
+        costs: what computing takes."""
         self.settings = documents.settings(**settings)
         self.board = load_board(board)
         files = {**documents.as_files(self.settings, tariff), **(files or {})}
@@ -53,6 +56,7 @@ class Bench:
             self.board,
             NorFlash(image or build_image(None, files, board, VFS_SIZE)),
             utc_s=int((utc - EPOCH).total_seconds()),
+            costs=costs,
         )
         self.meter = MeterProcess(self.plant, arch, heap)
         self.deck = Deck(self.settings["meter_number"], self.settings["currency"], card_files)

@@ -180,7 +180,7 @@ STEPS = (
     Step("too high a load", _load(12_000), _trips(codes.CLAIM_OVERLOAD), 30),
     _card("the card switches on", _load(1000)),
     Step("the mains goes", lambda w: w.plug(False), _for(10)),
-    Step("... and comes back", lambda w: w.plug(True), lambda w: w.audit.ticks, 3),
+    Step("... and comes back", lambda w: w.plug(True), lambda w: w.audit.ticks, 6),
     Step("energy is fed in", _load(-2000), lambda w: w.for_s(3) and w.state.export_counts > 300),
     Step("past midnight, into April", _load(3000), _clock_reads(datetime(2026, 3, 31, 22, 0, 5)), 300),
     _card("another purchase", lambda w: w.sell(5_123_456), until=lambda w: w.state.purchase_count == 2),

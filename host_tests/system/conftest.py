@@ -10,6 +10,8 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     _cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {_cores[int(worker[2:]) % len(_cores)]})
 
+STARTS_S = 2  # from power on until the firmware is loaded (bench/costs.py)
+
 
 @pytest.fixture
 def bench():
@@ -20,7 +22,8 @@ def bench():
         b = Bench(**kwargs)
         made.append(b)
         b.load(load_w)
-        b.run_s(up_s)
+        if up_s:
+            b.run_s(STARTS_S + up_s)
         return b
 
     yield make

@@ -50,7 +50,7 @@ def test_noise_on_the_wires_loses_and_invents_no_energy(bench):
     b.run_s(60)
     counted = b.state().import_counts
     flowed = b.plant.meter_ic.lifetime(0x80)
-    assert abs(flowed - counted) <= 3000 / 11.25 + 1, (flowed, counted)
+    assert abs(flowed - counted) <= 3000 / 11.25 * 1.1 + 1, (flowed, counted)
 
 
 def test_a_stopped_clock_meters_on_at_the_fallback_rate_and_says_so(bench):

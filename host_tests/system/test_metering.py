@@ -60,13 +60,17 @@ def test_ticks_fall_on_whole_seconds_of_the_clock(bench):
 
 def test_the_heap_does_not_shrink_over_hours(bench):
     b = bench(load_w=2000, initial_credit="50.00")
-    b.run_s(3600)
-    lines = [line for line in b.meter.console if line.startswith("STATUS")]
-    marks = [int(line.split("heap_free_min=")[1].split()[0]) for line in lines]
-    b.run_s(3600)
-    last = [line for line in b.meter.console if line.startswith("STATUS")][-1]
-    later = int(last.split("heap_free_min=")[1].split()[0])
-    assert marks[-1] - later <= 512
+    kept = []
+    for _ in range(3):
+        b.run_s(3600)
+        calm = []
+        for _ in range(20):  # what a task holds while it works is no growth: the calmest second counts
+            b.meter.watch_heap()
+            b.run_s(1)
+            calm.append(b.meter.heap_low)
+        b.meter.watch_heap(False)
+        kept.append(max(calm))
+    assert kept[0] - kept[-1] <= 256, kept
 
 
 @pytest.mark.parametrize("part", ["atm90e32", "lcd", "rtc", "fram", "pn532"])

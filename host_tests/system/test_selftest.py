@@ -39,7 +39,7 @@ WORDS = {
 }
 PATTERNS = {"board": r"\w+", "version": r"[\w.+-]+", "micropython": r"\d+\.\d+\.\d+", "heap": r"\d+",
             "idf_free": r"\d+", "idf_largest": r"\d+"}  # fmt: skip
-SOON_S = 3.0  # after power on the self-test has been said
+SOON_S = 5.0  # after power on the self-test has been said, if every part answers
 WRONG = {"missing", "unset", "none", "fault"}
 # Part of the line -> what the bench calls it, and the pins and addresses of boards/esp32_devkit.
 PARTS = {
@@ -114,6 +114,8 @@ def started(b, console, up_s=SOON_S):
     """Power on; gives what the self-test says, soon and once."""
     b.plug(True)
     b.run_s(SOON_S)
+    while not console.tests() and b.plant.clock.now_us < 20_000_000:
+        b.run_s(0.1)
     (values,) = console.tests(1)
     b.run_s(up_s - SOON_S)
     assert len(console.tests()) == 1
@@ -275,7 +277,7 @@ def test_what_becomes_of_a_card_is_not_hidden_by_the_self_test(dark):
     b, _ = dark()
     b.insert("good")
     b.plug(True)
-    seen = screens(b, 4)
+    seen = screens(b, 6)
     assert any("Credit added 20.00 EUR" in screen for screen in seen)
     assert not any("Self-test" in screen for screen in seen)
 

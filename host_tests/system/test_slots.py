@@ -70,7 +70,7 @@ def meters(b):
 
 
 def test_a_bundle_that_a_person_put_there_is_installed_and_confirmed_when_it_has_come_up(bench):
-    b = bench(load_w=3000, image=image(("deploy.pwb", bundle())), up_s=6)
+    b = bench(load_w=3000, image=image(("deploy.pwb", bundle())), up_s=15)
     assert said(b, "loader: version 1.1.0 in slot b") and said(b, "starts: version confirmed")
     assert boot_state(b) == (2, 0, 0)
     with pytest.raises(FileNotFoundError):

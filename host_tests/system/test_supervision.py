@@ -120,7 +120,7 @@ def test_heap_that_never_comes_back_ends_in_one_restart(bench):
 
 def test_five_starts_that_do_not_last_end_in_safe_mode_which_ends_by_itself(bench):
     b = bench(load_w=3000, image=struck.image("carddesk", "reset", always=True, at_s=0))
-    b.run_s(5)
+    b.run_s(25)
     assert b.meter.restarts == 5
     before = b.state()
     shown = screens(b, 70)  # once round all pages

@@ -2,34 +2,42 @@
 # The meter's end of the link (see ops.py). Requests are built in place in shared memory; the wait for the
 # answer spins, then yields, then sleeps, so a fast bench is fast and an idle one costs nothing. Where the plant
 # says so, it waits in the kernel at once.
-import os
+import gc
 import struct
 import sys
 
-import ffi
 import uctypes
 
 from micropython import const
 
-from ops import IRQ_AT, REQ_AT, RSP_AT, SIZE, SLEEP_ON
+from ops import IRQ_AT, LOW_AT, REQ_AT, RSP_AT, SIZE, SLEEP_ON, SPEND
 
 _SPINS = const(400)
 
-_libc = ffi.open("libc.so.6")
-_yield = _libc.func("i", "sched_yield", "")
-_usleep = _libc.func("i", "usleep", "i")
-_getppid = _libc.func("i", "getppid", "")
-_futex = _libc.func("l", "syscall", "lpiiP")
+
+def _shared():
+    import os
+
+    import ffi
+
+    libc = ffi.open("libc.so.6")
+    fd = libc.func("i", "open", "si")(os.getenv("PENNYWATT_LINK"), 2)
+    return (
+        libc.func("p", "mmap", "piiiii")(0, SIZE, 3, 1, fd, 0),
+        libc.func("i", "sched_yield", ""),
+        libc.func("i", "usleep", "i"),
+        libc.func("i", "getppid", ""),
+        libc.func("l", "syscall", "lpiiP"),
+    )
+
+
+_addr, _yield, _usleep, _getppid, _futex = _shared()
 _FUTEX = 240 if sys.maxsize == 0x7FFFFFFF else 202
 _PATIENCE = struct.pack("ll", 0, 50_000_000)
-_fd = _libc.func("i", "open", "si")(os.getenv("PENNYWATT_LINK"), 2)
-_addr = _libc.func("p", "mmap", "piiiii")(0, SIZE, 3, 1, _fd, 0)
 buf = uctypes.bytearray_at(_addr, SIZE)
-_head = uctypes.struct(_addr, {"word": uctypes.UINT32 | 0})
-now = uctypes.struct(_addr + 8, {"ms": uctypes.UINT32 | 0, "us": uctypes.UINT32 | 4})
+now = uctypes.struct(_addr, {"word": uctypes.UINT32 | 0, "ms": uctypes.UINT32 | 8, "us": uctypes.UINT32 | 12})
 _parent = _getppid()
 _pos = REQ_AT
-_seq = 0
 irq_handlers = {}
 timer_handlers = {}
 
@@ -48,18 +56,26 @@ def room(n):
 
 def call():
     """Send what has been built and wait for the answer at RSP_AT."""
-    global _pos, _seq
+    global _pos
     b = buf
+    if b[6]:
+        # What is alive at this moment: nothing that a collection would free counts.
+        gc.collect()
+        free = gc.mem_free()
+        if free < b[LOW_AT] | b[LOW_AT + 1] << 8 | b[LOW_AT + 2] << 16:
+            b[LOW_AT] = free & 255
+            b[LOW_AT + 1] = free >> 8 & 255
+            b[LOW_AT + 2] = free >> 16
     n = _pos - REQ_AT
     b[16] = n & 255
     b[17] = n >> 8
     _pos = REQ_AT
-    seq = _seq = (_seq + 1) & 255
+    seq = (b[0] + 1) & 255
     b[0] = seq
     if b[4]:
         _futex(_FUTEX, _addr, 1, 1, None)
         while b[1] != seq:
-            word = _head.word
+            word = now.word
             if word >> 8 & 255 != seq and _futex(_FUTEX, _addr, 0, word, _PATIENCE) and _getppid() != _parent:
                 raise SystemExit
         return
@@ -75,6 +91,16 @@ def call():
                     spins = -2000
                     if _getppid() != _parent:
                         raise SystemExit
+
+
+def spend(what, n):
+    """Tell of computing that takes a board time."""
+    at = room(4)
+    b = buf
+    b[at] = SPEND
+    b[at + 1] = what
+    b[at + 2] = n & 255
+    b[at + 3] = n >> 8
 
 
 def _interrupts():

@@ -7,8 +7,10 @@
     3      u8   reset cause
     4      u8   1: wait in the kernel for requests and answers, and wake who waits (futex on the first word)
     5      u8   timers whose time has come, a bit each (bit 0: machine.Timer(0))
+    6      u8   1: look at the heap's peaks
     8      u32  ticks_ms    12  u32  ticks_us     (written by the plant before each answer)
     16     u16  request length
+    20     u24  least bytes of heap that were free, with nothing to collect (while byte 6 is set)
     32     ...  pins whose interrupt is pending
     REQ_AT      request: posted operations one after another, the last one is answered
     RSP_AT      answer
@@ -42,6 +44,13 @@ COUNT_GET = 16  #   pin -> rising edges seen there so far u32
 TIMER = 17  # P number, period ms u32 (0: stop), 1 for periodic
 SLEEP_ON = 18  #   go on with the sleep that a timer interrupted: no sleep ends early for one
 FREQ = 19  # P MHz of the processor u16
+SPEND = 32  # P what, n u16: computing that asks nothing of the plant (bench/costs.py); what:
+TURN = 0  # asyncio chose a task
+LOAD = 1  # a module of n bytes came
+COLLECT = 2  # gc.collect()
+POWER = 3  # pow() with a modulus; 1: to decode a point of a signature, which has two
+
+LOW_AT = 20
 
 STATUS_OK = 0
 STATUS_NAK = 1

@@ -28,9 +28,6 @@ def ticks_us():
     return _now.us
 
 
-ticks_cpu = ticks_us
-
-
 def ticks_add(ticks, delta):
     if not -_HALF < delta < _HALF:
         raise OverflowError("ticks interval overflow")

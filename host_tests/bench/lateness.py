@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How late the meter is with what its computing takes (costs.py): ticks, overload, card, watchdog.
+
+Modelled, not measured on a board. The instants are the plant's: when the metering IC was read, when a coil pulled.
+"""
+
+from datetime import datetime
+
+from scripts.vend.utility_formats import TARIFF
+
+from .costs import ESP32
+from .largest import as_bytes, largest
+from .session import Bench
+from .utility_cards import utility_card
+
+SECOND_US = 1_000_000
+ON_THE_MINUTE = 28  # 32 seconds after power on the hold has expired
+CARD_MOMENTS = 10  # of a second: what a card meets there differs
+_EVENING = datetime(2026, 1, 12, 22, 15)  # local midnight is 45 minutes away
+
+
+def start(costs=ESP32) -> dict[str, int]:
+    """Power on to the first measurement booked, and to the relay's decision, in µs; the longest hold until then."""
+    with Bench(initial_credit="50.00", costs=costs) as b:
+        b.plant.held_us = 0
+        relay_us = 0
+        while len(b.tick_reads_us) < 2:  # the first read is the IC's start, the second is booked
+            b.run_s(0.01)
+            if not relay_us and b.state().relay_closed == 1:
+                relay_us = b.plant.clock.now_us
+        b.run_s(0.5)
+        return {"tick": b.tick_reads_us[1], "relay": relay_us, "held": b.plant.held_us}
+
+
+def overload(costs=ESP32, utc_s: int = 0) -> tuple[int, int]:
+    """(µs from the reading that made the hold expire until the coil pulled, length of that pulse). utc_s: the second of
+    a minute at which the power comes: with ON_THE_MINUTE the minute's work is due at that reading, too."""
+    with Bench(initial_credit="50.00", utc=datetime(2026, 1, 12, 7, 0, utc_s), costs=costs) as b:
+        b.load(9600)
+        while not b.plant.relay.pulses:
+            b.run_s(0.1)
+        _, began_us, length_us = b.plant.relay.pulses[0]
+        return began_us - max(t for t in b.tick_reads_us if t <= began_us), length_us
+
+
+def card(costs=ESP32) -> list[int]:
+    """µs from a card's coming to the new balance on the display, at moments all over a second."""
+    times = []
+    for n in range(CARD_MOMENTS):
+        with Bench(initial_credit="50.00", costs=costs) as b:
+            b.run_s(8)
+            b.run_s((SECOND_US - b.plant.clock.now_us % SECOND_US + n * SECOND_US // CARD_MOMENTS) / SECOND_US)
+            b.insert("good")
+            began_us = b.plant.clock.now_us
+            while "Credit added" not in b.lcd()[0]:
+                b.run_s(0.005)
+            times.append(b.plant.clock.now_us - began_us)
+    return times
+
+
+def hour(costs=ESP32) -> dict:
+    """An hour of ticks, with minutes' work, a midnight, a household's card and a supplier's largest tariff in it.
+
+    late: µs that each tick read the metering IC later in its second than the earliest of them all; missed: seconds
+    without a tick; held: the longest that one task kept the others waiting; unfed: the longest between two feedings.
+    """
+    reads_us = []
+    with Bench(initial_credit="50.00", utc=_EVENING, costs=costs) as b:
+        b.run_s(6)
+        b.plant.meter_ic.on_energy_read = lambda addr, counts, us: reads_us.append(us) if addr == 0x80 else None
+        b.plant.held_us = b.plant.unfed_us = 0
+        b.run_s(600)
+        b.insert("good")
+        b.run_s(30)
+        b.insert(None)
+        b.run_s(570)
+        offer = utility_card(TARIFF, as_bytes(largest()))
+        b.plant.reader.insert(offer, b.plant.clock.now_us)
+        b.run_s(30)
+        b.plant.reader.remove(b.plant.clock.now_us)
+        b.run_s(2370)
+        held_us, unfed_us = b.plant.held_us, b.plant.unfed_us
+    phase_us = min(us % SECOND_US for us in reads_us)
+    late = sorted(us % SECOND_US - phase_us for us in reads_us)
+    seconds = {us // SECOND_US for us in reads_us}
+    return {"late": late, "missed": max(seconds) - min(seconds) + 1 - len(seconds), "held": held_us, "unfed": unfed_us}
+
+
+def main() -> None:
+    print("start", start())
+    print("overload", overload(), overload(utc_s=ON_THE_MINUTE))
+    print("card", card())
+    found = hour()
+    late = found.pop("late")
+    print("hour", found, "late p50, p99, max:", late[len(late) // 2], late[len(late) * 99 // 100], late[-1])
+
+
+if __name__ == "__main__":
+    main()
