@@ -127,7 +127,7 @@ def starved_in(meter, n, struck, flip):
 
 # Ticks: one with the minute's work; one with an audit; one in which an address is hit, and a judge asked.
 @pytest.mark.parametrize("ic", ICS, ids=lambda bench: bench.driver.__name__)
-@pytest.mark.parametrize("struck, flip", [(21, None), (16, None), (3, (8, 6)), (3, (10, 6)), (3, (12, 6))])
+@pytest.mark.parametrize("struck, flip", [(21, None), (18, None), (3, (10, 6)), (3, (12, 6)), (18, (6, 13))])
 def test_no_call_of_a_tick_that_finds_no_heap_loses_a_count(ic, struck, flip):
     counted = 0
     for n in range(1, 400):

@@ -108,7 +108,7 @@ class CardDesk:
     def _supplier(self, card, uid):
         """The code for the household's cards goes before that for the supplier's comes: a document needs the room."""
         self._visit = None
-        meter.unload("services.cardvisit", "services.cardfile", "services.cardbooks")
+        meter.unload("services.cardvisit", "services.cardfile")
         from .utility import Utility
 
         self._visit = Utility(self, card, uid, True)
@@ -129,6 +129,6 @@ class CardDesk:
 
     def _let_go(self):
         # What one call names is linked to be loaded together: the last two are for either kind of card.
-        meter.unload("services.cardvisit", "services.cardfile", "services.cardbooks")
+        meter.unload("services.cardvisit", "services.cardfile")
         meter.unload("services.utility")
         meter.unload("drivers.desfire", "services.cardguest")

@@ -9,13 +9,14 @@ insertion (equal count, nothing to credit) and no money. No wait is without an e
 
 from micropython import const
 
+from meter import unload
 from meter.core import account, codes
 from meter.core.errors import CardError
 from meter.core.state import NO_CARD
 from meter.drivers import desfire
 
-from . import cardbooks, cardfile
 from . import carddesk_states as at
+from . import cardfile
 from .cardguest import Guest
 
 _SAK_ISO_DEP = const(0x20)
@@ -121,6 +122,15 @@ class Visit(Guest):
 
     async def _account(self):
         """The one place where a card changes anything. No await in here: the verdict stays true."""
+        try:
+            self._book()
+        finally:
+            unload("services.cardbooks")
+        return at.BOOKED
+
+    def _book(self):
+        from . import cardbooks  # for this alone: login before it and write-back after it need the room
+
         books = self.books
         s = books.s
         new_card = s.card_uid != self.uid or s.card_generation != self._generation
@@ -130,7 +140,6 @@ class Visit(Guest):
         self._number = cardbooks.user_card(books, self.uid, self._generation, new_card)
         if not self._number and not self.added_micro:
             raise CardError(codes.CARD_STORAGE, "ledger")  # after a purchase, WRITE_BACK says it
-        return at.BOOKED
 
     async def _write_back(self):
         books = self.books
