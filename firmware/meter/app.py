@@ -15,7 +15,7 @@ from micropython import const
 
 from meter import entry, unload
 from meter.core import codes
-from meter.core.errors import BusError, StorageError
+from meter.core.errors import BusError, ChipError, StorageError
 from meter.core.state import MeterState
 from meter.drivers.ds3231 import Ds3231
 from meter.drivers.fram import Fram
@@ -25,6 +25,7 @@ from meter.services.clock import Clock
 from meter.services.guard import Guard
 from meter.services.metering import Metering
 from meter.services.supervisor import Supervisor
+from meter.storage import events, ledger
 from meter.storage.events import EventLog
 from meter.storage.ledger import FELL_BACK, Ledger
 from meter.storage.seal import LOST
@@ -33,16 +34,18 @@ _SEAL_TRIES = const(5)
 
 
 async def open_ledger(books, supervisor, panel, parts):
-    """Wait until the ledger has been read: a FRAM that is silent or holds only damage is retried, not replaced.
+    """Wait until the ledger has been read: a FRAM that is silent, holds only damage, or is empty and keeps nothing is
+    retried, not replaced.
 
     parts: what the self-test looks at by itself, for no task does yet. They had two seconds to come up then.
     """
     said = tested = False
     while True:
         try:
-            return books.open()
-        except (BusError, StorageError) as e:
-            books.fault(codes.FAULT_FRAM, True)
+            return books.open(_keeps(books))
+        except (BusError, ChipError, StorageError) as e:
+            if not isinstance(e, ChipError):  # that has been said
+                books.fault(codes.FAULT_FRAM, True)
             if not said:
                 print("ledger:", e)
                 said = True
@@ -51,6 +54,23 @@ async def open_ledger(books, supervisor, panel, parts):
             if not tested:
                 tested = True
                 entry.self_test(supervisor, panel, parts)
+
+
+def _keeps(books):
+    """Does the FRAM keep what it acknowledges? A ring on flash reads back by itself. Raises BusError."""
+    if not board.FRAM_ADDR:
+        return True
+    from meter.storage import scratch
+
+    try:
+        scratch.prove(books.fram)
+        return True
+    except ChipError as e:
+        print("ledger:", e)
+        books.fram_lost(e)
+        return False
+    finally:
+        unload("storage.scratch")
 
 
 def storage(i2c):
@@ -83,6 +103,9 @@ async def sealed(fram, cfg, supervisor):
         for left in range(_SEAL_TRIES - 1, -1, -1):
             try:
                 return seal.hold(fram, cfg)
+            except ChipError as e:
+                supervisor.books.fram_lost(e)
+                return seal.HELD
             except BusError as e:
                 print("calibration:", e)
             if left:
@@ -201,8 +224,8 @@ async def start(made_with, how=(0, 0, "")):
     if found == FELL_BACK:
         books.log(codes.LOG_LEDGER_FALLBACK)
     for n in range(16):
-        # What was found wrong before there was a log to write it to.
-        if books.faults >> n & 1:
+        # What was found wrong before there was a log to write it to. (Of a FRAM that keeps nothing, books tell later.)
+        if books.faults & ~codes.FAULT_FRAM_KEEPS & 1 << n:
             books.log(codes.LOG_FAULT, 1 << n)
     books.fault(codes.FAULT_FRAM, False)
     gc.collect()
@@ -235,4 +258,6 @@ def settle(cfg):
     board.MeterIc.calibrated = None  # pyright: ignore[reportAttributeAccessIssue]
     # Its module has gone: other settings are of a class of their own.
     type(cfg).__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
-    Books.open = EventLog.open = Ledger.load = Supervisor.start = None  # pyright: ignore[reportAttributeAccessIssue]
+    Books.open = Supervisor.start = None  # pyright: ignore[reportAttributeAccessIssue]
+    ledger.settle()
+    events.settle()

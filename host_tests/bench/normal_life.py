@@ -58,6 +58,8 @@ class Fram:
     def write(self, offset, buf):
         self.data[offset : offset + len(buf)] = buf
 
+    keep = write
+
 
 class Partition:
     """esp32.Partition over a flash in memory."""

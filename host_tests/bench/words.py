@@ -18,6 +18,7 @@ _EVENTS = {
     81: "cover closed", 82: "magnet near", 83: "magnet gone", 96: "alarm 1", 97: "alarm 2",
     106: "cover was opened while the meter was off", 108: "not the calibration that was sealed",
     112: "task restarted", 113: "ledger copy damaged", 114: "flash block given up",
+    115: "too little heap",
 }  # fmt: skip
 # Found by the watch: what, and the unit of its figure with so many decimals.
 _FOUND = {
@@ -33,7 +34,7 @@ _FOUND = {
 _FAULTS = {
     1: "metering IC", 2: "FRAM", 4: "clock", 8: "card reader", 16: "display", 32: "relay", 64: "tariff",
     128: "settings", 256: "keys", 512: "program", 1024: "safe mode", 2048: "flash",
-    4096: "calibration",
+    4096: "calibration", 8192: "FRAM keeps nothing", 16384: "too little heap",
 }  # fmt: skip
 _RESETS = {1: "power on", 2: "restart asked for", 3: "watchdog", 5: "soft reset"}
 _CARDS = {
@@ -60,6 +61,8 @@ def event_text(event) -> str:
         return f"{text} ({event.value:+d} s)"
     if event.code == 5:
         return f"started: {_RESETS.get(event.value, event.value)}"
+    if event.code == 115:
+        return f"{text}, {event.value} times since the start"
     if event.code == 32:
         return f"purchase no. {event.value} added"
     if event.code == 37:

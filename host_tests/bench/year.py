@@ -324,7 +324,7 @@ class Run:
         elif what == "buy":
             self.bought += 1
             debt = 7_000_000 if much % 2 else 0
-            meter.books.purchase(self.bought, much, debt, b"\4abcdef", 1)
+            import_module("meter.services.cardbooks").purchase(meter.books, self.bought, much, debt, b"\4abcdef", 1)
             oracle.purchase(much, debt)
         else:
             if what == "tariff":

@@ -330,7 +330,8 @@ class Model:
     # -- cards ------------------------------------------------------------------------------------
 
     def refusal(self, card, storage: bool) -> int:
-        """Why this card is not served, 0 if it is. storage: can a purchase be stored?"""
+        """Why this card is not served, 0 if it is. storage: can a purchase, or the number of a
+        write-back, be stored?"""
         if self.locked_s:
             return LOCKED
         if card.flaw == "foreign":
@@ -351,9 +352,7 @@ class Model:
             debt_share = min(self.debt + card.debt, card.amount * self.house.debt_percent // 100)
             if self.house.hoard and self.credit + card.amount - debt_share > self.house.hoard:
                 return HOARD
-            if not storage:
-                return STORAGE
-        return 0
+        return 0 if storage else STORAGE
 
     def sells(self, card) -> bool:
         return card.count == self.purchases + 1

@@ -24,6 +24,7 @@ class PanelBooks:
     def __init__(self, ticked=None, **settings):
         self.s = MeterState()
         self.s.relay_closed = 1
+        self.starved = 0
         self.s.credit_micro = 123_456_789
         self.cfg = Settings()
         self.cfg.meter_number, self.cfg.provisioned = "PW-000042", True

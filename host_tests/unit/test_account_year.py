@@ -16,6 +16,7 @@ import pytest
 from meter.core import codes, config, tariff
 from meter.core.state import MeterState
 from meter.drivers.sample import Sample
+from meter.services import cardbooks
 from meter.services.books import Books
 from meter.storage import readings
 from meter.storage.ledger import FRESH, LOADED
@@ -133,6 +134,8 @@ class Memory:
     def write(self, offset, buf):
         self.data[offset : offset + len(buf)] = buf
 
+    keep = write
+
 
 class Household:
     """Lives by what its meter lets it. used, exported: counts of each minute; did: what it did after which."""
@@ -200,10 +203,10 @@ class Household:
             amount = rand.randrange(2_000_000, 30_000_000)
             debt = rand.choice((0, 0, 0, 12_000_000))
             self.did[n] = (amount, debt)
-            books.purchase(books.s.purchase_count + 1, amount, debt, b"\4abcdef", 1)
+            cardbooks.purchase(books, books.s.purchase_count + 1, amount, debt, b"\4abcdef", 1)
         else:
             self.did[n] = None
-        books.user_card()
+        cardbooks.user_card(books, b"\4abcdef", 1, False)
 
 
 # -- the oracle -------------------------------------------------------------------------------------

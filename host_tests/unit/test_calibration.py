@@ -270,6 +270,8 @@ class Fram:
         self.writes += 1
         self.data[at : at + len(buf)] = buf
 
+    keep = write
+
 
 SEALED = document(sealed=True)
 OTHER = {0x61: 1}

@@ -439,7 +439,7 @@ def test_with_the_memory_gone_nothing_is_written_onto_a_card():
         meter.fram_chip.absent = True
         await meter.show(card)
         assert cards.read_back(card).number == 1
-        assert "insert again" in meter.panel.text
+        assert "Memory fault" in meter.panel.text
 
     scene(play)
 
@@ -675,13 +675,13 @@ def test_a_card_shown_when_credit_is_used_up_is_lent_emergency_credit_once():
     async def play(meter):
         card = user_card()
         meter.s.credit_micro = 0
-        meter.books._assess()
+        meter.books.assess()
         assert meter.s.claims == codes.CLAIM_NO_CREDIT
         await meter.show(card)
         assert meter.s.claims == 0 and meter.s.latches & codes.LATCH_EMERGENCY
         assert meter.logged(codes.LOG_EMERGENCY) == [0]
         meter.s.credit_micro = -5_000_000
-        meter.books._assess()
+        meter.books.assess()
         assert meter.s.claims == codes.CLAIM_NO_CREDIT
         await meter.show(card)
         assert meter.s.claims == codes.CLAIM_NO_CREDIT
@@ -697,7 +697,7 @@ def test_a_card_shown_when_credit_is_used_up_is_lent_emergency_credit_once():
 def test_without_emergency_credit_a_card_lends_nothing():
     async def play(meter):
         meter.s.credit_micro = 0
-        meter.books._assess()
+        meter.books.assess()
         await meter.show(user_card())
         assert meter.s.claims == codes.CLAIM_NO_CREDIT
 

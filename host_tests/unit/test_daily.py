@@ -69,6 +69,8 @@ class Memory:
             if n < len(buf):
                 raise BusError(0, "power has failed")
 
+    keep = write
+
 
 class Meter:
     """A meter with a standing charge and a debt; now and then a tick of some counts."""

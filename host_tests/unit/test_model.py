@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from meter.core import account, civil, codes, overload, rates, supply
 from meter.core.errors import CardError, MeterError, StorageError
-from meter.services import books
+from meter.services import books, cardbooks
 from meter.services.books import Books
 from meter.storage import events, ledger
 
@@ -109,17 +109,17 @@ def takes_any_purchase_ahead(patch):
 
 
 def keeps_a_purchase_it_has_refused(patch):
-    genuine = Books.purchase
+    genuine = cardbooks.purchase
 
-    def purchase(self, count, amount_micro, debt_micro, uid, generation):
+    def purchase(books, count, amount_micro, debt_micro, uid, generation):
         try:
-            genuine(self, count, amount_micro, debt_micro, uid, generation)
+            genuine(books, count, amount_micro, debt_micro, uid, generation)
         except CardError as e:
             if e.code == codes.CARD_STORAGE:
-                account.purchase(self.s, amount_micro)
+                account.purchase(books.s, amount_micro)
             raise
 
-    patch.setattr(Books, "purchase", purchase)
+    patch.setattr(cardbooks, "purchase", purchase)
 
 
 def forgets_the_remainder(patch):
@@ -265,25 +265,25 @@ def begins_a_month_with_each_day(patch):
 
 
 def recovers_debt_before_it_counts_the_purchase(patch):
-    genuine = Books.purchase
+    genuine = cardbooks.purchase
 
-    def purchase(self, count, amount_micro, debt_micro, uid, generation):
-        s, cfg = self.s, self.cfg
+    def purchase(books, count, amount_micro, debt_micro, uid, generation):
+        s, cfg = books.s, books.cfg
         if not account.hoards(s.credit_micro, amount_micro, cfg.hoard_micro):
             s.debt_micro += debt_micro
             paid_micro = account.share(s.debt_micro, amount_micro, cfg.debt_percent)
             s.credit_micro -= paid_micro
             s.debt_micro -= paid_micro
             s.debt_paid_micro += paid_micro
-            self.commit()
+            books.commit()
             debt_micro = 0
         percent, cfg.debt_percent = cfg.debt_percent, 0
         try:
-            genuine(self, count, amount_micro, debt_micro, uid, generation)
+            genuine(books, count, amount_micro, debt_micro, uid, generation)
         finally:
             cfg.debt_percent = percent
 
-    patch.setattr(Books, "purchase", purchase)
+    patch.setattr(cardbooks, "purchase", purchase)
 
 
 def recovers_more_than_is_owed(patch):
@@ -299,26 +299,27 @@ def recovers_more_than_is_owed(patch):
 
 
 def lends_again_before_it_is_repaid(patch):
-    genuine = Books.purchase
+    genuine = cardbooks.purchase
 
-    def purchase(self, *rest):
-        genuine(self, *rest)
-        self.s.latches &= ~codes.LATCH_EMERGENCY
+    def purchase(books, *rest):
+        genuine(books, *rest)
+        books.s.latches &= ~codes.LATCH_EMERGENCY
 
-    patch.setattr(Books, "purchase", purchase)
+    patch.setattr(cardbooks, "purchase", purchase)
 
 
 def lends_twice(patch):
     """The second time as much again: the floor sinks with each card."""
-    genuine = Books._lend
+    genuine = cardbooks.user_card
 
-    def lend(self):
-        genuine(self)
-        s = self.s
+    def user_card(books, *rest):
+        number = genuine(books, *rest)
+        s = books.s
         if s.claims & codes.CLAIM_NO_CREDIT and s.latches & codes.LATCH_EMERGENCY:
             s.claims &= ~codes.CLAIM_NO_CREDIT
+        return number
 
-    patch.setattr(Books, "_lend", lend)
+    patch.setattr(cardbooks, "user_card", user_card)
 
 
 def forgets_over_a_cut_that_it_has_lent(patch):
@@ -373,14 +374,15 @@ def locks_nobody_out(patch):
 
 
 def locks_out_for_good(patch):
-    genuine = Books.user_card
+    genuine = cardbooks.user_card
 
-    def user_card(self):
-        lock = self.s.lock
-        genuine(self)
-        self.s.lock = lock
+    def user_card(books, *rest):
+        lock = books.s.lock
+        number = genuine(books, *rest)
+        books.s.lock = lock
+        return number
 
-    patch.setattr(Books, "user_card", user_card)
+    patch.setattr(cardbooks, "user_card", user_card)
 
 
 BROKEN = (

@@ -257,7 +257,7 @@ def test_every_page_is_four_rows_of_twenty_in_every_state():
             books.price_micro = 999_999_999
             for alarm in range(4):
                 books.alarm = alarm
-                for faults in (0, 0x1FFF):
+                for faults in (0, 0x7FFF):
                     books.faults = faults
                     assert all(is_frame(rows) for rows in all_pages(books))
 

@@ -161,6 +161,8 @@ class Fram:
     def write(self, offset, buf):
         self.content[offset : offset + len(buf)] = buf
 
+    keep = write
+
 
 def firmware_of(board):
     """What a start of the firmware does about the seal, by its own code."""

@@ -19,11 +19,11 @@ NONE = [(0, 0)] * 12
 
 
 class Memory:
-    """A FRAM. `keep`: the next write keeps so many bytes, then fails; silent: it does not answer."""
+    """A FRAM. cut_at: the next write keeps so many bytes, then fails; silent: it does not answer."""
 
     def __init__(self, blank=0):
         self.data = bytearray((blank,)) * FRAM_SIZE
-        self.keep = None
+        self.cut_at = None
         self.silent = False
         self.writes = []
 
@@ -35,12 +35,14 @@ class Memory:
     def write(self, offset, buf):
         if self.silent:
             raise BusError(0, "silent")
-        kept = bytes(buf) if self.keep is None else bytes(buf[: self.keep])
+        kept = bytes(buf) if self.cut_at is None else bytes(buf[: self.cut_at])
         self.data[offset : offset + len(kept)] = kept
-        if self.keep is not None:
-            self.keep = None
+        if self.cut_at is not None:
+            self.cut_at = None
             raise BusError(0, "cut")
         self.writes.append(offset)
+
+    keep = write
 
     def image(self):
         other = Memory()
@@ -121,7 +123,7 @@ def test_a_write_torn_at_any_byte_keeps_what_was_there(stored, blank):
     after = months(after), mean(after)
     for keep in range(SIZE):
         torn = fram.image()
-        torn.keep = keep
+        torn.cut_at = keep
         with pytest.raises(BusError):
             note(torn, (DEC_2025 + stored, 70_000), (9500 + stored, 9_000))
         found = months(torn), mean(torn)

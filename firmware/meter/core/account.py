@@ -43,14 +43,24 @@ def book(s, counts: int, rate: int, price_micro: int, steps: tuple = ()) -> int:
         if beyond <= 0:
             break
         worth += min(beyond, counts) * steps[i + 1]
-    cost, s.cost_acc = divmod(s.cost_acc + worth, COUNTS_PER_KWH)
-    if s.credit_micro <= 0:
-        s.overdraft_counts += counts
-        s.overdraft_micro += cost
+    # All is worked out before anything changes: half of it must not be left should the heap run out.
+    cost, cost_acc = divmod(s.cost_acc + worth, COUNTS_PER_KWH)
+    past_counts = s.overdraft_counts
+    past_micro = s.overdraft_micro
+    credit_micro = s.credit_micro
+    if credit_micro <= 0:
+        past_counts += counts
+        past_micro += cost
+    credit_micro -= cost
+    rate_counts = s.rate_counts[rate] + counts
+    rate_cost_micro = s.rate_cost_micro[rate] + cost
     s.import_counts += counts
-    s.rate_counts[rate] += counts
-    s.rate_cost_micro[rate] += cost
-    s.credit_micro -= cost
+    s.rate_counts[rate] = rate_counts
+    s.rate_cost_micro[rate] = rate_cost_micro
+    s.credit_micro = credit_micro
+    s.cost_acc = cost_acc
+    s.overdraft_counts = past_counts
+    s.overdraft_micro = past_micro
     return cost
 
 
@@ -58,9 +68,11 @@ def book_unpriced(s, export_counts: int, q_import_counts: int, q_export_counts: 
     """Count what has no price: reverse and reactive energy. Never touches credit. ValueError if negative."""
     if export_counts < 0 or q_import_counts < 0 or q_export_counts < 0:
         raise ValueError("energy registers only rise")
-    s.export_counts += export_counts
-    s.q_import_counts += q_import_counts
+    export_counts += s.export_counts
+    q_import_counts += s.q_import_counts
     s.q_export_counts += q_export_counts
+    s.export_counts = export_counts
+    s.q_import_counts = q_import_counts
 
 
 def judge(meter_count: int, card_count: int) -> int:

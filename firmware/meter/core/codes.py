@@ -31,6 +31,8 @@ FAULT_PROGRAM = const(512)  # a task fell or hung within the last hour
 FAULT_SAFE_MODE = const(1024)
 FAULT_FLASH = const(2048)
 FAULT_CALIBRATION = const(4096)
+FAULT_FRAM_KEEPS = const(8192)  # it acknowledges what it does not keep
+FAULT_HEAP = const(16384)  # too little for the minute's work: fallback rate
 
 # Events for supply.step().
 EV_CREDIT_OUT = const(1)
@@ -97,6 +99,7 @@ LOG_COVER_UNPOWERED = const(106)  # the cover was opened while the meter was off
 LOG_CALIBRATION = const(108)  # not the one that was sealed: 1 that is back in force, 2 there is none
 LOG_TASK_CRASH = const(112)  # the crash report of this number says more
 LOG_LEDGER_FALLBACK = const(113)
+LOG_HEAP = const(115)  # how often too little heap was left since the start
 LOG_FLASH_BLOCK = const(114)  # how many blocks of raw flash did not take a record
 
 LOG_OVER_VOLTAGE = const(128)  # 0.1 V

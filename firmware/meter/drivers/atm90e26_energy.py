@@ -9,6 +9,7 @@ A register's step is 0.1 pulse, ten counts. What the wire does to a frame must n
                   still does not fit is judged (atm90e26_audit.py)
 Any one flipped bit in a tick moves at most 20 counts (225 J), which the ticks that follow even out. Several in
 the energy frames of one tick can misplace counts: by what the power at its ends leaves open.
+Should the heap run out in a judgement, what was read is owed to the next tick, and the MemoryError goes on.
 """
 
 import time
@@ -43,6 +44,7 @@ class Energy:
         self._wary = 0
         self.other = -1
         self._over = None
+        self._starved = None
 
     def restart(self) -> None:
         """The registers were emptied just now; what they held is owed, or was not worth keeping."""
@@ -72,17 +74,22 @@ class Energy:
             self._wary -= 1
             if not self._wary:
                 unload("drivers.atm90e26_audit")
+        if self._starved:
+            error = self._starved
+            self._starved = None
+            raise error
         if self._over:
             reason = self._over
             self._over = None
             self.ic.check()
-            raise ChipError(0, reason)
+            raise ChipError(0, "energy, register %02XH: %d and %d, more than mains can deliver" % reason)
         owed = self.owed
         sample.import_counts = owed[0]
         sample.export_counts = owed[1]
         sample.q_import_counts = owed[2]
         sample.q_export_counts = owed[3]
         owed[0] = owed[1] = owed[2] = owed[3] = 0
+        sample.booked = False
         return ms
 
     def _round(self, at, group, expect):
@@ -120,15 +127,20 @@ class Energy:
                 self.noise()
             fits = _LOW <= diff <= _HIGH and forward + reverse <= limit
             if not (fits and low - margin <= forward - reverse <= high + margin):
-                from meter.drivers.atm90e26_audit import judge  # seldom: let go when all has been quiet again
-
                 self._wary = _WARY_TICKS
-                found = judge(reads, self._open[group], low, high, margin, limit, _LOW, _HIGH)
-                if found is None:
-                    addr = _AP_ENERGY + 3 * group
-                    self._over = f"energy, register {addr:02X}H: {forward} and {reverse}, more than mains can deliver"
-                    found = (0, 0, 0)
-                forward, reverse, diff = found
+                try:
+                    from meter.drivers.atm90e26_audit import judge  # seldom: let go when all has been quiet again
+
+                    found = judge(reads, self._open[group], low, high, margin, limit, _LOW, _HIGH)
+                    if found is None:
+                        self._over = _AP_ENERGY + 3 * group, forward, reverse
+                        found = (0, 0, 0)
+                    forward, reverse, diff = found
+                except MemoryError as error:
+                    self._starved = error  # as read, as far as the power says so
+                    diff = 0
+                    forward = max(0, low - 1, min(forward, high + 1))
+                    reverse = max(0, -high - 1, min(reverse, 1 - low))
         # What has cancelled within 0.01 pulse is in the absolute energy only.
         self._open[group] = min(diff, _HIGH - 1)
         if group:

@@ -10,6 +10,7 @@ What the wire does to a frame must not reach the ledger:
 Any one flipped bit in a tick moves at most 2 counts (22.5 J), which the audits that follow even out. Several in
 the energy frames of one tick can misplace counts. With three phases every tick is audited, for the counts by
 phase (atm90e32_phases.py). Apparent energy has one register and no audit: LastSPIData, and what mains can deliver.
+Should the heap run out in an audit, what was read is owed to the next tick as it was read, and the MemoryError goes on.
 """
 
 import time
@@ -107,8 +108,17 @@ class Energy:
         ):
             # A read that went astray leaves its counts for the next tick.
             low = min(w, p) + min(self._short, 0)
-            void = self._audit(0, low, max(w, p) + max(self._short, 0), margin, ms, 0, sample.p_mw)
-            self._audit(2, q, q, q_top, ms, void, sample.q_mvar)
+            void = -1
+            try:
+                void = self._audit(0, low, max(w, p) + max(self._short, 0), margin, ms, 0, sample.p_mw)
+                self._audit(2, q, q, q_top, ms, void, sample.q_mvar)
+            except MemoryError:
+                if void < 0:
+                    self._open[1] += counts[2] - counts[3]
+                for k in range(4):
+                    if counts[k] <= self._limit:
+                        owed[k] += counts[k]
+                raise
             self._audit_in = _AUDIT_EVERY
             if self._wary:
                 self._wary -= 1
@@ -128,7 +138,7 @@ class Energy:
             reason = self._over
             self._over = None
             self.ic.check()
-            raise ChipError(0, reason)
+            raise ChipError(0, "energy, register %02XH: %d and %d, more than mains can deliver" % reason)
         sample.import_counts = owed[0]
         sample.export_counts = owed[1]
         sample.q_import_counts = owed[2]
@@ -136,6 +146,7 @@ class Energy:
         owed[0] = owed[1] = owed[2] = owed[3] = 0
         if self.by_phase:
             self.by_phase.give(sample)
+        sample.booked = False
 
     def apparent(self) -> int:
         """Apparent energy since it was last asked for; nothing if that is more than the mains can deliver."""
@@ -146,15 +157,19 @@ class Energy:
         return counts
 
     def _audit(self, k, low, high, margin, ms, void, powers):
-        # Confirm this tick's counts[k] and [k + 1] by the phase registers; gives what was read by mistake.
+        # Confirm this tick's counts[k] and [k + 1] by the phase registers; gives what was read by mistake. MemoryError:
+        # counts are what was read, and _open is what the next audit has to know of it.
         counts = self._counts
         base = AP_ENERGY_T + 4 * k
         group = k >> 1
         sign = -1 if k else self._sign
         forward = counts[k]
         reverse = counts[k + 1]
-        reads = [base, forward, self._others[k], base + 4, reverse, self._others[k + 1]]
-        diff = self._open[group] + forward + sign * reverse
+        opened = self._open[group]
+        self._open[group] = diff = opened + forward + sign * reverse
+        # All there is room for, before the first register is cleared.
+        reads = [0] * (12 * (self._phases + 1))
+        m = _note(reads, _note(reads, 0, base, forward, self._others[k]), base + 4, reverse, self._others[k + 1])
         odd = not low - margin <= forward - reverse <= high + margin
         # Fractions of a count per phase, and what flows between the first read and the last. A sum of absolute
         # values does not see a phase's fractions cancel when it turns round.
@@ -163,38 +178,48 @@ class Energy:
             if again:
                 # Registers a read missed still hold their counts.
                 f = take(self, LAST_SPI_DATA, base, 0)
-                reads += (base, f, self.other)
+                m = _note(reads, m, base, f, self.other)
                 r = take(self, LAST_SPI_DATA, base + 4, 0)
-                reads += (base + 4, r, self.other)
+                m = _note(reads, m, base + 4, r, self.other)
                 forward += f
                 reverse += r
                 diff += f + sign * r
             for n in range(1, self._phases + 1):
                 f = take(self, LAST_SPI_DATA, base + n, forward)
-                reads += (base + n, f, self.other)
+                m = _note(reads, m, base + n, f, self.other)
                 r = take(self, LAST_SPI_DATA, base + 4 + n, reverse)
-                reads += (base + 4 + n, r, self.other)
+                m = _note(reads, m, base + 4 + n, r, self.other)
                 diff -= f + sign * r
             agree = -tolerance <= diff <= tolerance
             if agree and not odd:
                 break
             if not agree:
                 self.noise()
+        counts[k] = forward
+        counts[k + 1] = reverse
+        self._open[group] = 0
+        del reads[m:]
         taken = 0
+        starved = None
         if not agree or forward > self._limit or reverse > self._limit:
-            from meter.drivers.atm90e32_audit import judge  # seldom: let go when all has been quiet again
-
             self.noise()
-            e = judge(
-                self.ic, self._phases if k else 0, ms, self._mj, self._open[group], sign, self._limit, low, high,
-                reads, self._before[k], self._before[k + 1], void, tolerance,
-            )  # fmt: skip
-            diff = e.diff
-            forward = e.forward
-            reverse = e.reverse
-            taken = e.void
+            try:
+                from meter.drivers.atm90e32_audit import judge  # seldom: let go when all has been quiet again
+
+                e = judge(
+                    self.ic, self._phases if k else 0, ms, self._mj, opened, sign, self._limit, low, high,
+                    reads, self._before[k], self._before[k + 1], void, tolerance,
+                )  # fmt: skip
+                diff = e.diff
+                forward = e.forward
+                reverse = e.reverse
+                taken = e.void
+            except MemoryError as error:
+                starved = error  # as read, as far as the power says so
+                forward = max(0, low - 1, min(forward, high + 1))
+                reverse = max(0, -high - 1, min(reverse, 1 - low))
             if forward > self._limit or reverse > self._limit:
-                self._over = f"energy, register {base:02X}H: {forward} and {reverse}, more than mains can deliver"
+                self._over = base, forward, reverse
                 forward = reverse = 0
                 agree = False
         self._open[group] = diff if self._wary else 0
@@ -204,4 +229,14 @@ class Energy:
         if self.by_phase:
             hit = self._wary == _WARY_TICKS
             self.by_phase.audited(reads, forward + sign * reverse, hit, agree, powers, ms, self._mj)
+        if starved:
+            raise starved
         return taken
+
+
+def _note(reads, m, addr, counts, other):
+    # What was read of a register, as entries m to m + 2; gives the next.
+    reads[m] = addr
+    reads[m + 1] = counts
+    reads[m + 2] = other
+    return m + 3

@@ -22,6 +22,8 @@ class Phases:
         self._sign = sign  # -1: totals are signed sums of the phases; +1: of absolute values
         self._counts = [0] * 12
         self._given = [0] * 12
+        self._new = [0] * 6  # of an audit: taken now, for what it read is nowhere else
+        self._off = [0] * 3
 
     def add(self, n: int, counts: int) -> None:
         self._counts[n] += counts
@@ -40,12 +42,14 @@ class Phases:
         mW (mvar) per phase over ms; mj: per count. hit: something was, this tick."""
         base = 3 * (reads[0] >> 2 & 3)
         sign = -1 if base else self._sign
-        new = [0] * 6
+        new = self._new
+        for n in range(6):
+            new[n] = 0
         for i in range(0, len(reads), 3):
             if reads[i] & 3:
                 new[3 * (reads[i] >> 2 & 1) + (reads[i] & 3) - 1] += reads[i + 1]
         if not agree or (hit and len(reads) > _ONCE):
-            off = [0, 0, 0]
+            off = self._off
             low = high = far = 0
             for n in range(3):
                 got = new[n] + sign * new[3 + n]

@@ -26,4 +26,5 @@ class Sample:
         self.export_counts = 0
         self.q_import_counts = 0
         self.q_export_counts = 0
+        self.booked = True  # False: it has counts that are nowhere else
         self.va_counts = 0  # apparent, since the last slow read; 0 in between

@@ -2,8 +2,9 @@
 """The books: the one place that changes the meter's state, and commits it.
 
 Every method here runs to its end without awaiting, so no other task ever sees half a change. A change that
-money hangs on (a purchase) is committed before it is told to anybody, and undone when the commit fails;
-what a tick counted is kept in memory through a FRAM fault and committed with the next tick that works.
+money hangs on (a purchase, a write-back, credit lent) is committed and read back before it is told to anybody, and
+undone when that fails; what a tick counted is kept in memory through a FRAM fault and committed with the next tick
+that works. A tick is booked whole or not at all: what it takes memory for comes before the first change.
 """
 
 import asyncio
@@ -12,16 +13,18 @@ from micropython import const
 
 from meter import unload
 from meter.core import account, civil, codes, overload, supply
-from meter.core.errors import BusError, CardError
+from meter.core.errors import BusError, ChipError
 from meter.core.state import RELAY_UNKNOWN
 from meter.storage.ledger import FRESH
 
 _LOCK_FREE = const(2)  # failed logins in a row that cost nothing
-_LOCK_MAX = const(12)
 _BEGIN = const(0)
 _WORK = const(1)
 _STORE = const(2)
 _FRAM_GOOD = const(10)  # commits in a row: a FRAM that comes and goes must not fill its own log
+_KEPT_GOOD = const(70)  # ... nor one that keeps all but what the minute writes
+_FRAM_FAULTS = const(codes.FAULT_FRAM | codes.FAULT_FRAM_KEEPS)
+_LATE_S = const(120)  # since the minute's work was done last: it has failed for a minute
 
 
 def room() -> None:
@@ -43,7 +46,9 @@ class Books:
         self._overload = overload.Overload()
         self._zone = civil.Zone(cfg.utc_offset_min, cfg.dst)
         self.uptime_s = 0
-        self._locked_at_s = 0
+        self.locked_at_s = 0
+        self._worked_s = 0  # uptime_s when that was
+        self.starved = 0  # MemoryErrors that were caught; a count somebody can read (STATUS, LOG_HEAP)
         self._minute = -2  # the minute minute.py was at work in; -1: one without a clock
         self.date = ()  # of the day whose work is done
         self.friendly = False
@@ -60,9 +65,7 @@ class Books:
         self.utc_s = None
         self.sample = None
         self.alarm = 0
-        self.rate = tariff.fallback
-        self.rate_micro = self.price_micro = tariff.prices_micro[self.rate]
-        self.signal = ""  # name of the price signal in force
+        self._fall_back()
         self.signalled = None, 0  # the one that ended last, and when
         self.changed = asyncio.ThreadSafeFlag()  # the guard waits on it: the supply decision may be another
         self.ticked = asyncio.ThreadSafeFlag()  # the panel waits on it: a new second
@@ -70,14 +73,18 @@ class Books:
         self.ready = False  # the ledger has been read: balance and claims are known
         self.trouble = ""  # one display row: what fell last
         self._fram_good = 0  # commits since one failed
+        self._unproved = 2  # commits to be read back: both copies
         self._fram_lost_at = None  # utc_s when it fell silent: it cannot take that record itself
         self.off_since = 0  # utc_s of the last commit before this start, until the first tick has told it
 
-    def open(self) -> int:
-        """Read the ledger; gives ledger.FRESH, LOADED or FELL_BACK. Raises BusError, StorageError."""
+    def open(self, keeps: bool = True) -> int:
+        """Read the ledger; gives ledger.FRESH, LOADED or FELL_BACK. keeps: the FRAM does (storage/scratch.py). Raises
+        BusError, StorageError, and ChipError for a new meter whose FRAM does not: each start would be its first."""
         s = self.s
         found = self._ledger.load(s)
         if found == FRESH:
+            if not keeps:
+                raise ChipError(0, "no ledger, and the FRAM keeps none")
             s.credit_micro = self.cfg.initial_credit_micro
         if self.cfg.phases == 1:
             s.phase_counts = []
@@ -89,7 +96,7 @@ class Books:
         self.off_since = s.utc_s
         self.ready = True
         if found == FRESH:
-            self._assess(log=False)  # a meter without credit must not begin by switching on
+            self.assess(log=False)  # a meter without credit must not begin by switching on
         else:
             self._set_alarm(log=False)  # claims are as they were left; what is owed now, the first tick knows
         return found
@@ -106,28 +113,58 @@ class Books:
             s.utc_s = utc_s
         minute = -1 if utc_s is None else utc_s // 60
         begins = minute != self._minute
-        if begins and self._minutely(_WORK):
-            self._minute = minute
+        if begins:
+            if self._minutely(_WORK):
+                self._minute = minute
+                self._worked_s = self.uptime_s
+                self.fault(codes.FAULT_HEAP, False)
+                self._unproved = 2
+            elif self.uptime_s - self._worked_s >= _LATE_S:
+                self._fall_back()
+                if not self.faults & codes.FAULT_HEAP:
+                    self.fault(codes.FAULT_HEAP, True)
+                    self.log(codes.LOG_HEAP, self.starved)
         if sample is not None:
-            counts = sample.import_counts
-            account.book(s, counts, self.rate, self.rate_micro, self.tariff.steps)
-            account.book_unpriced(s, sample.export_counts, sample.q_import_counts, sample.q_export_counts)
-            s.va_counts += sample.va_counts
-            if s.phase_counts:
-                for i in range(12):
-                    s.phase_counts[i] += sample.phase_counts[i]
-            if s.relay_closed == 0 or (s.claims and self.faults & codes.FAULT_RELAY):
-                s.open_counts += counts
+            self.book(sample)
         power_mw = None if sample is None else sample.p_total_mw
         event = self._overload.step(s, self.cfg, power_mw, self.uptime_s)
         if event:
             self.step(event)
-        self._assess()
+        self.assess()
         self.commit()
         if begins and self.due:
             self._minutely(_STORE)
         self.ticked.set()
         self.counted.set()
+
+    def book(self, sample) -> None:
+        """What the sample counted: all of it, and then sample.booked is True, or nothing and a MemoryError."""
+        s = self.s
+        counts = sample.import_counts
+        opened = s.open_counts
+        if s.relay_closed == 0 or (s.claims and self.faults & codes.FAULT_RELAY):
+            opened += counts
+        va_counts = s.va_counts + sample.va_counts
+        phases = s.phase_counts
+        if phases:
+            phases = [phases[i] + sample.phase_counts[i] for i in range(12)]
+        before = s.export_counts, s.q_import_counts, s.q_export_counts
+        account.book_unpriced(s, sample.export_counts, sample.q_import_counts, sample.q_export_counts)
+        try:
+            account.book(s, counts, self.rate, self.rate_micro, self.tariff.steps)
+        except MemoryError:
+            s.export_counts, s.q_import_counts, s.q_export_counts = before
+            raise
+        s.open_counts = opened
+        s.va_counts = va_counts
+        s.phase_counts = phases
+        sample.booked = True
+
+    def _fall_back(self):
+        """The tariff's rate for when nobody knows which one holds."""
+        self.rate = self.tariff.fallback
+        self.rate_micro = self.price_micro = self.tariff.prices_micro[self.rate]
+        self.signal = ""  # name of the price signal in force
 
     def put_in_force(self, cfg, tariff, later) -> None:
         """Other settings or another tariff, checked, from now on (services/change.py)."""
@@ -137,10 +174,9 @@ class Books:
         self._zone = civil.Zone(cfg.utc_offset_min, cfg.dst)
         if not self._minutely(_WORK):
             self._minute = -2  # with the next tick
-            self.rate = tariff.fallback
-            self.rate_micro = self.price_micro = tariff.prices_micro[self.rate]
-        self._assess()
-        self.commit()
+            self._fall_back()
+        self.assess()
+        self.keep()
         if self.due:
             self._minutely(_STORE)
 
@@ -158,6 +194,7 @@ class Books:
         except MemoryError:
             if what == _BEGIN:
                 raise
+            self.starved += 1
             return False
         finally:
             unload("services.minute", "core.demand", "core.friendly", "core.rates", "storage.snapshot")
@@ -168,13 +205,13 @@ class Books:
         utc_s = utc_s or self.utc_s
         return utc_s is not None and (utc_s + self._zone.offset_s(utc_s)) // 60 >= minute
 
-    def _assess(self, log=True):
+    def assess(self, log=True):
         """Let credit move claims and the alarm level."""
         s, cfg = self.s, self.cfg
         before = s.claims
         off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
         supply.after_credit(s, cfg.alarm2_micro, off_micro, self.friendly)
-        self._note(before)
+        self.note(before)
         self._set_alarm(log)
 
     def _set_alarm(self, log):
@@ -190,13 +227,14 @@ class Books:
         """An event for the supply rules (supply.py)."""
         before = self.s.claims
         supply.step(self.s, event)
-        self._note(before)
+        self.note(before)
 
-    def _note(self, before):
+    def note(self, before):
         """Log and wake the guard when the claims are others than before."""
         claims = self.s.claims
         if claims == before:
             return
+        self._unproved = 2
         if claims & ~before:
             self.log(codes.LOG_TRIP, claims)
         elif not claims:
@@ -207,26 +245,38 @@ class Books:
         if not self.ready:
             return False  # what the ledger holds must be read before anything is written over it
         self.s.event_seq = self._events.next_number
+        faults = self.faults & _FRAM_FAULTS
+        self._ledger.proves = self._unproved or faults
         try:
             self._ledger.commit(self.s)
-        except BusError:
-            self.fram_lost()
+        except (BusError, ChipError) as e:
+            self.fram_lost(e)
             return False
+        if self._unproved:
+            self._unproved -= 1
         self._fram_good += 1
-        if self.faults & codes.FAULT_FRAM and self._fram_good >= _FRAM_GOOD:
+        if faults and self._fram_good >= (_FRAM_GOOD if faults & codes.FAULT_FRAM else _KEPT_GOOD):
+            faults = faults & codes.FAULT_FRAM or faults  # the other one takes longer
             now_s = self.utc_s
             self.utc_s = self._fram_lost_at
-            told = self.log(codes.LOG_FAULT, codes.FAULT_FRAM)
+            told = self.log(codes.LOG_FAULT, faults)
             self.utc_s = now_s
             if told:
-                self.fault(codes.FAULT_FRAM, False)
+                self.fault(faults, False)
         return True
 
-    def fram_lost(self) -> None:
+    def keep(self) -> bool:
+        """commit(), read back, as is the next one, in the other copy: for what money hangs on."""
+        self._unproved = 2
+        return self.commit()
+
+    def fram_lost(self, e) -> None:
+        """The FRAM did not answer (BusError), or does not keep what it acknowledges (ChipError). It cannot take that
+        record itself: told when it is well again."""
         self._fram_good = 0
-        if not self.faults & codes.FAULT_FRAM:
-            self.faults |= codes.FAULT_FRAM
+        if not self.faults & _FRAM_FAULTS:
             self._fram_lost_at = self.utc_s
+        self.faults |= codes.FAULT_FRAM_KEEPS if isinstance(e, ChipError) else codes.FAULT_FRAM
 
     # -- what others read -------------------------------------------------------------------------
 
@@ -256,8 +306,8 @@ class Books:
             return 0
         try:
             self._events.append(code, value, self.utc_s)
-        except BusError:
-            self.fram_lost()
+        except (BusError, ChipError) as e:
+            self.fram_lost(e)
             return 0
         return number
 
@@ -278,12 +328,12 @@ class Books:
             self.step(codes.EV_FAULT_GONE)
         if s.relay_closed != closed:
             s.relay_closed = closed
-            self.commit()
+            self.keep()
 
     def relay_moves(self) -> None:
         """The guard is about to close: should power fail now, no one knows where the contact is."""
         self.s.relay_closed = RELAY_UNKNOWN
-        self.commit()
+        self.keep()
 
     def relay_failed(self, wanted: int) -> None:
         """The contact is not where it should be. Voltage behind an open contact makes closing unsafe."""
@@ -295,72 +345,21 @@ class Books:
 
     # -- card, button, supplier -------------------------------------------------------------------
 
-    def purchase(self, count: int, amount_micro: int, debt_micro: int, uid: bytes, generation: int) -> None:
-        """Apply purchase number `count` and commit it in one record. Raises CardError; then nothing has changed."""
-        s = self.s
-        kept_micro = amount_micro - account.share(s.debt_micro + debt_micro, amount_micro, self.cfg.debt_percent)
-        if account.hoards(s.credit_micro, kept_micro, self.cfg.hoard_micro):
-            raise CardError(codes.CARD_HOARD, "credit would exceed the limit")
-        room()
-        before = type(s)()
-        before.copy_from(s)
-        cfg = self.cfg
-        account.purchase(s, amount_micro, debt_micro, cfg.debt_percent)
-        s.card_uid = uid
-        s.card_generation = generation
-        off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
-        supply.after_credit(s, cfg.alarm2_micro, off_micro, self.friendly)
-        if not self.commit():
-            s.copy_from(before)
-            raise CardError(codes.CARD_STORAGE, "the purchase cannot be stored")
-        self.log(codes.LOG_PURCHASE, count)
-        if debt_micro:
-            self.log(codes.LOG_DEBT, count)
-        self._note(before.claims)
-        self._assess()
-
-    def user_card(self) -> None:
-        """A valid user card of this meter was shown. Not committed: next_writeback() follows, and that takes 28 ms."""
-        self.s.lock = 0
-        self.step(codes.EV_USER_CARD)
-        self._lend()
-
-    def _lend(self):
-        """Credit is used up and a card is in: emergency credit, if there is any left."""
-        s, cfg = self.s, self.cfg
-        left_micro = s.credit_micro + cfg.overdraft_micro
-        if -cfg.emergency_micro < left_micro <= 0 and not s.latches & codes.LATCH_EMERGENCY:
-            self.step(codes.EV_EMERGENCY)
-            self.log(codes.LOG_EMERGENCY)
-            self._assess()
-
-    def bind_card(self, uid: bytes, generation: int) -> None:
-        """The first user card, or one that replaces a lost card. Not committed: see user_card()."""
-        self.s.card_uid = uid
-        self.s.card_generation = generation
-        self.log(codes.LOG_CARD_BOUND, generation)
-
-    def refuse_card(self, code: int) -> None:
-        s = self.s
-        s.refused_cards += 1
-        if code == codes.CARD_AUTH:
-            s.failed_logins = min(s.failed_logins + 1, 0xFFFF)
-            s.lock = min(s.lock + 1, _LOCK_MAX)
-            self._locked_at_s = self.uptime_s
-        self.log(codes.LOG_CARD_REFUSED, code)
-        self.commit()
-
     def locked_s(self) -> int:
         """How long no card is read, after so many bad ones: from the third on 2, 4 ... 1024 s. A start begins anew."""
         lock = self.s.lock
         if lock <= _LOCK_FREE:
             return 0
-        return max(0, (1 << (lock - _LOCK_FREE)) - self.uptime_s + self._locked_at_s)
+        return max(0, (1 << (lock - _LOCK_FREE)) - self.uptime_s + self.locked_at_s)
 
     def next_writeback(self) -> int:
         """The number of the next write-back; 0 when it cannot be stored: a number must not be used twice."""
-        self.s.writeback_seq += 1
-        return self.s.writeback_seq if self.commit() else 0
+        s = self.s
+        s.writeback_seq += 1
+        if self.keep():
+            return s.writeback_seq
+        s.writeback_seq -= 1
+        return 0
 
     def found(self, code: int, phase: int, value: int, lasted_s: int = -1) -> bool:
         """What is watched for (watch.py) has begun, or ended after lasted_s. value: its most extreme figure.
@@ -370,6 +369,7 @@ class Books:
 
             return incidents.found(self, code, phase, value, lasted_s)
         except MemoryError:
+            self.starved += 1
             return False
         finally:
             unload("services.incidents", "storage.incidents", "storage.ring")
@@ -377,13 +377,13 @@ class Books:
     def utility_card(self, serial: int) -> None:
         """A utility card has changed something: no older one may change it back."""
         self.s.utility_serial = serial
-        self.commit()
+        self.keep()
 
     def inspected(self) -> None:
         """The supplier's inspector was here: what tampering has blocked is released."""
         self.log(codes.LOG_INSPECTED, self.s.claims)
         self.step(codes.EV_UTILITY_CARD)
-        self.commit()
+        self.keep()
 
     def test_relay(self, off: bool) -> None:
         """Supply goes off although nothing asks for it, or comes back; never remembered over a start."""
@@ -392,9 +392,9 @@ class Books:
 
     def button(self) -> None:
         self.step(codes.EV_BUTTON)
-        self.commit()
+        self.keep()
 
     def remote(self, on: bool) -> None:
         """The supplier's command, already authenticated by whoever brings it."""
         self.step(codes.EV_REMOTE_ON if on else codes.EV_REMOTE_OFF)
-        self.commit()
+        self.keep()

@@ -125,4 +125,4 @@ def months(books) -> bytes:
     except BusError:
         return bytes(_MONTHS_N)
     finally:
-        unload("storage.readings")
+        unload("storage.readings", "storage.twin")

@@ -8,6 +8,7 @@ from meter.core import codes
 from . import carddesk_states as at
 
 _REFUSAL_MS = const(5000)
+_LOCK_MAX = const(12)
 
 
 class Guest:
@@ -30,8 +31,19 @@ class Guest:
         if e.code == codes.CARD_PULLED:
             return at.PULLED
         if e.code:
-            self.books.refuse_card(e.code)
+            self._refuse(e.code)
         return at.REFUSED
+
+    def _refuse(self, code):
+        books = self.books
+        s = books.s
+        s.refused_cards += 1
+        if code == codes.CARD_AUTH:
+            s.failed_logins = min(s.failed_logins + 1, 0xFFFF)
+            s.lock = min(s.lock + 1, _LOCK_MAX)
+            books.locked_at_s = books.uptime_s
+        books.log(codes.LOG_CARD_REFUSED, code)
+        books.keep()
 
     def about(self) -> tuple:
         """What the dialogue needs to know."""

@@ -9,6 +9,7 @@ insertion (equal count, nothing to credit) and no money. No wait is without an e
 
 from micropython import const
 
+from meter import unload
 from meter.core import account, codes
 from meter.core.errors import CardError
 from meter.core.state import NO_CARD
@@ -38,7 +39,7 @@ class Visit(Guest):
         super().__init__(desk, desfire.Desfire(desk.reader.exchange), uid, cards == 1)
         self._sak = sak
         self._generation = 0
-        self._count = self._amount_micro = self._debt_micro = 0
+        self._count = self._amount_micro = self._debt_micro = self._number = 0
 
     def do(self, state: int):
         """To await: what belongs to a state. Gives the event that ends it. CardError, BusError and ChipError go to
@@ -120,22 +121,29 @@ class Visit(Guest):
         return at.JUDGED
 
     async def _account(self):
-        """The one place where a card changes anything. No await from here to next_writeback(): the verdict stays
-        true, and what is not committed here is there."""
+        """The one place where a card changes anything. No await in here: the verdict stays true."""
+        from . import cardbooks  # for this alone: login before it and write-back after it need the room
+
+        try:
+            self._book(cardbooks)
+        finally:
+            unload("services.cardbooks")
+        return at.BOOKED
+
+    def _book(self, cardbooks):
         books = self.books
         s = books.s
         new_card = s.card_uid != self.uid or s.card_generation != self._generation
         if self._amount_micro:
-            books.purchase(self._count, self._amount_micro, self._debt_micro, self.uid, self._generation)
+            cardbooks.purchase(books, self._count, self._amount_micro, self._debt_micro, self.uid, self._generation)
             self.added_micro = self._amount_micro
-        if new_card:
-            books.bind_card(self.uid, self._generation)
-        books.user_card()
-        return at.BOOKED
+        self._number = cardbooks.user_card(books, self.uid, self._generation, new_card)
+        if not self._number and not self.added_micro:
+            raise CardError(codes.CARD_STORAGE, "ledger")  # after a purchase, WRITE_BACK says it
 
     async def _write_back(self):
         books = self.books
-        number = books.next_writeback()
+        number = self._number
         if not number:
             raise CardError(codes.CARD_STORAGE, "ledger")
         record = cardfile.pack_writeback(books, number, self.desk.keys[0], cardfile.months(books))

@@ -15,7 +15,7 @@ record of their own) are taken from it, and made up for when they could not be w
 from micropython import const
 
 from meter.core import account, civil, codes
-from meter.core.errors import BusError
+from meter.core.errors import BusError, ChipError
 from meter.storage.readings import Readings
 
 from .books import room
@@ -65,6 +65,6 @@ def work(books, local) -> tuple:
             books.day_spent_micro = began_micro
             if before_micro is not None:
                 books.yesterday_micro = began_micro - before_micro
-    except BusError:
-        books.fram_lost()
+    except (BusError, ChipError) as e:
+        books.fram_lost(e)
     return s.day, s.month, anew

@@ -96,7 +96,7 @@ def found(books, code: int, phase: int, value: int, lasted_s: int) -> bool:
     try:
         _keep(books, number, code, phase, value, lasted_s)
     except MemoryError:
-        pass  # the log has it
+        books.starved += 1  # the log has it
     return True
 
 

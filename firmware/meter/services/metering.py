@@ -4,6 +4,8 @@
 Owns the metering IC. A dead, wrong or upset chip is a fault with a name; the tick goes on without a sample
 (rates, alarms, supply and display live on) and the chip is set up anew with back-off. Counts the chip
 gathered meanwhile are read when it is back: an IC that kept power kept its registers.
+What was read and could not be booked, for the heap ran out in between, stays in the sample (booked False) and is
+booked before anything is read again, by this run or the next.
 """
 
 import asyncio
@@ -42,6 +44,8 @@ class Metering:
                 if self._retry_ticks <= 0:
                     await self._start_ic()
             room()  # too little heap: the task falls here, where nothing has been read and cleared yet
+            if not self._sample.booked:
+                self._books.book(self._sample)
             self._books.tick(self._read(n % _SLOW_EVERY == 0) if self._ready else None, utc_s)
             beat()
             n += 1
@@ -54,6 +58,7 @@ class Metering:
                 self._ic.read_slow(self._sample)
                 self._ic.check()
         except (BusError, ChipError) as e:
+            self._sample.booked = True  # counted under a configuration that was not ours: not to be booked
             self._failed(e)
             return None
         return self._sample

@@ -9,7 +9,7 @@ from micropython import const
 
 from meter import unload
 from meter.core import codes, demand
-from meter.core.errors import BusError
+from meter.core.errors import BusError, ChipError
 from meter.core.friendly import is_friendly
 from meter.core.rates import price, rate_at
 from meter.storage.snapshot import snapshot
@@ -26,7 +26,7 @@ def begin(books) -> None:
         take_later(books, books.s.utc_s, log=False)  # its time came before this start
         billing.load(books)
     finally:
-        unload("services.billing", "storage.registers", "storage.freezes", "storage.ring")
+        unload("services.billing", "storage.registers", "storage.freezes", "storage.ring", "storage.twin")
 
 
 def work(books) -> None:
@@ -38,8 +38,8 @@ def work(books) -> None:
     day = None
     before = None
     if local is None:
-        books.rate = books.tariff.fallback
-        demand.minute(books.demand, s.import_counts, 0, books.rate)  # which no minute follows
+        rate = books.tariff.fallback
+        demand.minute(books.demand, s.import_counts, 0, rate)  # which no minute follows
     else:
         if books.off_since is not None:
             powered_up(books, books.utc_s)
@@ -56,12 +56,11 @@ def work(books) -> None:
             before = snapshot(s)  # without this day's charges
             try:
                 day = daily.work(books, local)
-                books.date = local[:3]
             except MemoryError:
-                pass  # tried again in a minute; the tick must be booked
+                books.starved += 1  # tried again in a minute; the tick must be booked
             finally:
-                unload("services.daily", "storage.readings")
-        books.rate = rate_at(books.tariff, local[0], local[1], local[2], local[3], local[4] * 60 + local[5])
+                unload("services.daily", "storage.readings", "storage.twin")
+        rate = rate_at(books.tariff, local[0], local[1], local[2], local[3], local[4] * 60 + local[5])
         for entry in books.tariff.signals:
             if books.is_past(entry[0]):
                 if not books.is_past(entry[1]):
@@ -71,18 +70,24 @@ def work(books) -> None:
                         signal = entry
                 elif books.signal == entry[3] and entry != books.signalled[0]:
                     books.signalled = entry, books.utc_s
-    books.rate_micro = signal[2] if signal else books.tariff.prices_micro[books.rate]
-    books.signal = signal[3] if signal else ""
-    books.price_micro = price(s, books.rate_micro, books.tariff.steps)
-    if day or books.unwritten or books.rate != books.rate_kept:
+    rate_micro = signal[2] if signal else books.tariff.prices_micro[rate]
+    price_micro = price(s, rate_micro, books.tariff.steps)
+    if day or books.unwritten or rate != books.rate_kept:
         utc_s = books.utc_s or s.utc_s
         maxima = books.demand[: demand.MAXIMA]
-        if books.due and not day and (books.due[4] or books.due[1] == books.rate):
+        if books.due and not day and (books.due[4] or books.due[1] == rate):
             # It could not be written yet: the registers of that moment count, not those of this one.
             before = books.due[2]
             if books.due[4]:
                 utc_s, _, _, maxima, day = books.due
-        books.due = utc_s, books.rate, before or snapshot(s), maxima, day
+        books.due = utc_s, rate, before or snapshot(s), maxima, day
+    # Only now, for nothing from here on takes memory: a rate and the price of another one must not be left.
+    books.rate = rate
+    books.rate_micro = rate_micro
+    books.price_micro = price_micro
+    books.signal = signal[3] if signal else ""
+    if day:
+        books.date = local[:3]
 
 
 def powered_up(books, utc_s) -> None:
@@ -106,10 +111,10 @@ def store(books) -> None:
     try:
         billing.store(books, *books.due)
         books.due = None
-    except BusError:
-        books.fram_lost()
+    except (BusError, ChipError) as e:
+        books.fram_lost(e)
     finally:
-        unload("services.billing", "storage.registers", "storage.freezes", "storage.ring")
+        unload("services.billing", "storage.registers", "storage.freezes", "storage.ring", "storage.twin")
 
 
 def take_later(books, utc_s, log=True) -> None:

@@ -53,6 +53,7 @@ def seldom(books, n: int, turn: int = 0) -> tuple:
 
         return figures.page(books, n)
     except MemoryError:
+        books.starved += 1
         return n, balance(books) if books.ready else (" " * 20,) * 4
     finally:
         unload("services.troubles")
@@ -72,6 +73,7 @@ def ahead(books, n: int) -> list:
             out.append("" if n == POWER or live(books, n) else "".join(rows))
             n += 1
     except MemoryError:
+        books.starved += 1
         out = [n, "".join(balance(books))]
     finally:
         unload("services.troubles")
@@ -92,6 +94,8 @@ def balance(books) -> tuple:
     now = books.signal or books.rate_name
     if local is None:
         now = "Set clock"  # the price is then that of the fallback rate
+    elif books.faults & codes.FAULT_HEAP:
+        now = "Low heap"  # so it is here
     elif alarm:
         now = "Top up"
     title = "Credit         Low credit     Very low creditCredit used up "[15 * alarm : 15 * alarm + 15]

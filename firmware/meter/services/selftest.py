@@ -6,7 +6,8 @@ One line a part, with what to look at; then one line for programs:
     clock=unset fram=ok card=ok relay=open storage=ok settings=ok tariff=ok keys=none heap=36234 result=fail
 Each value is one word. A part is ok, missing (it does not answer, or not as it should), or off (this board has none, or
 nobody looks at it, as in safe mode); the clock may be unset; the FRAM is fault when it answers and holds no ledger that
-can be read; the relay is open, closed or fault; storage may be fault; a document is ok or none, refused ones too.
+can be read, or does not keep what is written to it; the relay is open, closed or fault; storage may be fault; a
+document is ok or none, refused ones too.
 result=ok: nothing is missing, unset, none or fault. It decides nothing: every part is started by its own driver, and
 tried again for ever.
 """
@@ -55,7 +56,7 @@ def run(books, panel, parts) -> None:
     fram = "off"
     if board.FRAM_ADDR:
         fram = _answers(i2c, board.FRAM_ADDR)
-        if fram == "ok" and faults & codes.FAULT_FRAM:
+        if fram == "ok" and faults & (codes.FAULT_FRAM | codes.FAULT_FRAM_KEEPS):
             fram = "fault"
     storage, free_kib = _storage(faults)
     if free_kib:
@@ -70,7 +71,7 @@ def run(books, panel, parts) -> None:
     line += _said("display", _answers(i2c, board.LCD_ADDR), wrong, "check 0x%02X on %s, 5 V, address"
                   % (board.LCD_ADDR, wires))  # fmt: skip
     line += _said("clock", _clock(i2c), wrong, "check 0x68 on %s, battery; then set it" % wires)
-    line += _said("fram", fram, wrong, "check 0x%02X on %s, 3.3 V, A0 to A2 low" % (board.FRAM_ADDR or 0, wires))
+    line += _said("fram", fram, wrong, "check 0x%02X on %s, 3.3 V, A0 to A2 and WP low" % (board.FRAM_ADDR or 0, wires))
     line += _said("card", reader, wrong, "check 0x24 on SCL %d, SDA %d, 3.3 V, switches on I2C, reset on %d"
                   % (board.CARD_SCL, board.CARD_SDA, board.CARD_RESET))  # fmt: skip
     line += _said("relay", _relay(books), wrong, "check its supply, coils, and sense on %d" % board.RELAY_SENSE)

@@ -29,7 +29,7 @@ from meter.core import codes
 
 _LIMIT = const(5)
 _BARE = const(8)
-_VITAL = const(codes.FAULT_METER_IC | codes.FAULT_FRAM | codes.FAULT_RELAY)
+_VITAL = const(codes.FAULT_METER_IC | codes.FAULT_FRAM | codes.FAULT_FRAM_KEEPS | codes.FAULT_RELAY | codes.FAULT_HEAP)
 _SAFE_S = const(600)
 _SAFE_MAX = const(6)
 
@@ -59,7 +59,8 @@ def note(trouble: str) -> None:
 
 def lasted(faults: int) -> None:
     """This start has lasted. After safe mode comes a restart with everything. A version on trial is confirmed, but not
-    one that finds metering IC, FRAM or relay faulty: it starts again, and after the last try the one before does."""
+    one that finds metering IC, FRAM or relay faulty, or too little heap: it starts again, and after the last try the
+    one before does."""
     n, safes, _ = _read()
     if n > _LIMIT:
         machine.RTC().memory(bytes((_LIMIT - 1, safes)))

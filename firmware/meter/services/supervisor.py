@@ -10,6 +10,7 @@
     be ended
     five minutes of feeding this start has lasted (starts.py)
 
+Too little heap for this itself is counted (Books.starved), in the STATUS line and once an hour in the log.
 Reports (crash.py) go into FRAM and onto the display. A task that falls again and again is reported at the
 first few steps only.
 """
@@ -48,6 +49,7 @@ class Supervisor:
         self._tasks = []
         self._periods = 0
         self._ticks = 0  # the second that was booked last, a period ago
+        self._told = 0  # what LOG_HEAP said last
         self._calm = 0  # periods since something was wrong
         self.lasts = _LASTED  # periods
         self.heap_free_min = 1 << 29  # right after a collection, the least seen
@@ -92,6 +94,8 @@ class Supervisor:
             raise e
         self._calm = 0
         gc.collect()
+        if isinstance(e, MemoryError):
+            self.books.starved += 1
         try:
             if news:
                 from . import crash
@@ -99,8 +103,15 @@ class Supervisor:
                 crash.report(self.books, self._fram, name, e, self._periods * 2, hung_s)
             self.books.fault(codes.FAULT_PROGRAM, True)
             meter.unload("services.crash", "services.starts", "storage.crashes")
-        except Exception:  # no room even for that
-            self.books.faults |= codes.FAULT_PROGRAM
+        except Exception as more:  # no room even for that
+            self._starved(more)
+
+    def _starved(self, e):
+        """Nothing can be loaded or logged now: a word on the display and the console, a count for later."""
+        books = self.books
+        if isinstance(e, MemoryError):
+            books.starved += 1
+        books.faults |= codes.FAULT_PROGRAM
 
     def feed(self) -> None:
         """Every two seconds: end tasks that are silent; feed the watchdog if every critical task is alive."""
@@ -128,7 +139,11 @@ class Supervisor:
             gc.collect()
             self.heap_free_min = min(self.heap_free_min, gc.mem_free())
         if n % _HOUR == 0:
-            print("STATUS heap_free=%d heap_free_min=%d" % (gc.mem_free(), self.heap_free_min))
+            starved = self.books.starved
+            print("STATUS heap_free=%d heap_free_min=%d starved=%d" % (gc.mem_free(), self.heap_free_min, starved))
+            if starved != self._told:
+                self.books.log(codes.LOG_HEAP, starved)
+                self._told = starved
         self._periods = n + 1
         if self._calm == self.lasts:
             from . import starts
@@ -142,7 +157,10 @@ class Supervisor:
         while True:
             try:
                 self._period()
-            except MemoryError:
+            except MemoryError as e:
                 self._calm = 0
                 gc.collect()
+                self._starved(e)
+                self.books.trouble = "supervisor"
+                print("supervisor: too little heap")
             await asyncio.sleep_ms(_PERIOD_MS)

@@ -37,6 +37,8 @@ _FAULTS = (
     "Safe mode: no cards Take card out, wait "
     "Flash memory fault  Call your supplier  "
     "Calibration in doubtCall your supplier  "
+    "Memory keeps nothingCall your supplier  "
+    "Low working memory  Fallback price holds"
 )
 _RELAY = const(5)  # numbers of fault bits
 _PROGRAM = const(9)

@@ -4,7 +4,8 @@
 Record number n lives in slot n % 1024, so numbers never repeat and a reader finds any number without an
 index. The ledger remembers the next number once a tick; open() looks past it for records written after the
 last commit, so a number is not used twice even after a cut (16 reads, 30 ms). FRAM, because a durable append
-to a flash file costs an erase.
+to a flash file costs an erase. A record is read back: it is what is left of a purchase or of tampering, and there are
+a few dozen a day of half a millisecond each.
 """
 
 import struct
@@ -36,6 +37,18 @@ def unpack(buf):
     return number, utc_s, code, quality, value
 
 
+def _damaged(buf):
+    # Is this neither a record nor new FRAM, which reads as all 0 or all FF?
+    return unpack(buf) is None and (buf[0] not in (0, 0xFF) or any(byte != buf[0] for byte in buf))
+
+
+def settle() -> None:
+    """The log is open: let go of what that took. The meter itself never reads it again."""
+    global unpack, _damaged
+    unpack = _damaged = None  # pyright: ignore[reportAssignmentType]
+    EventLog.open = EventLog.read = None  # pyright: ignore[reportAttributeAccessIssue]
+
+
 class EventLog:
     def __init__(self, fram):
         self._fram = fram
@@ -49,18 +62,19 @@ class EventLog:
         """
         number = end = max(1, next_number)
         while number < end + _AHEAD:
-            if self.read(number) or (number == end and self._damaged()):
+            if self.read(number) or (number == end and _damaged(self._buf)):
                 end = number + 1
             number += 1
         self.next_number = end
         return end
 
     def append(self, code: int, value: int, utc_s) -> None:
-        """Write one record. utc_s None: the clock is not to be trusted. Raises BusError."""
+        """Write one record. utc_s None: the clock is not to be trusted. Raises BusError, and ChipError for one that
+        does not read back: its number is the next one's."""
         quality = TIME_UNKNOWN if utc_s is None else TIME_GOOD
         number = self.next_number
         pack_into(self._buf, number, utc_s or 0, code, quality, max(-0x40000000, min(0x3FFFFFFF, value)))
-        self._fram.write(BASE + number % SLOTS * SIZE, self._buf)
+        self._fram.keep(BASE + number % SLOTS * SIZE, self._buf)
         self.next_number = number + 1
 
     def read(self, number: int):
@@ -68,8 +82,3 @@ class EventLog:
         self._fram.read_into(BASE + number % SLOTS * SIZE, self._buf)
         record = unpack(self._buf)
         return record if record is not None and record[0] == number else None
-
-    def _damaged(self):
-        """Is what was read last neither a record nor new FRAM, which reads as all 0 or all FF?"""
-        buf = self._buf
-        return unpack(buf) is None and (buf[0] not in (0, 0xFF) or any(byte != buf[0] for byte in buf))

@@ -4,6 +4,8 @@
 A commit writes the whole record over the older copy and nothing else, so a cut at any byte leaves the
 newer copy as it was: at most one tick of energy is lost, never a purchase. A copy that does not read back
 well is left where it is; the other one serves, and load() says so.
+A commit that is read back and is not what was written does not use its number up: each commit after it goes over the
+same copy until one reads back well, so the newest sound copy stays, whatever a cut leaves of the others.
 """
 
 import struct
@@ -28,6 +30,7 @@ _BODY = const(340)  # struct.calcsize(_FORMAT), checked by a test; phase registe
 _PHASES = "<12Q"
 _PHASE_COUNTS = const(12)
 _CUT_MOST = const(64)  # numbers tried one after the other
+_READS = const(3)  # of a copy that seems damaged: a bit may have been hit on the way
 SIZE = const(344)  # of one phase
 SIZE_3 = const(440)  # of three
 
@@ -96,11 +99,30 @@ def _is_cut(buf, blank):
     return buf[body + 3] == blank and crc32(memoryview(buf)[:body]) != struct.unpack_from("<I", buf, body)[0]
 
 
+def _read(fram, slot, buf, s):
+    # A copy is damaged when it is each time it is read.
+    for left in range(_READS - 1, -1, -1):
+        fram.read_into(slot, buf)
+        try:
+            return unpack_from(buf, s)
+        except StorageError:
+            if not left or _is_blank(buf):
+                raise
+
+
+def settle() -> None:
+    """The ledger has been loaded: let go of what that took."""
+    global unpack_from, _is_blank, _is_cut, _read
+    unpack_from = _is_blank = _is_cut = _read = None  # pyright: ignore[reportAssignmentType]
+    Ledger.load = None  # pyright: ignore[reportAttributeAccessIssue]
+
+
 class Ledger:
     """The record in FRAM. One writer: services/books.py."""
 
     def __init__(self, fram):
         self._fram = fram
+        self.proves = False  # commits are read back
         self._buf = b""  # as long as the state's record
         self.sequence = 0
 
@@ -115,9 +137,8 @@ class Ledger:
         best = torn = -1
         damaged = never = None
         for slot in (SLOT_A, SLOT_B):
-            self._fram.read_into(slot, buf)
             try:
-                sequence = unpack_from(buf, s)
+                sequence = _read(self._fram, slot, buf, s)
             except StorageError as e:
                 torn = struct.unpack_from(_HEAD, buf, 0)[3]
                 if _is_blank(buf):
@@ -131,8 +152,7 @@ class Ledger:
             if damaged:
                 raise damaged
             return FRESH
-        self._fram.read_into(best_slot, buf)
-        self.sequence = unpack_from(buf, s)
+        self.sequence = _read(self._fram, best_slot, buf, s)
         # The next record has another number than the one that was cut: cut at the same place again, it could make
         # that one whole, or one before it that was stored but never acknowledged.
         ahead = torn - self.sequence
@@ -141,11 +161,16 @@ class Ledger:
         return FELL_BACK if damaged else LOADED
 
     def commit(self, s) -> None:
-        """Write the state as the next record over the older copy. Raises BusError; the newer copy is untouched."""
+        """Write the state as the next record over the older copy; if it proves, read it back. Raises BusError, and
+        ChipError for one that does not read back: the newer copy is untouched."""
         sequence = self.sequence + 1
         buf = self._buf
         if len(buf) != size_of(s):
             self._buf = buf = bytearray(size_of(s))
         pack_into(buf, sequence, s)
-        self._fram.write(SLOT_B if sequence & 1 else SLOT_A, buf)
+        slot = SLOT_B if sequence & 1 else SLOT_A
+        if self.proves:
+            self._fram.keep(slot, buf)
+        else:
+            self._fram.write(slot, buf)
         self.sequence = sequence

@@ -41,15 +41,16 @@ def read(fram):
 
 
 def write(fram, seal: bytes) -> None:
-    """Raises BusError."""
+    """Raises BusError, and ChipError for a record that does not read back."""
     buf = bytearray(SIZE)
     struct.pack_into(_HEAD, buf, 0, _MAGIC, _VERSION, 0, seal)
     struct.pack_into("<I", buf, _CRC_AT, crc32(memoryview(buf)[:_CRC_AT]))
-    fram.write(BASE, buf)
+    fram.keep(BASE, buf)
 
 
 def hold(fram, cfg) -> int:
     """Let only the sealed calibration be in force: HELD, OLD, LOST or UNKNOWN. Raises BusError: nothing has changed.
+    Raises ChipError when the first sealed document is in force and the FRAM does not keep that it is.
 
     cfg.calibrations: of made.read(), at most two of calibration.parse(), the one in force first.
     """
