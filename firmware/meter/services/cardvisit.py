@@ -122,15 +122,15 @@ class Visit(Guest):
 
     async def _account(self):
         """The one place where a card changes anything. No await in here: the verdict stays true."""
-        from . import cardbooks  # for this alone: login before it and write-back after it need the room
-
         try:
-            self._book(cardbooks)
+            self._book()
         finally:
             unload("services.cardbooks")
         return at.BOOKED
 
-    def _book(self, cardbooks):
+    def _book(self):
+        from . import cardbooks  # for this alone: login before it and write-back after it need the room
+
         books = self.books
         s = books.s
         new_card = s.card_uid != self.uid or s.card_generation != self._generation
