@@ -144,8 +144,8 @@ BROKEN = {
         "a tick had been under way",
     ),
     "a day that was charged is not marked so": (
-        "services/daily.py",
-        ("        s.day = today\n", "        s.day = today if anew else s.day\n"),
+        "core/days.py",
+        ("    s.day = today\n    if far", "    s.day = today if far else s.day\n    if far"),
         ("fram", "all", "ledger", "midnight"),
         "0 days were charged 20003",
     ),
@@ -175,7 +175,7 @@ BROKEN = {
     ),
     "a day is frozen only by who saw midnight": (
         "services/daily.py",
-        ("return s.day, s.month, anew", "return (s.day, s.month, anew) if anew or n > 0 else None"),
+        ("jumped) if today >= s.day else None", "jumped) if n is not None else None"),
         ("flash", "none", "692 bytes", "midnight"),
         "there are 0 readings for",
     ),

@@ -717,6 +717,46 @@ def test_a_start_knows_whether_the_time_had_come_without_telling_it_again():
         assert one.told(codes.LOG_TARIFF_CHANGED) == told
 
 
+@pytest.mark.parametrize("restarts", (0, 1, 2))
+def test_days_without_power_cost_what_the_tariff_of_each_says(restarts):
+    one = Meter(debt=10**9)
+    one.tick("2026-12-20 12:00")
+    later = waiting("2027-01-01 00:00", standing="1.00")
+    for _ in range(restarts):
+        one.boot(later)
+        one.tick("2026-12-20 13:00")
+    one.boot(later)
+    one.tick("2027-01-10 12:00")
+    assert one.s.charges_micro == 11 * STANDING + 10 * 1_000_000
+    assert one.s.debt_paid_micro == 21 * DEBT
+    one.boot(later)
+    one.tick("2026-12-30 12:00")
+    assert (one.s.charges_micro, one.s.debt_paid_micro) == (10 * STANDING, 10 * DEBT), "that was a wrong clock"
+
+
+def test_a_tariff_that_begins_within_a_day_costs_that_day_what_the_one_before_does():
+    one = Meter(debt=0)
+    one.tick("2026-12-30 12:00")
+    one.boot(waiting("2027-01-01 06:00", standing="1.00"))
+    one.tick("2027-01-03 12:00")
+    assert one.s.charges_micro == 2 * STANDING + 2 * 1_000_000
+
+
+def test_days_without_a_clock_cost_what_held_while_they_passed():
+    from meter.services import daily
+
+    one = Meter()
+    one.tick("2026-03-10 12:00")
+    one.tick(None, passed_s=3 * 86_400)
+    daily.passed(one.books)  # what services/change.py does before other terms
+    dear = config.parse({"meter_number": "1", "debt_per_day": "0.5", "initial_credit": "500"})
+    one.books.put_in_force(dear, one.tariff, None)
+    one.tick(None, passed_s=2 * 86_400)
+    one.tick("2026-03-15 12:00", passed_s=0)
+    assert one.s.charges_micro == 5 * STANDING
+    assert one.s.debt_paid_micro == 3 * DEBT + 2 * 500_000
+
+
 def test_the_day_a_tariff_begins_at_midnight_has_its_standing_charge():
     one = Meter(debt=0)
     one.tick("2026-03-10 12:00")

@@ -63,7 +63,7 @@ def work(books, local, undone: int):
         books.day_at_s = min(books.uptime_s, books.day_at_s + n * _DAY_S)
     try:
         readings = Readings(books.fram)
-        readings.forget(s.month, s.day + 1)  # of a later date than the ledger: a wrong clock's, or cut
+        readings.forget(s.month, s.month_counts, s.day + 1)  # of a later date than the ledger: a wrong clock's, or cut
         readings.month_began(s.month, s.month_counts)
         readings.day_began(s.day, spent_micro)
         readings.store()

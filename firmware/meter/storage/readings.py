@@ -63,11 +63,15 @@ class Readings(Twin):
             struct.pack_into(_DAY, buf, _DAYS_AT, day, spent_micro)
             self.changed = True
 
-    def forget(self, month: int, day: int) -> None:
-        """What a clock that was wrong has left: this month's end and later ones, this day and later ones."""
+    def forget(self, month: int, counts: int, day: int) -> None:
+        """What a clock that was wrong has left: this month's end and later ones, ends with more than it began with
+        (counts), this day and later ones."""
         buf = self.buf
         for at, n, end, first in ((_MONTHS_AT, _MONTH_N, _DAYS_AT, month), (_DAYS_AT, _DAY_N, _BODY, day)):
-            while struct.unpack_from("<H", buf, at)[0] >= first:
+            while True:
+                then, low, high = struct.unpack_from("<HIH", buf, at)
+                if then < first and (at != _MONTHS_AT or low | high << 32 <= counts):
+                    break
                 buf[at:end] = bytes(buf[at + n : end]) + bytes(n)
                 self.changed = True
 
