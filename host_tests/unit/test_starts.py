@@ -52,7 +52,7 @@ def it(monkeypatch):
 
     def trial(slot, needs=0):
         monkeypatch.setitem(sys.modules, "loader", loader)
-        monkeypatch.setattr(it.starts, "_state", lambda: b"PWS1" + bytes((1, slot, 1, needs)))
+        monkeypatch.setattr(it.starts, "_state", lambda: b"PWS2" + bytes((1, slot, 1, needs)))
 
     it.trial, it.runs = trial, lambda slot: sys.path.append("/" + slot)
     trial(2)
