@@ -6,7 +6,7 @@ clear: that tells them apart.
 
     a try that ends          installed or refused: the bundle is removed, and all counts with it
     one that hangs or falls  the third is the last one: the bundle is given up
-    one that power ended     is none of the three; 20 of them give it up as well (a supply that does not bear the writing)
+    one that power ended     is none of the three; 20 give it up as well (a supply that does not bear writing)
     given up                 removed and reported when a slot has been found to start; one that cannot be removed, in
                              three starts, is passed over from then on
     no slot can be started   it may be the only whole firmware there is: it is tried again at each start

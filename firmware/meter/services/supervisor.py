@@ -98,7 +98,7 @@ class Supervisor:
 
                 crash.report(self.books, self._fram, name, e, self._periods * 2, hung_s)
             self.books.fault(codes.FAULT_PROGRAM, True)
-            meter.unload("services.crash", "services.starts", "storage.crashes")
+            meter.unload("services.crash", "services.memory", "storage.crashes")
         except Exception:  # no room even for that
             self.books.faults |= codes.FAULT_PROGRAM
 
@@ -134,7 +134,7 @@ class Supervisor:
             from . import starts
 
             starts.lasted(self.books.faults)
-            meter.unload("services.starts")
+            meter.unload("services.starts", "services.memory")
         if self._calm >= _HOUR:
             self.books.fault(codes.FAULT_PROGRAM, False)
 
