@@ -218,6 +218,7 @@ async def start(made_with, how=(0, 0, "", 0)):
         pin(board.RELAY_SENSE, pin.IN),
         cfg.relay_pulse_ms,
     )
+    unload("core.limits")
     meter_cs = pin(board.METER_CS, pin.OUT, value=1)
     pin(board.CARD_RESET, pin.OUT, value=1)
 

@@ -74,7 +74,9 @@ async def _started():
 
 
 async def _metered(supervisor):
-    """Wait until this start meters, and say so (services/starts.py). One that falls again and again has a few ticks, too."""
+    """Wait until this start meters, and say so (services/starts.py).
+
+    One that falls again and again has a few ticks done, too."""
     global _say
     books = supervisor.books
     while True:

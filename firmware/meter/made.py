@@ -86,7 +86,7 @@ def _calibrate(root, cfg, level):
                     print("calibration:", e)
                     fault = codes.FAULT_CALIBRATION
     finally:
-        unload("core.calibration", "core.checks")
+        unload("core.calibration", "core.checks", "core.limits")
     cfg.calibrated = ()
     if found:
         cfg.calibrated = found[0][0]
