@@ -114,7 +114,7 @@ def settings_docs(phases, only_numbers):
     numbers = {row[0] for row in config_doc._WHOLES} | {"nominal_v", "max_a", "profile_channels"}
     for key, value in settings_values():
         if key in numbers or not only_numbers:
-            doc = usual(phases=phases, **WITH.get(key, {}))["settings.json"] | {key: value}
+            doc = usual(**{"phases": phases, **WITH.get(key, {})})["settings.json"] | {key: value}
             yield f"{key}={json.dumps(value)[:60]}", doc
 
 
