@@ -110,7 +110,7 @@ def test_so_does_a_ledger_that_cannot_be_read_for_an_hour_and_it_closes_when_it_
 @pytest.mark.long
 def test_a_metering_ic_that_is_silent_for_an_hour_opens_the_relay_and_a_minute_of_metering_closes_it(bench):
     b = bench(load_w=3000, initial_credit="50.00", up_s=20)
-    b.fault("meter_ic", "absent")
+    b.fault("atm90e32", "absent")
     b.run_s(3500)
     assert b.plant.relay.closed
     b.run_s(150)
@@ -120,7 +120,7 @@ def test_a_metering_ic_that_is_silent_for_an_hour_opens_the_relay_and_a_minute_o
     b.plug(True)
     b.run_s(20)
     assert b.state().claims == codes.CLAIM_METERING and not b.plant.relay.closed
-    b.fault("meter_ic", "none")
+    b.fault("atm90e32", "none")
     b.run_s(30)
     assert not b.plant.relay.closed
     b.run_s(90)
