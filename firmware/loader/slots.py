@@ -143,7 +143,7 @@ def _settle(s, root, feed):
             feed()
     s.settle()
     if changed:
-        _keep(s, root)
+        keep(s, root)
 
 
 def _forget(s, slot, e):
@@ -218,7 +218,7 @@ def known(root: str = "", feed=None):
         print("loader: no boot state")
         s = found(root, feed)
         if s.any():
-            _keep(s, root)
+            keep(s, root)
     return s
 
 
@@ -255,19 +255,20 @@ def choose(starts: int, root: str = "", feed=None):
         s = known(root, feed)
         before = s.active
         while s.any():
-            kept = not begin(s, starts) or _keep(s, root)
+            kept = not begin(s, starts) or keep(s, root)
             slot = s.trial if kept and s.trial else s.active
             try:
                 quick = starts == 1 and not s.trial
                 return slot, check(slot, s.heads[slot], root, quick), slot != before
             except Exception as e:
                 _forget(s, slot, e)
-                _keep(s, root)
+                keep(s, root)
                 starts = 0
     return 0, "", False
 
 
-def _keep(s, root):
+def keep(s, root) -> bool:
+    """Store the boot state. False: the flash does not take it."""
     try:
         store(s, root)
         return True

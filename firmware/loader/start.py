@@ -1,39 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
 """The first thing that runs: count the start, install what waits, choose the slot, and look nowhere else.
 
-Memory of the RTC, which every reset leaves alone and a power cut clears: u8 starts in a row that did not last, u8 safe
-modes in a row, then the last trouble as text (meter/services/starts.py reads it and takes the count back).
+Memory of the RTC, which every reset leaves alone and a power cut clears; shorter than this, all is 0:
+
+    0  u8   starts in a row that did not last; meter/services/starts.py takes the count back
+    1  u8   safe modes in a row
+    2  u8   the bundle that is being tried: 1 /update.pwb, 2 /deploy.pwb, 0 none (waiting.py)
+    3  u8   its tries
+    4  u8   bundles given up, until the firmware has reported them: 1, 2 as above, 4 it cannot be removed
+    5  u8   starts in a row that fell before they metered, u8 0, u16 seconds without metering, u32 since when: all of it
+            the firmware's (starts.py)
+    13      the last trouble as text
 """
 
-import gc
-import os
 import sys
 import time
 
 import machine
 from micropython import const
 
-from loader.bundle import remove
-from loader.errors import LoaderError
-from loader.slots import WAITING, choose, install, known
+from loader.slots import choose
 from loader.state import SLOTS
+from loader.waiting import give_up, install_all
 
+HEAD = const(13)  # bytes before the trouble
+_FELL = const(5)
 _WATCHDOG_MS = const(30_000)
 _RESCUE_S = const(600)
 
 
 def run() -> None:
     """Sets sys.path to the slot chosen, or stays in rescue() until a reset."""
-    starts = _count()
+    memory = _count()
     watchdog = machine.WDT(timeout=_WATCHDOG_MS)
     slot = 0
     version = ""
     try:
-        for path in WAITING:
-            _install(path, watchdog.feed)
-        slot, version, other = choose(starts, "", watchdog.feed)
+        tried = bytes(memory[2:4])
+        skipped = install_all(memory, watchdog.feed, tried)
+        # Should it be the only whole firmware, it must stay: so all of a slot is read before it goes.
+        slot, version, other = choose(max(memory[0], 2) if skipped else memory[0], "", watchdog.feed)
+        if skipped and slot:
+            give_up(skipped, memory, tried)
+        elif skipped:
+            install_all(memory, watchdog.feed, None)
+            slot, version, other = choose(memory[0], "", watchdog.feed)
         if other:
-            machine.RTC().memory(b"\x01\x00")  # its own safe mode is its own
+            memory[0] = 1  # its own safe mode is its own
+            memory[1] = memory[_FELL] = 0
+            machine.RTC().memory(memory[:HEAD])
     except Exception as e:
         sys.print_exception(e)
     if slot:
@@ -47,48 +62,16 @@ def run() -> None:
 
 
 def _count():
-    """This start, counted before anything else is done. What hangs or falls in it ends in the next."""
-    memory = machine.RTC().memory()
-    starts = min(memory[0] + 1, 255) if len(memory) > 1 else 1
-    machine.RTC().memory(bytes((starts, memory[1] if len(memory) > 1 else 0)) + memory[2:])
-    return starts
-
-
-def _install(path, feed):
-    try:
-        os.stat(path)
-    except OSError:
-        return
-    try:
-        s = known("", feed)
-        slot = install(path, s, _board(s), "", feed)
-        print("loader:", "installed" if slot else "it is installed already")
-    except LoaderError as e:
-        print("loader: bundle refused:", e)
-    except Exception as e:  # whatever it is, it must not come again at each start
-        print("loader: bundle refused:", repr(e))
-    gc.collect()
-    try:
-        remove(path)
-    except Exception as e:
-        print("loader:", path, "cannot be removed:", repr(e))
-
-
-def _board(s):
-    """The name of this board: that of the firmware it has. None if it has none that is whole."""
-    from loader.bundle import about, open_head
-
-    for slot in (s.active, s.trial, 1, 2):
-        try:
-            f, _, head = open_head(SLOTS[slot] + "/manifest")
-        except LoaderError:
-            continue
-        try:
-            if s.holds(slot) and head == s.heads[slot]:
-                return about(f)[1]
-        finally:
-            f.close()
-    return None
+    """This start, counted before anything else is done; gives the memory of the RTC. What hangs or falls in it ends in
+    the next."""
+    memory = bytearray(machine.RTC().memory())
+    if len(memory) < 2:
+        memory = bytearray(HEAD)
+    elif len(memory) < HEAD:
+        memory = memory + bytes(HEAD - len(memory))
+    memory[0] = min(memory[0] + 1, 255)
+    machine.RTC().memory(memory)
+    return memory
 
 
 def rescue(watchdog) -> None:

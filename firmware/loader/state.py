@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The boot state: which slot is in force, which is on trial, and what each must hold.
 
-    /boot.bin   4s  PWS1
+    /boot.bin   4s  PWS2
                 u8  slot in force (1 a, 2 b, 0 none)   u8  slot on trial (0 none)   u8  its starts so far
                 u8  what confirms a trial: 0 five minutes of running, 1 having come up (a person put it there)
                 2 x 32 bytes  SHA-256 of the head of slot a's and b's bundle; zeros: nothing to be started
+                2 x (u32 u8 u8)  of what waits as /update.pwb and as /deploy.pwb (waiting.py): which bundle it is, tries
+                that have begun and did not end, tries that power ended; zeros: nothing waits
                 u32 CRC-32 of all before
 
-76 bytes, so LittleFS keeps it in its folder's log: a third of a hundredth of an erase a change. It is replaced by a
+88 bytes, so LittleFS keeps it in its folder's log: a third of a hundredth of an erase a change. It is replaced by a
 rename, so after a power cut it is the old one or the new one. A damaged one is made anew from the slots (slots.py).
 """
 
@@ -21,10 +23,10 @@ SLOTS = ("", "/a", "/b")
 TRIES = const(3)  # starts of a slot on trial
 SWITCH = const(12)  # starts in a row that did not last: the other slot's turn; safe mode comes before (starts.py)
 UP = const(1)
-_FORMAT = "<4sBBBB32s32s"
-_MAGIC = b"PWS1"
+_FORMAT = "<4sBBBB32s32sIBBIBB"
+_MAGIC = b"PWS2"
 _NONE = bytes(32)
-_LENGTH = const(72)
+_LENGTH = const(84)
 
 
 class State:
@@ -34,6 +36,7 @@ class State:
         self.tries = 0
         self.needs = 0
         self.heads = [_NONE, _NONE, _NONE]  # by slot; the first is of none
+        self.waits = [0] * 6  # which, tries, cuts of one bundle, then of the other
 
     def holds(self, slot: int) -> bool:
         return self.heads[slot] != _NONE
@@ -71,7 +74,7 @@ def load(root: str = ""):
     if struct.unpack("<I", data[_LENGTH:])[0] != crc32(data[:_LENGTH]) & 0xFFFFFFFF:
         return None
     s = State()
-    _, s.active, s.trial, s.tries, s.needs, a, b = struct.unpack(_FORMAT, data[:_LENGTH])
+    _, s.active, s.trial, s.tries, s.needs, a, b, *s.waits = struct.unpack(_FORMAT, data[:_LENGTH])
     s.heads = [_NONE, a, b]
     if s.active > 2 or s.trial > 2:
         return None
@@ -100,7 +103,8 @@ def _remove_folder(path):
 
 
 def _store(s, root):
-    data = struct.pack(_FORMAT, _MAGIC, s.active, s.trial, min(s.tries, 255), s.needs, s.heads[1], s.heads[2])
+    _, a, b = s.heads
+    data = struct.pack(_FORMAT, _MAGIC, s.active, s.trial, min(s.tries, 255), s.needs, a, b, *s.waits)
     with open(root + "/boot.new", "wb") as f:
         f.write(data)
         f.write(struct.pack("<I", crc32(data) & 0xFFFFFFFF))

@@ -40,6 +40,7 @@ async def open_ledger(books, supervisor, panel, parts):
     parts: what the self-test looks at by itself, for no task does yet. They had two seconds to come up then.
     """
     said = tested = False
+    passes = 0
     while True:
         try:
             return books.open(_keeps(books))
@@ -51,6 +52,9 @@ async def open_ledger(books, supervisor, panel, parts):
                 said = True
             supervisor.feed()
             await asyncio.sleep_ms(2000)
+            passes += 1
+            if passes % 30 == 0:
+                _waits()
             if not tested:
                 tested = True
                 entry.self_test(supervisor, panel, parts)
@@ -73,6 +77,13 @@ def _keeps(books):
         unload("storage.scratch")
 
 
+def _waits():
+    from meter.services import starts
+
+    starts.waits()
+    unload("services.starts", "services.memory")
+
+
 def storage(i2c):
     """(ledger, event log, FRAM), of whatever this board has."""
     if board.FRAM_ADDR:
@@ -89,20 +100,22 @@ def storage(i2c):
         unload("storage.flash_ledger", "storage.ring")
 
 
-async def sealed(fram, cfg, supervisor):
+async def sealed(fram, cfg, supervisor, fell=0):
     """Let only the calibration that was sealed be in force; gives seal.HELD, OLD, LOST or UNKNOWN.
 
     A FRAM that is silent is asked again, but not for ever: the ledger has been read, and the metering IC's registers
-    hold no more than ten seconds of 3 x 100 A. A board without FRAM has no place for the seal: the documents decide."""
+    hold no more than ten seconds of 3 x 100 A. A board without FRAM has no place for the seal: the documents decide.
+    fell: starts that fell before they metered."""
     if not board.FRAM_ADDR:
         cfg.calibrations = None
         return 0
     from meter.storage import seal
 
+    without = _without(fell)
     try:
         for left in range(_SEAL_TRIES - 1, -1, -1):
             try:
-                return seal.hold(fram, cfg)
+                return seal.hold(fram, cfg, without)
             except ChipError as e:
                 supervisor.books.fram_lost(e)
                 return seal.HELD
@@ -117,6 +130,24 @@ async def sealed(fram, cfg, supervisor):
     finally:
         cfg.calibrations = None
         unload("storage.seal")
+
+
+def _without(fell):
+    from meter.storage import aside
+
+    try:
+        return aside.goes_without(fell, aside.CALIBRATION)
+    finally:
+        unload("storage.aside", "storage.documents")
+
+
+def _aside(bits):
+    from meter.storage import aside
+
+    try:
+        return aside.words(bits)
+    finally:
+        unload("storage.aside", "storage.documents")
 
 
 def display(i2c, books, supervisor):
@@ -184,7 +215,7 @@ def profile(books, supervisor):
         supervisor.fell("profile", e)
 
 
-async def start(made_with, how=(0, 0, "")):
+async def start(made_with, how=(0, 0, "", 0)):
     """Wire everything up and start the tasks; gives the supervisor, whose run() keeps them going, the panel, the
     bus of display, clock and FRAM, and the guard, which is to be started when all is loaded.
 
@@ -201,8 +232,10 @@ async def start(made_with, how=(0, 0, "")):
     ledger, events, fram = storage(i2c)
     books = Books(MeterState(), ledger, events, fram, cfg, tariff, later)
     supervisor = Supervisor(books, machine.WDT, fram)
-    books.faults = faults
-    safe, safe_s, books.trouble = how
+    books.faults = faults & 0xFFFF
+    safe, safe_s, books.trouble, fell = how
+    if faults >> 16:
+        books.trouble = _aside(faults >> 16)
     if safe:
         books.faults |= codes.FAULT_SAFE_MODE
         supervisor.lasts = safe_s // 2
@@ -214,13 +247,14 @@ async def start(made_with, how=(0, 0, "")):
         machine.Timer(0),
         cfg.relay_pulse_ms,
     )
+    unload("core.limits")
     meter_cs = pin(board.METER_CS, pin.OUT, value=1)
     pin(board.CARD_RESET, pin.OUT, value=1)
 
     panel = display(i2c, books, supervisor) if safe < 2 else None
     supervisor.start("clock", clock.run)
     found = await open_ledger(books, supervisor, panel, (i2c, spi, meter_cs, card_i2c))
-    odd = await sealed(fram, cfg, supervisor)
+    odd = await sealed(fram, cfg, supervisor, fell)
     meter_ic = board.MeterIc(spi, meter_cs, cfg)
     books.log(codes.LOG_RESET, machine.reset_cause())
     if odd:

@@ -14,6 +14,7 @@ _ON_TIME_MS = const(150)
 _LOADED_TURNS = const(11)
 _TEST_TURNS = const(5)  # by then the relay is where it should be, and every part has been tried
 _HELD_MS = const(8000)
+_MOST = const(8)  # of ten seconds
 
 
 def run() -> None:
@@ -39,7 +40,7 @@ def self_test(supervisor, panel, parts) -> None:
         _test(supervisor, panel, parts)
         _up()
     except Exception as e:
-        unload("services.selftest", "services.starts")  # a report needs room
+        unload("services.selftest", "services.starts", "services.memory")  # a report needs room
         supervisor.fell("selftest", e)
 
 
@@ -54,14 +55,14 @@ def _up():
     from meter.services import starts
 
     starts.up()
-    unload("services.starts")
+    unload("services.starts", "services.memory")
 
 
 async def _main():
-    global _started, _calm, _wired, _documents, self_test, _test, _up
+    global _started, _calm, _wired, _documents, _metered, self_test, _test, _up
     supervisor = await _started()
     # Some of the heap.
-    _started = _calm = _wired = _documents = self_test = _test = _up = None  # pyright: ignore[reportAssignmentType]
+    _started = _calm = _wired = _documents = _metered = self_test = _test = _up = None  # pyright: ignore[reportAssignmentType]
     gc.threshold(16384)  # three or four ticks of what they leave behind; at 32 KB a piece of heap goes missing
     await supervisor.run()
 
@@ -78,6 +79,7 @@ async def _started():
     supervisor.feed()
     await _calm(_TEST_TURNS)
     self_test(supervisor, panel, (i2c,))
+    asyncio.create_task(_metered(supervisor))
     return supervisor
 
 
@@ -91,6 +93,33 @@ async def _calm(turns):
         was, now = now, time.ticks_ms()
         if time.ticks_diff(now, was) < _ON_TIME_MS:
             turns -= 1
+
+
+async def _metered(supervisor):
+    """Wait until this start meters, and say so (services/starts.py).
+
+    One that falls again and again has a few ticks done, too."""
+    global _say
+    books = supervisor.books
+    while True:
+        before_s = books.uptime_s
+        await asyncio.sleep_ms(10_000)
+        if books.uptime_s - before_s >= _MOST:
+            break
+    try:
+        _say(books)
+    except Exception as e:
+        supervisor.fell("starts", e)
+    _say = None  # pyright: ignore[reportAssignmentType]
+
+
+def _say(books):
+    from meter.services import starts
+
+    try:
+        starts.metered(books)
+    finally:
+        unload("services.starts", "services.memory", "storage.aside", "storage.documents", "storage.seal")
 
 
 async def _wired():
@@ -108,6 +137,6 @@ def _documents():
     from meter.services import starts
 
     how = starts.mode()
-    made_with = made.read()
-    unload("made", "storage.documents", "core.config", "services.starts")
+    made_with = made.read("", how[3])
+    unload("made", "storage.aside", "storage.documents", "core.config", "services.starts", "services.memory")
     return how, made_with

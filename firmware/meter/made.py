@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """What this meter is made with: settings, calibration, tariff and keys, read once at start and then let go."""
 
+from micropython import const
+
 from meter import unload
 from meter.core import codes, config
 from meter.core import tariff as tariffs
 from meter.core.errors import ConfigError
-from meter.storage import documents
+from meter.storage import aside, documents
+
+_ASIDE = const(16)  # the lowest bit of what is aside, in the fault mask
+# What the settings must go on to say, whatever else stopped the meter: whose it is, and how it is connected.
+_WHOSE = ("meter_number", "provisioned", "currency", "phases", "three_wire")
+_KEPT = _WHOSE + ("decimals", "nominal_v", "hz", "base_a", "max_a", "exports", "utc_offset_min", "dst")
 
 
-def read(root: str = ""):
+def read(root: str = "", fell: int = 0):
     """(settings, tariff, tariff for later or None, keys or None, fault mask).
+
+    fell: starts in a row that fell before they metered: documents may be what they fell over (storage/aside.py). The
+    fault mask has aside.mask() from bit 16 on.
 
     The calibration is in the settings.
     keys: (version, card key, utility key, card key before or None, utility key before or None).
@@ -18,12 +28,15 @@ def read(root: str = ""):
     before it, or by what can do no harm: default limits, energy counted at no price, no card accepted. A part that was
     never calibrated is one with its power-on gains; only a provisioned meter must have a calibration.
     """
-    faults = 0
-    cfg, current = _of(root, "settings.json", config.parse)
-    if not current:
+    without = aside.levels(fell, root)
+    faults = aside.mask(without) << _ASIDE
+    if faults:
+        print("documents:", aside.words(faults >> _ASIDE))
+    cfg, current = _of(root, "settings.json", _eventless if without[aside.EVENTS] else config.parse, without[0])
+    if not current or without[aside.EVENTS]:
         faults |= codes.FAULT_SETTINGS
-    cfg = cfg or config.Settings()
-    faults |= _calibrate(root, cfg)
+    cfg = cfg or (_whose(root, fell) if without[0] else config.Settings())
+    faults |= _calibrate(root, cfg, without[aside.CALIBRATION])
     currency = cfg.currency
 
     def priced(doc):
@@ -32,12 +45,16 @@ def read(root: str = ""):
             raise ConfigError("currency", "%s, but the settings say %s" % (tariff.currency, currency))
         return tariff
 
-    tariff, current = _of(root, "tariff.json", priced)
+    price = without[aside.TARIFF]
+    ahead = documents.check_sum(root, "later.json")[0]
+    # The one that waited may be what stopped the meter: then the one before it is tariff.json.
+    tariff, current = _of(root, "tariff.json", priced, 0 if ahead and price == aside.BEFORE else price)
+    current = current and not price
     if not current:
         faults |= codes.FAULT_TARIFF
     tariff = tariff or tariffs.parse({"name": "none", "currency": currency, "price": "0"})
     later = None
-    if documents.check_sum(root, "later.json")[0]:
+    if ahead and not price:
         later, _ = _of(root, "later.json", priced)
     keys, current = _of(root, "keys.json", _keys)
     if not current:
@@ -45,14 +62,14 @@ def read(root: str = ""):
     return cfg, tariff, later, keys, faults
 
 
-def _calibrate(root, cfg):
+def _calibrate(root, cfg, level):
     """Put the calibration into the settings; gives the fault, or 0."""
     from meter.core import calibration
 
-    fault = codes.FAULT_CALIBRATION if cfg.provisioned else 0
+    fault = codes.FAULT_CALIBRATION if cfg.provisioned or level else 0
     found = []
     try:
-        for name in ("calibration.json", "calibration.old"):
+        for name in ("calibration.json", "calibration.old")[level:]:
             if not documents.check_sum(root, name)[0]:
                 continue
             import board
@@ -69,7 +86,8 @@ def _calibrate(root, cfg):
                     print("calibration:", e)
                     fault = codes.FAULT_CALIBRATION
     finally:
-        unload("core.calibration", "core.checks")
+        unload("core.calibration", "core.checks", "core.limits")
+    cfg.calibrated = ()
     if found:
         cfg.calibrated = found[0][0]
     elif cfg.provisioned:
@@ -95,14 +113,36 @@ def _key(text):
     return key
 
 
-def _of(root, name, parse):
-    """(what parse makes of a document, or of the one before it, or None; is it the first?)"""
+def _eventless(doc):
+    doc.pop("events", None)
+    return config.parse(doc)
+
+
+def _whose(root, fell):
+    """Settings of what a document says of the meter itself, and defaults; where even that is not fit, of less."""
+    for keys in (_WHOSE,) if aside.bare(fell) else (_KEPT, _WHOSE):
+        for name in ("settings.json", "settings.old"):
+            try:
+                doc = documents.load(root, name)
+                return config.parse({key: doc[key] for key in keys if key in doc})
+            except ConfigError as e:
+                print("settings:", e)
+    return config.Settings()
+
+
+def _of(root, name, parse, level=0):
+    """(what parse makes of a document, or of the one before it, or None; is it the first?) level: of aside.py."""
     what = name[:-5] + ":"
     try:
-        return parse(documents.load(root, name)), True
+        if level:
+            print(what, "put aside, for no start came past it")
+        else:
+            return parse(documents.load(root, name)), True
     except ConfigError as e:
         print(what, e)
     try:
+        if level == aside.NONE:
+            return None, False
         old = parse(documents.load(root, documents.kept(name)))
     except ConfigError:
         return None, False

@@ -119,7 +119,7 @@ class LocalMeter:
         from meter import app, entry, made
 
         app.settle = lambda cfg: None  # memory, again
-        entry._documents = lambda: ((0, 0, ""), made.read(self.root))
+        entry._documents = lambda: ((0, 0, "", 0), made.read(self.root))
         plant = self.plant
         plant.power_on()
         plant.buf[3] = 1

@@ -8,13 +8,15 @@ CLAIMS = {
     8: "Load too high",
     16: "Tamper",
     32: "Fault",
+    64: "Nothing is metered",
 }
 _EVENTS = {
     1: "power up", 2: "power down", 3: "clock set", 4: "clock not believed", 5: "reset", 6: "days undone",
     16: "trip", 17: "close", 18: "relay fault", 32: "purchase", 33: "card refused", 34: "card bound",
     35: "emergency credit lent", 36: "debt taken over", 37: "days charged", 38: "keys changed", 39: "relay test",
-    40: "inspected", 48: "fault", 49: "fault cleared",
-    64: "tariff changed", 65: "settings changed", 66: "document refused", 67: "document taken", 80: "cover open",
+    40: "inspected", 48: "fault", 49: "fault cleared", 50: "no metering",
+    64: "tariff changed", 65: "settings changed", 66: "document refused", 67: "document taken",
+    68: "documents put aside", 70: "bundle given up", 80: "cover open",
     81: "cover closed", 82: "magnet near", 83: "magnet gone", 96: "alarm 1", 97: "alarm 2",
     106: "cover was opened while the meter was off", 108: "not the calibration that was sealed",
     112: "task restarted", 113: "ledger copy damaged", 114: "flash block given up",
@@ -55,6 +57,11 @@ def event_text(event) -> str:
         return f"{text}: {', '.join(claims_text(event.value)) or '-'}"
     if event.code in (48, 49):
         return f"{text}: {_FAULTS.get(event.value, event.value)}"
+    if event.code == 50:
+        return {0: "metering again", 1: "no metering for an hour", 2: "no start metered for an hour"}[event.value]
+    if event.code == 68:
+        kinds = ("settings", "calibration", "tariff", "events")
+        return f"put aside: {', '.join(kind for n, kind in enumerate(kinds) if event.value >> 2 * n & 3)}"
     if event.code == 1:
         return f"supply back after {event.value} s" if event.value >= 0 else "first start"
     if event.code == 3:

@@ -142,7 +142,7 @@ def two_slots(*more):
     files = slot_files(BOARD)
     old, new = (head_of(seal(files, BOARD, version, demo_key())) for version in ("0.0.0.dev", "1.0.0"))
     hashes = (hashlib.sha256(head).digest() for head in (old, new))
-    state = struct.pack("<4sBBBB32s32s", b"PWS1", 1, 0, 0, 0, *hashes)
+    state = struct.pack("<4sBBBB32s32s12x", b"PWS2", 1, 0, 0, 0, *hashes)
     slot_b = tuple((f"b/{path}", content) for path, content in files.items())
     state += struct.pack("<I", zlib.crc32(state))
     return image(*slot_b, ("b/manifest", new), ("boot.bin", state), *more)

@@ -13,6 +13,8 @@ begin from. A case is one of these with changes, and starts:
     starts    [RTC memory in hex, or null: as the start before left it, ...]      confirm   call confirm() before
     cut       flash operations until power fails in the first of them, or null    torn      how the last one is left
     lost      a file that is gone after the cut
+    ends      for each start, the flash operations until it ends, or null: by power, with the next start's memory "", or
+              by the watchdog, with null there
 """
 
 import json
@@ -142,6 +144,7 @@ if "confirm" in dir(loader) and not loader.__file__.endswith(".mpy"):
     import loader.slots
     import loader.start
     import loader.state
+    import loader.waiting
 
     genuine = loader.ed25519.verify
     verified = {}
@@ -288,19 +291,24 @@ def run(case):
         if case.get("cut") is not None:
             flash.left = None
     answer["ops"] = flash.done
-    for memory in case["starts"]:
+    ends = case.get("ends")
+    for n, memory in enumerate(case["starts"]):
+        if ends:
+            flash.left = ends[n]
         mount()
         seen = start(memory)
         answer["ops"] = answer["ops"] or flash.done
         cut, flash.left = flash.left, None
         if cut is not None:
-            RTC.kept = b""
+            if not ends:
+                RTC.kept = b""
             unmount()
             mount()
             if case.get("lost"):
                 gone(case["lost"])
         seen["tree"] = tree("", {})
         seen["boot"] = read("/boot.bin")
+        seen["memory"] = hexlify(RTC.kept).decode()
         answer["starts"].append(seen)
         unmount()
     answer["wrong"] = flash.wrong

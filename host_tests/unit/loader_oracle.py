@@ -20,6 +20,7 @@ from scripts.bundle import demo_key, public_bytes
 MICROPYTHON = (1, 25, 0)  # of the interpreter that is used
 NONE = bytes(32)
 SLOTS = {1: "/a", 2: "/b"}
+NAMES = ("/update.pwb", "/deploy.pwb")
 # Points of small order, without their sign: with such a key, signatures can be made by anybody.
 SMALL = [bytes.fromhex(y) for y in (
     "00" * 32, "01" + "00" * 31, "ec" + "ff" * 30 + "7f",
@@ -46,6 +47,7 @@ class Stored:
     trial: int = 0
     tries: int = 0
     heads: list = field(default_factory=lambda: [NONE, NONE, NONE])
+    waits: list = field(default_factory=lambda: [[0, 0, 0], [0, 0, 0]])  # which, tries, tries that power ended
 
     def forget(self, slot):
         self.heads[slot] = NONE
@@ -96,12 +98,13 @@ def parse(data: bytes) -> Manifest | None:
 
 
 def read_state(data: bytes | None) -> Stored | None:
-    if data is None or len(data) != 76 or data[:4] != b"PWS1":
+    if data is None or len(data) != 88 or data[:4] != b"PWS2":
         return None
-    if struct.pack("<I", zlib.crc32(data[:72])) != data[72:]:
+    if struct.pack("<I", zlib.crc32(data[:84])) != data[84:]:
         return None
     active, trial, tries, _ = data[4:8]
-    return Stored(active, trial, tries, [NONE, data[8:40], data[40:72]]) if active < 3 and trial < 3 else None
+    waits = [list(struct.unpack_from("<IBB", data, at)) for at in (72, 78)]
+    return Stored(active, trial, tries, [NONE, data[8:40], data[40:72]], waits) if active < 3 and trial < 3 else None
 
 
 class World:
@@ -250,20 +253,71 @@ class Expected:
     world: World  # after
     installed: list
     read_whole: bool  # not only counted
+    left: set = field(default_factory=set)  # bundles that are passed over
+    stay: set = field(default_factory=set)  # those of them that are after a power cut, too
 
 
 def expect(tree: dict, contents: dict, memory: bytes) -> Expected:
     """What one start makes of it."""
     world = World(tree, contents)
-    starts = min(memory[0] + 1, 255) if len(memory) > 1 else 1
-    installed = []
-    for name in ("/update.pwb", "/deploy.pwb"):
-        data = world.read(name)
-        if data is not None and _install(world, name, data):
-            installed.append(name)
-        for path in [p for p in world.tree if p == name or p.startswith(name + "/")]:
-            del world.tree[path]
+    memory = memory if len(memory) > 1 else bytes(2)
+    memory += bytes(max(0, 13 - len(memory)))
+    starts = min(memory[0] + 1, 255)
+    installed, had_its_tries = [], {}
+    for n, name in enumerate(NAMES):
+        if _there(world, name):
+            s = _known(world)
+            enough = s.held() and _enough(world, name, s.waits[n], memory if memory[2] == n + 1 else None)
+            if enough:
+                stays = s.waits[n][1] if s.waits[n][0] else 0
+                had_its_tries[name] = [stays == 255 or (memory[2] == n + 1 and memory[3] >= 6), stays == 255]
+            else:
+                installed += _try(world, name)
+    if not had_its_tries:
+        return _start(world, starts, installed)
+    found = _start(world, max(starts, 2), installed)
+    if found.slot:
+        found.left = {name for name, stays in had_its_tries.items() if stays[0]}
+        found.stay = {name for name, stays in had_its_tries.items() if stays[1]}
+        for name in had_its_tries.keys() - found.left:
+            _remove(world, name)
+        return found
+    # One of them may be the only whole firmware there is.
+    for name in had_its_tries:
+        installed += _try(world, name)
+    return _start(world, starts, installed)
+
+
+def _there(world, name):
+    return name in world.tree or any(p.startswith(name + "/") for p in world.tree)
+
+
+def _remove(world, name):
+    for path in [p for p in world.tree if p == name or p.startswith(name + "/")]:
+        del world.tree[path]
+
+
+def _try(world, name):
+    data = world.read(name)
+    done = data is not None and _install(world, name, data)
+    _remove(world, name)
+    return [name] if done else []
+
+
+def _enough(world, name, wait, mine):
+    """Has it been tried three times, or lost power twenty times? mine: the RTC's memory, if it was on this one."""
+    data = world.read(name) or b""
+    which, tries, cuts = wait
+    if which != zlib.crc32(data[:128] + b"%d" % len(data)):
+        tries, cuts, mine = 0, 0, mine if not which else None
+    elif mine is None and 1 <= tries <= 3:
+        tries, cuts = tries - 1, cuts + 1
+    return max(tries, mine[3] if mine else 0) >= 3 or cuts >= 20
+
+
+def _start(world, starts, installed) -> Expected:
     s = _known(world)
+    world.state = s
     searched = False
     while True:
         if not s.held():

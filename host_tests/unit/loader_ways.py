@@ -21,8 +21,8 @@ HEAD_A = hashlib.sha256(head_of(bundle(IN_FORCE))).digest()
 HEAD_B = hashlib.sha256(head_of(bundle(OLD))).digest()
 
 
-def state(active, trial, tries=0, needs=0, a=HEAD_A, b=HEAD_B) -> bytes:
-    data = struct.pack("<4sBBBB32s32s", b"PWS1", active, trial, tries, needs, a, b)
+def state(active, trial, tries=0, needs=0, a=HEAD_A, b=HEAD_B, waits=(0,) * 6) -> bytes:
+    data = struct.pack("<4sBBBB32s32sIBBIBB", b"PWS2", active, trial, tries, needs, a, b, *waits)
     return data + struct.pack("<I", zlib.crc32(data))
 
 
@@ -177,17 +177,17 @@ def flipped_state(r):
         case 1:
             right += r.randbytes(r.randint(1, 100))
         case 2:
-            right = bytearray(r.randbytes(r.choice((0, 8, 76, 76, 300))))
+            right = bytearray(r.randbytes(r.choice((0, 8, 88, 88, 300))))
         case _:
-            bit = r.randrange(76 * 8)
+            bit = r.randrange(88 * 8)
             right[bit >> 3] ^= 1 << (bit & 7)
     return base, [("/boot.bin", bytes(right))]
 
 
 def every_flip(number):
-    base = ("one", "two", "trial")[number // 608 % 3]
+    base = ("one", "two", "trial")[number // 704 % 3]
     right = bytearray(bases()[base]["/boot.bin"])
-    right[number % 608 >> 3] ^= 1 << (number & 7)
+    right[number % 704 >> 3] ^= 1 << (number & 7)
     return base, [("/boot.bin", bytes(right))]
 
 
@@ -251,6 +251,31 @@ def damaged_slots(r):
     return base, changes
 
 
+def which(data: bytes) -> int:
+    """What loader/waiting.py knows a bundle by."""
+    return zlib.crc32(data[:128] + b"%d" % len(data))
+
+
+def tried_before(r):
+    """Bundles that have been tried, in all states of the counts, with and without a slot that is whole."""
+    base, changes = r.choice((damaged_slots, crafted_state, lambda r: (r.choice(("one", "two", "bare")), [])))(r)
+    changes = [change for change in changes if change[0] not in ("/boot.bin", *NAMES)]
+    waits = []
+    for name in NAMES:
+        data = r.choice((bundle(NEW), bundle(NEW), bundle(OLD), bundle(NEW, STRANGER)))
+        if r.random() < 0.8:
+            changes.append((name, data))
+        waits += [r.choice((which(data), which(data), which(data), 0, 1)), r.choice((0, 1, 2, 3, 3, 252, 254, 255))]
+        waits.append(r.choice((0, 0, 0, 1, 19, 20, 255)))
+        if not waits[-3]:
+            waits[-2] = waits[-1] = 0
+    held = {"bare": (NONE, NONE), "one": (HEAD_A, NONE)}.get(base, (HEAD_A, HEAD_B))
+    trial, tries = (2, r.randrange(5)) if base == "trial" else (0, 0)
+    if base != "bare":
+        changes.append(("/boot.bin", state(1, trial, tries, 0, *held, waits)))
+    return base, changes
+
+
 def full_flash(r):
     base, changes = r.choice((damaged_slots, crafted_state, mangled_bundle))(r)
     if r.random() < 0.5:
@@ -285,14 +310,16 @@ def in_the_way(r):
 
 WAYS = (
     mangled_bundle, hostile_manifest, hostile_manifest, wrong_key, trust_key, flipped_state, crafted_state,
-    crafted_state, damaged_slots, damaged_slots, full_flash, two_bundles, in_the_way,
+    crafted_state, damaged_slots, damaged_slots, full_flash, two_bundles, in_the_way, tried_before,
 )  # fmt: skip
 
 
 def make(seed: int, number: int):
-    """(kind, base, changes, RTC memory) of a case. Of every thirteen, one flips the next bit of a boot state."""
+    """(kind, base, changes, RTC memory) of a case. Of every fourteen, one flips the next bit of a boot state."""
     r = random.Random(f"{seed} {number}")
     way = WAYS[number % len(WAYS)]
     base, changes = way(r) if way is not flipped_state or r.random() < 0.15 else every_flip(number // len(WAYS))
     memories = b"", b"", b"", b"\0\0", b"\1\0", b"\5\0why", b"\x0b\0", b"\x0c\0", b"\x0d\1x", b"\xff\xff", b"\1"
+    if way is tried_before or r.random() < 0.2:
+        memories = [bytes((r.choice((1, 3, 12, 13)), 0, r.choice((0, 1, 2, 2, 1, 77)), r.choice((0, 1, 2, 3, 255))))]
     return way.__name__, base, changes, r.choice(memories)

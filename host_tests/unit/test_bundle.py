@@ -110,7 +110,7 @@ def test_the_boot_state_of_an_image_is_what_the_loader_reads(tmp_path):
     (tmp_path / "boot.bin").write_bytes(files["boot.bin"])
     s = state.load(str(tmp_path))
     assert (s.active, s.trial, s.holds(1), s.holds(2)) == (1, 0, True, False)
-    assert len(files["boot.bin"]) == struct.calcsize(state._FORMAT) + 4 == 76 <= 128  # stays inline in LittleFS
+    assert len(files["boot.bin"]) == struct.calcsize(state._FORMAT) + 4 == 88 <= 128  # stays inline in LittleFS
     assert files["boot.bin"] == boot_state(files["a/manifest"])
 
 

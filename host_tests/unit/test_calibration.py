@@ -135,9 +135,9 @@ def test_what_is_wrong_is_named(changes, path):
 
 
 def test_the_other_part_has_other_registers():
-    doc = document({0x23: 1, 0x31: 2, 0x3A: 3}, ic="atm90e26")
+    doc = document({0x23: 1, 0x31: 0x6000, 0x3A: 3}, ic="atm90e26")
     table, _ = parse(doc, Atm90e26)
-    assert list(zip(*table, strict=True)) == [(0x23, 1), (0x31, 2), (0x3A, 3)]
+    assert list(zip(*table, strict=True)) == [(0x23, 1), (0x31, 0x6000), (0x3A, 3)]
     for addr in (0x21, 0x27, 0x2B, 0x61):
         with pytest.raises(ConfigError, match=f"registers.{addr:02X}"):
             parse(document({addr: 1}, ic="atm90e26"), Atm90e26)
@@ -168,7 +168,7 @@ def test_what_the_settings_decide_can_be_set_neither_by_a_document_nor_past_it(p
         setup = SimpleNamespace(phases=1, pulse_constant=3200, calibration=calibration)
         return {addr: value for _, addr, value in table(setup)}
 
-    name, _ = part.calibrated()
+    name, *_ = part.calibrated()
     for addr in never:
         with pytest.raises(ConfigError, match=f"registers.{addr:02X}"):
             parse(document({addr: 0x55AA}, ic=name), part)
@@ -177,7 +177,7 @@ def test_what_the_settings_decide_can_be_set_neither_by_a_document_nor_past_it(p
 
 def test_whatever_a_document_may_set_reaches_the_part():
     for part, table in ((Atm90e32, atm90e32_regs.init_table), (Atm90e26, atm90e26_start.table)):
-        name, may = part.calibrated()
+        name, may, _, _ = part.calibrated()
         wanted = {addr: 0x4000 + addr for i in range(0, len(may), 2) for addr in range(may[i], may[i + 1] + 1)}
         found, _ = parse(document(wanted, ic=name), part)
         setup = SimpleNamespace(phases=1, pulse_constant=3200, calibration=list(zip(*found, strict=True)))
@@ -239,9 +239,9 @@ def test_a_damaged_one_is_a_fault_and_gives_way_to_the_one_before(root, damage, 
         provision(root)
     put(root, damage)
     assert started(root)[1] == codes.FAULT_CALIBRATION
-    put(root, document({0x61: 7}), "calibration.old")
+    put(root, document({0x61: 0x7777}), "calibration.old")
     cfg, faults = started(root)
-    assert (cfg.calibration, faults) == ([(0x61, 7)], codes.FAULT_CALIBRATION)
+    assert (cfg.calibration, faults) == ([(0x61, 0x7777)], codes.FAULT_CALIBRATION)
     assert "the one before is in force" in capsys.readouterr().out
 
 
@@ -274,7 +274,7 @@ class Fram:
 
 
 SEALED = document(sealed=True)
-OTHER = {0x61: 1}
+OTHER = {0x61: 0x8001}
 
 
 def held(root, fram):

@@ -126,7 +126,7 @@ def test_a_write_back_brings_every_figure_home(data):
     lasting = data.draw(st.integers(0, 7)) << 13
     s.tampers[:] = struct.pack("<16H", *(n | lasting for n in (home["cover_opens"], home["magnet_times"], *others)))
     home["other_signs"] = min(sum(others), 65535)
-    s.claims, s.relay_closed, s.latches = (data.draw(st.integers(0, n)) for n in (63, 2, 15))
+    s.claims, s.relay_closed, s.latches = (data.draw(st.integers(0, n)) for n in (127, 2, 15))
     number, utc_s, faults = data.draw(U32), data.draw(U32), data.draw(st.integers(0, 511))
     months = data.draw(st.lists(st.builds(Month, st.integers(2001, 2100), st.integers(1, 12), U48), max_size=12))
     key_version = data.draw(st.integers(1, 255))

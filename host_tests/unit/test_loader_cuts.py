@@ -7,10 +7,11 @@ import hashlib
 import pytest
 
 from host_tests.unit import loader_oracle as oracle
-from host_tests.unit.loader_ways import HEAD_A, HEAD_B, IN_FORCE, NEW, OLD, bases, state
+from host_tests.unit.loader_ways import HEAD_A, HEAD_B, IN_FORCE, NEW, OLD, bases, state, which
 from host_tests.unit.loader_world import bundle, head_of, in_slot, on_meter
 
 HEAD_NEW = hashlib.sha256(head_of(bundle(NEW))).digest()
+AFTER = 12  # flash operations after an install has been stored: the bundle goes, the start on trial is counted
 FIRST_INSTALL = (("/boot.bin", None), *((path, None) for path in in_slot("a", IN_FORCE)))
 VERSIONS = {
     hashlib.sha256(content).hexdigest(): content
@@ -57,6 +58,59 @@ def cut_everywhere(meter, base, changes, **how):
 def test_an_install_goes_on_after_a_cut(meter, name):
     first, then = cut_everywhere(meter, "one", [(name, bundle(NEW))])
     assert set(first) == set(then) == {NEW}
+
+
+def starts_that_end(meter, base, changes, op, n, last="", **how):
+    """n starts that all end in this operation, by power ("") or the watchdog (None), and those after them."""
+    memories = [""] + [last] * n + [None] * 2
+    return meter.run(base, changes, memories, ends=[op] * n + [None] * 3, torn=3, **how)["starts"]
+
+
+@pytest.mark.parametrize("name", ["/update.pwb", "/deploy.pwb"])
+def test_an_install_that_the_watchdog_ends_is_tried_three_times(meter, name):
+    changes = [(name, bundle(NEW))]
+    installed = meter.run("one", changes, [""])["ops"] - AFTER
+    for op in range(installed + AFTER):
+        starts = starts_that_end(meter, "one", changes, op, 3, None)
+        hows = [start["how"] for start in starts]
+        assert hows[:3] == ["cut"] * 3 or op >= installed, op
+        assert hows[3:] == ["ran"] * 3, op
+        assert {version(start) for start in starts[3:]} <= {IN_FORCE, NEW}, op
+        assert all(name not in start["tree"] for start in starts[3:]), op
+
+
+def test_a_bundle_given_up_is_reported_to_the_firmware_once_and_may_come_again(meter):
+    changes = [("/update.pwb", bundle(NEW)), ("/boot.bin", state(1, 0, b=bytes(32)))]
+    starts = starts_that_end(meter, "one", changes, 3, 3, None)
+    assert "loader: /update.pwb is given up: no start came past it" in meter.console
+    assert starts[3]["memory"][8:10] == "01" and version(starts[3]) == IN_FORCE
+    assert starts[3]["boot"] == state(1, 0, b=bytes(32)).hex()  # nothing of it is remembered
+
+
+def test_removing_a_bundle_is_tried_three_times_too(meter):
+    waits = (which(bundle(NEW)), 3, 0, 0, 0, 0)
+    changes = [("/update.pwb", bundle(NEW)), ("/boot.bin", state(1, 0, waits=waits, b=bytes(32)))]
+    answer = meter.run("one", changes, ["01000103", *[None] * 5], ends=[2] * 6, torn=0)
+    assert [start["how"] for start in answer["starts"]] == ["cut"] * 3 + ["ran"] * 3
+    assert {version(start) for start in answer["starts"][3:]} == {IN_FORCE}
+
+
+def test_an_install_that_power_ends_is_tried_nineteen_times_more(meter):
+    changes = [("/update.pwb", bundle(NEW))]
+    for op in range(3, meter.run("one", changes, [""])["ops"] - AFTER, 3):
+        assert version(starts_that_end(meter, "one", changes, op, 5)[5]) == NEW, op
+    starts = starts_that_end(meter, "one", changes, 30, 22)
+    assert [start["how"] for start in starts] == ["cut"] * 20 + ["ran"] * 5
+    assert {version(start) for start in starts[20:]} == {IN_FORCE}
+
+
+def test_the_only_firmware_there_is_is_tried_without_an_end(meter):
+    for memory in ("", None):
+        for base, more in (("bare", []), ("one", [("/a/run.mpy", b"M\6 damaged")])):
+            changes = [("/deploy.pwb", bundle(NEW)), *more]
+            starts = starts_that_end(meter, base, changes, 5, 30, memory)
+            assert [start["how"] for start in starts[:30]] == ["cut"] * 30
+            assert [version(start) for start in starts[30:]] == [NEW] * 3
 
 
 def test_the_first_install_goes_on_after_a_cut(meter):

@@ -102,11 +102,15 @@ def test_a_trial_ends_after_three_starts_whatever_else_happens(tmp_path, starts)
     assert slots == [2, 2, 2, 1, 1]
 
 
-def test_what_is_stored_is_76_bytes_as_the_table_says(tmp_path):
-    store(make(1, 2, 300, needs=1), str(tmp_path))
+def test_what_is_stored_is_88_bytes_as_the_table_says(tmp_path):
+    s = make(1, 2, 300, needs=1)
+    s.waits = [0x04030201, 2, 19, 0, 0, 255]
+    store(s, str(tmp_path))
     data = (tmp_path / "boot.bin").read_bytes()
-    assert data[:72] == b"PWS1" + bytes((1, 2, 255, 1)) + A + B
-    assert struct.unpack("<I", data[72:]) == (zlib.crc32(data[:72]),)
+    assert data[:84] == b"PWS2" + bytes((1, 2, 255, 1)) + A + B + bytes((1, 2, 3, 4, 2, 19, 0, 0, 0, 0, 0, 255))
+    assert struct.unpack("<I", data[84:]) == (zlib.crc32(data[:84]),)
+    again = load(str(tmp_path))
+    assert again and again.waits == s.waits
     assert [p.name for p in tmp_path.iterdir()] == ["boot.bin"]
 
 

@@ -134,7 +134,7 @@ def firmware_by(board, key, slot=1):
     place.mkdir(exist_ok=True)
     (place / "manifest").write_bytes(head)
     heads = [sha256(head).digest() if n == slot else bytes(32) for n in (1, 2)]
-    state = struct.pack("<4s4B32s32s", b"PWS1", slot, 0, 0, 0, *heads)
+    state = struct.pack("<4s4B32s32s12x", b"PWS2", slot, 0, 0, 0, *heads)
     (board.root / "boot.bin").write_bytes(state + struct.pack("<I", zlib.crc32(state)))
 
 

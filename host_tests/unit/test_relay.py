@@ -63,8 +63,8 @@ def test_a_pulse_the_relay_cannot_use_or_stand_is_refused(pulse_ms):
         Bench(pulse_ms=pulse_ms)
 
 
-def test_the_longest_pulse_allowed_is_one_second_and_the_usual_one_60_ms():
-    Bench(pulse_ms=1000)
+def test_the_longest_pulse_allowed_is_half_a_second_and_the_usual_one_60_ms():
+    Bench(pulse_ms=500)
     bench = Bench()
     relay = Relay(bench.open_pin, bench.close_pin, bench.sense, bench.timer)
     bench.vt.run(relay.move(0))

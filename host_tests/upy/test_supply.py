@@ -5,7 +5,7 @@ from meter.core import codes as c
 from meter.core import supply
 from meter.core.state import MeterState
 
-CLAIM_NAMES = ("remote", "no credit", "reminder", "overload", "tamper", "fault")
+CLAIM_NAMES = ("remote", "no credit", "reminder", "overload", "tamper", "fault", "metering")
 LATCH_NAMES = ("reminder served", "remote ready", "card only", "emergency")
 EVENTS = {
     "credit out": c.EV_CREDIT_OUT,
@@ -25,6 +25,8 @@ EVENTS = {
     "tamper": c.EV_TAMPER,
     "fault": c.EV_FAULT,
     "fault gone": c.EV_FAULT_GONE,
+    "no metering": c.EV_NO_METERING,
+    "metering": c.EV_METERING,
 }
 # Who may end which claim, and who may start it. Nobody else.
 MAY_CLEAR = {
@@ -34,6 +36,7 @@ MAY_CLEAR = {
     "overload": ("user card", "overload wait"),
     "tamper": ("utility card", "remote on"),
     "fault": ("fault gone",),
+    "metering": ("metering",),
 }
 MAY_RAISE = {
     "remote": ("remote off",),
@@ -42,6 +45,7 @@ MAY_RAISE = {
     "overload": ("overload", "overload lock"),
     "tamper": ("tamper",),
     "fault": ("fault",),
+    "metering": ("no metering",),
 }
 
 
@@ -61,7 +65,7 @@ def mask(chosen, table):
 
 
 def all_states():
-    for claims in range(64):
+    for claims in range(128):
         for latches in range(16):
             yield claims, latches
 
@@ -120,19 +124,24 @@ def expected(off, kept, event):
         off.add("fault")
     elif event == "fault gone":
         off.discard("fault")
+    elif event == "no metering":
+        off.add("metering")
+    elif event == "metering":
+        off.discard("metering")
     else:
         raise AssertionError(event)
     return off, kept
 
 
 def test_claim_and_latch_bits_are_in_the_order_named_here():
-    assert [1 << i for i in range(6)] == [
+    assert [1 << i for i in range(7)] == [
         c.CLAIM_REMOTE, c.CLAIM_NO_CREDIT, c.CLAIM_REMINDER, c.CLAIM_OVERLOAD, c.CLAIM_TAMPER, c.CLAIM_FAULT,
+        c.CLAIM_METERING,
     ]  # fmt: skip
     assert [1 << i for i in range(4)] == [
         c.LATCH_REMINDER_SERVED, c.LATCH_REMOTE_READY, c.LATCH_CARD_ONLY, c.LATCH_EMERGENCY,
     ]  # fmt: skip
-    assert supply.CLAIMS == 63
+    assert supply.CLAIMS == 127
 
 
 def test_every_event_of_codes_is_enumerated_here():
@@ -149,7 +158,7 @@ def test_every_state_and_event():
             where = (event, claims, latches)
             assert s.claims == mask(off, CLAIM_NAMES), where
             assert s.latches == mask(kept, LATCH_NAMES), where
-            assert changed == (s.claims ^ claims) | (s.latches ^ latches) << 6, where
+            assert changed == (s.claims ^ claims) | (s.latches ^ latches) << 7, where
             assert changed & supply.CLAIMS == s.claims ^ claims, where
 
 
@@ -173,13 +182,13 @@ def test_an_event_told_twice_is_an_event_told_once():
 
 
 def test_no_number_but_an_event_is_taken():
-    for number in (0, -1, 18, 255, 3.5):
-        s = state(63, 15)
+    for number in (0, -1, 20, 255, 3.5):
+        s = state(127, 15)
         try:
             supply.step(s, number)
             raise AssertionError("took %s" % number)
         except ValueError:
-            assert s.claims == 63 and s.latches == 15
+            assert s.claims == 127 and s.latches == 15
 
 
 def test_what_a_meter_can_reach_makes_sense():
@@ -193,7 +202,7 @@ def test_what_a_meter_can_reach_makes_sense():
             if (s.claims, s.latches) not in seen:
                 seen.add((s.claims, s.latches))
                 todo.append((s.claims, s.latches))
-    assert len({claims for claims, latches in seen}) == 64
+    assert len({claims for claims, latches in seen}) == 128
     for claims, latches in seen:
         assert claims & c.CLAIM_REMOTE or not latches & c.LATCH_REMOTE_READY
         assert claims & c.CLAIM_OVERLOAD or not latches & c.LATCH_CARD_ONLY
@@ -205,8 +214,8 @@ def test_closed_means_no_claim_whatever_the_latches():
 
 
 def test_reason_is_the_first_that_others_must_put_right():
-    order = ("fault", "tamper", "remote", "no credit", "overload", "reminder")
-    for claims in range(64):
+    order = ("fault", "metering", "tamper", "remote", "no credit", "overload", "reminder")
+    for claims in range(128):
         off = names(claims, CLAIM_NAMES)
         first = [name for name in order if name in off][:1]
         assert names(supply.reason(state(claims, 0)), CLAIM_NAMES) == set(first)
@@ -235,7 +244,7 @@ def test_credit_events_from_every_state_and_level():
         assert s.claims & ~c.CLAIM_NO_CREDIT == (c.CLAIM_REMINDER if owed else others), where
         assert bool(s.latches & c.LATCH_EMERGENCY) == (bool(latches & c.LATCH_EMERGENCY) and credit <= 0), where
         assert (s.latches ^ latches) & ~c.LATCH_REMINDER_SERVED & ~c.LATCH_EMERGENCY == 0, where
-        assert changed == (s.claims ^ claims) | (s.latches ^ latches) << 6, where
+        assert changed == (s.claims ^ claims) | (s.latches ^ latches) << 7, where
         assert supply.after_credit(s, ALARM2, floor) == 0, where
 
 

@@ -20,6 +20,7 @@ from hashlib import sha256
 
 from meter.core.checks import integer, keys
 from meter.core.errors import ConfigError
+from meter.core.limits import GAIN_MIN, TRIM_MIN
 
 _KEYS = ("serial", "ic", "current_scale", "registers", "sealed", "crc32")
 
@@ -37,7 +38,7 @@ def parse(doc, setup, part) -> tuple:
     serial = doc["serial"]
     if type(serial) is not str or (setup.meter_number and serial != setup.meter_number):
         raise ConfigError("serial", "is of another meter: %s, and this is %s" % (serial, setup.meter_number))
-    ic, may = part
+    ic, may, gains, trims = part
     if doc["ic"] != ic:
         raise ConfigError("ic", "is %s, and this board has %s" % (doc["ic"], ic))
     scale = integer(doc["current_scale"], "current_scale", 1, 2)
@@ -47,6 +48,11 @@ def parse(doc, setup, part) -> tuple:
     if type(sealed) is not bool:
         raise ConfigError("sealed", "must be true or false")
     found = _table(doc["registers"], may)
+    for addr, word in zip(*found):
+        if addr in gains and word < GAIN_MIN:
+            raise ConfigError("registers.%02X" % addr, "%d is a gain below %d" % (word, GAIN_MIN))
+        if addr in trims and 0x8000 <= word < 0x10000 + TRIM_MIN:
+            raise ConfigError("registers.%02X" % addr, "%d takes more than half of the power away" % word)
     text = ("%s|%s|%d|%d|" % (serial, ic, scale, 1 if sealed else 0)).encode()
     crc = crc32(text)
     whole = sha256(text)

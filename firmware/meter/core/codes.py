@@ -10,6 +10,7 @@ CLAIM_REMINDER = const(4)
 CLAIM_OVERLOAD = const(8)
 CLAIM_TAMPER = const(16)
 CLAIM_FAULT = const(32)
+CLAIM_METERING = const(64)  # nothing has been metered for an hour
 
 # Latches: what the supply rules must remember besides the claims. Bit mask in MeterState.latches.
 LATCH_REMINDER_SERVED = const(1)
@@ -52,6 +53,8 @@ EV_FAULT_GONE = const(14)
 EV_OVERLOAD_LOCK = const(15)
 EV_EMERGENCY = const(16)
 EV_REPAID = const(17)
+EV_NO_METERING = const(18)
+EV_METERING = const(19)
 
 # Event log. The comment says what the value of the record means; without one it is 0.
 LOG_POWER_UP = const(1)  # seconds without power, -1: not known
@@ -74,10 +77,13 @@ LOG_RELAY_TEST = const(39)  # 1 it opened, 2 it closed, 3 both
 LOG_INSPECTED = const(40)  # claims before
 LOG_FAULT = const(48)  # fault bit
 LOG_FAULT_CLEARED = const(49)  # fault bit
+LOG_NO_METERING = const(50)  # 1 metering IC silent for an hour, 2 no start metered for an hour, 0 it meters again
 LOG_TARIFF_CHANGED = const(64)  # BY_*
 LOG_SETTINGS_CHANGED = const(65)  # BY_*
 LOG_DOCUMENT_REFUSED = const(66)  # BY_*, and 16 for settings
 LOG_DOCUMENT_TAKEN = const(67)  # the same: about to be put in force. Power may go before it can be said that it is
+LOG_DOCUMENTS_ASIDE = const(68)  # which: mask() of storage/aside.py
+LOG_BUNDLE_GIVEN_UP = const(70)  # 1 /update.pwb, 2 /deploy.pwb, 4 it cannot be removed
 # What watch.py finds: an even number when it begins, the next one when it ends. Value: the most extreme figure seen
 # so far, times 4, and the phase (0 A, 1 B, 2 C, 3 all). Tampering is 80 + 2 * TAMPER_*.
 LOG_COVER_OPEN = const(80)

@@ -69,7 +69,7 @@ def _read(doc):
     try:
         return config_doc.read(doc)
     finally:
-        unload("core.config_doc", "core.checks")
+        unload("core.config_doc", "core.checks", "core.limits")
 
 
 def watched(cfg, doc) -> None:

@@ -35,6 +35,7 @@ from meter.core.checks import CAPITALS, DIGITS, currency, day_of, integer, keys,
 from meter.core.config import Settings
 from meter.core.energy import PULSES_PER_KWH
 from meter.core.errors import ConfigError
+from meter.core.limits import PULSE_MAX_MS, PULSE_MIN_MS
 
 _MAX_MICRO = const(1_000_000_000_000)
 _WHOLES = (
@@ -44,7 +45,7 @@ _WHOLES = (
     ("overload_w", 0, 1_000_000),
     ("overload_hold_s", 1, 3600),
     ("overload_wait_s", 0, 3600),
-    ("relay_pulse_ms", 10, 500),
+    ("relay_pulse_ms", PULSE_MIN_MS, PULSE_MAX_MS),
     ("debt_percent", 0, 100),
     ("base_a", 1, 100),
     ("hz", 50, 60),

@@ -19,12 +19,12 @@ from micropython import const
 from meter.core import codes as c
 
 _COLUMNS = const(5)
-_LATCH_SHIFT = const(6)
+_LATCH_SHIFT = const(7)
 _SERVED = c.LATCH_REMINDER_SERVED << _LATCH_SHIFT
 _READY = c.LATCH_REMOTE_READY << _LATCH_SHIFT
 _CARD_ONLY = c.LATCH_CARD_ONLY << _LATCH_SHIFT
 _EMERGENCY = c.LATCH_EMERGENCY << _LATCH_SHIFT
-CLAIMS = const(63)
+CLAIMS = const(127)
 
 # What a user card clears whenever it is shown, and what the local action ends after a remote one.
 _BY_CARD = c.CLAIM_REMINDER | c.CLAIM_OVERLOAD | _CARD_ONLY
@@ -56,11 +56,14 @@ _RULES = array("H", (
     c.EV_TAMPER,        0,              0,                0,                   c.CLAIM_TAMPER,
     c.EV_FAULT,         0,              0,                0,                   c.CLAIM_FAULT,
     c.EV_FAULT_GONE,    0,              0,                c.CLAIM_FAULT,       0,
+    c.EV_NO_METERING,   0,              0,                0,                   c.CLAIM_METERING,
+    c.EV_METERING,      0,              0,                c.CLAIM_METERING,    0,
 ))
 
 # What the display names first: what only others can put right, then what to buy, then what the card clears.
 _PRIORITY = bytes((
-    c.CLAIM_FAULT, c.CLAIM_TAMPER, c.CLAIM_REMOTE, c.CLAIM_NO_CREDIT, c.CLAIM_OVERLOAD, c.CLAIM_REMINDER,
+    c.CLAIM_FAULT, c.CLAIM_METERING, c.CLAIM_TAMPER, c.CLAIM_REMOTE, c.CLAIM_NO_CREDIT, c.CLAIM_OVERLOAD,
+    c.CLAIM_REMINDER,
 ))
 # fmt: on
 
@@ -68,7 +71,7 @@ _PRIORITY = bytes((
 def step(s, event: int) -> int:
     """Apply one event to the claims and latches of a MeterState.
 
-    Gives what changed, 0 if nothing: claims in the low six bits (`changed & CLAIMS`), latches above them.
+    Gives what changed, 0 if nothing: claims in the low seven bits (`changed & CLAIMS`), latches above them.
     ValueError for a number that is no event.
     """
     before = s.claims | s.latches << _LATCH_SHIFT

@@ -64,11 +64,12 @@ class Atm90e26:
 
     @staticmethod
     def calibrated() -> tuple:
-        """(name of the part, first and last of each range of registers): what a calibration document may set."""
+        """(name of the part, first and last of each range of registers, those that are gains, and trims of a power's
+        gain): what a calibration document may set."""
         from meter.drivers import atm90e26_start
 
         try:
-            return atm90e26_start.NAME, atm90e26_start.CALIBRATED
+            return atm90e26_start.NAME, atm90e26_start.CALIBRATED, atm90e26_start.GAINS, atm90e26_start.TRIMS
         finally:
             unload("drivers.atm90e26_start", "drivers.checked_start")
 

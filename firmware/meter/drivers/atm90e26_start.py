@@ -22,6 +22,8 @@ from meter.drivers.checked_start import fail, put, within
 NAME = "atm90e26"  # in a calibration document
 # First and last of what it may set: power gains, phases; voltage, current, offsets. Not PL_constant, mode, thresholds.
 CALIBRATED = bytes((0x23, 0x26, 0x31, 0x3A))
+GAINS = bytes((0x31, 0x32, 0x33))  # of them: of voltage and currents
+TRIMS = bytes((0x23, 0x25))  # of the power of either line
 
 _SYS_STATUS = const(0x01)
 _LAST_DATA = const(0x06)

@@ -78,11 +78,12 @@ class Atm90e32:
 
     @staticmethod
     def calibrated() -> tuple:
-        """(name of the part, first and last of each range of registers): what a calibration document may set."""
+        """(name of the part, first and last of each range of registers, those that are gains, and trims of a power's
+        gain): what a calibration document may set."""
         from meter.drivers import atm90e32_regs
 
         try:
-            return atm90e32_regs.NAME, atm90e32_regs.CALIBRATED
+            return atm90e32_regs.NAME, atm90e32_regs.CALIBRATED, atm90e32_regs.GAINS, atm90e32_regs.TRIMS
         finally:
             unload("drivers.atm90e32_start", "drivers.atm90e32_regs", "drivers.checked_start")
 

@@ -46,6 +46,9 @@ NAME = "atm90e32"  # in a calibration document
 # power; fundamental; voltage, current. Not F0 (22H: that of the mains), PL_constant, mode with the PGA, thresholds.
 CALIBRATED = bytes((0x14, 0x1C, 0x20, 0x21, 0x23, 0x2F, 0x41, 0x4C, 0x51, 0x56, 0x61, 0x6C))
 
+GAINS = bytes((0x61, 0x62, 0x65, 0x66, 0x69, 0x6A))  # of them: of voltage and current
+TRIMS = bytes((0x47, 0x49, 0x4B, 0x54, 0x55, 0x56))  # of power, and of its fundamental
+
 RESET_KEY = const(0x789A)
 CFG_OPEN = const(0x55AA)
 CFG_CLOSED = const(0x0000)  # anything but the keys: latch the CRC of 00H-6FH, then watch it
@@ -91,7 +94,8 @@ def init_table(setup):
     u_th = u_v * 2_317_048 // u_gain
     i_th = min(0xFFFF, getattr(setup, "i_max_ma", 60_000) * 23_170 // i_gain)
     over = min(0xFFFF, u_th * 120 // 100)
-    limits = (0x143F, over, 1, u_th * 78 // 100, u_th // 10, 0xFFFF, i_th, f_chz - 300, f_chz + 300, 0x010F, 0)
+    sag = min(0xFFFF, u_th * 78 // 100)
+    limits = (0x143F, over, 1, sag, u_th // 10, 0xFFFF, i_th, f_chz - 300, f_chz + 300, 0x010F, 0)
     rows = (
         ("channel map", 0x01, (0x0210, 0x0654)),
         ("limits", 0x05, limits),

@@ -15,8 +15,6 @@ import time
 from micropython import const
 
 _REST_MS = const(201)  # 200 are needed; a tick count may have lost nearly one
-_PULSE_MIN_MS = const(50)
-_PULSE_MAX_MS = const(1000)
 _SPARE_MS = const(2)  # after which the loop need not wait for the timer
 
 
@@ -24,8 +22,10 @@ class Relay:
     def __init__(self, open_pin, close_pin, sense_pin, timer, pulse_ms: int = 60):
         """Pins: machine.Pin. sense_pin reads 1 while the load side has voltage. timer: machine.Timer, a hardware one,
         for nothing else. ValueError for a pulse the relay cannot use or stand."""
-        if not _PULSE_MIN_MS <= pulse_ms <= _PULSE_MAX_MS:
-            raise ValueError("relay pulse must be 50 to 1000 ms")
+        from meter.core import limits
+
+        if not limits.PULSE_MIN_MS <= pulse_ms <= limits.PULSE_MAX_MS:
+            raise ValueError("relay pulse must be 50 to 500 ms")
         open_pin(0)
         close_pin(0)
         self._open_pin = open_pin

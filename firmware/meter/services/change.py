@@ -43,7 +43,8 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
     kept = [documents.check_sum(root, name)]
     if not settings:
         kept.append(documents.check_sum(root, LATER))
-    if staged[0] and staged in kept:
+    stopped = _aside(root, name)  # what is there: the same once more is to be tried
+    if staged[0] and staged in kept and not stopped:
         documents.discard(root, name)
         return ALREADY
     before = books.cfg
@@ -66,7 +67,9 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
         raise
     gc.collect()
     books.log(codes.LOG_DOCUMENT_TAKEN, by | (_IS_SETTINGS if settings else 0))
-    if not settings and later is None and documents.check_sum(root, LATER)[0]:
+    if not settings and stopped and documents.check_sum(root, LATER)[0]:
+        documents.set_aside(root, LATER)
+    elif not settings and later is None and documents.check_sum(root, LATER)[0]:
         # The one that had been waiting is in force: it takes its place, so that the new one can take it over.
         documents.replace(root, name, _sound(root, name), LATER)
         books.tariff.before = ()  # a start does not find that one any more
@@ -81,7 +84,9 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
         documents.put_aside(root, name, LATER)
         books.put_in_force(cfg, books.tariff, tariff)
         return LATER_ON
-    documents.replace(root, name, _sound(root, name))
+    documents.replace(root, name, not stopped and _sound(root, name))
+    if stopped:
+        _aside(root, name, True)
     # What parts were started with: until they are started anew, all else keeps to it, too.
     same = (
         cfg.phases == before.phases
@@ -102,6 +107,18 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
     books.log(codes.LOG_SETTINGS_CHANGED if settings else codes.LOG_TARIFF_CHANGED, by)
     books.fault(codes.FAULT_SETTINGS if settings else codes.FAULT_TARIFF, False)
     return NOW if same else WITH_START
+
+
+def _aside(root, name, forget=False):
+    """Has the document there been put aside? Then forget it."""
+    from meter.storage import aside
+
+    try:
+        return aside.forget(root, name) if forget else aside.has(root, name)
+    except OSError:
+        raise StorageError(0, "the file system does not take " + aside.NAME)
+    finally:
+        unload("storage.aside")
 
 
 def _sound(root, name):

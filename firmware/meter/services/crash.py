@@ -8,7 +8,7 @@ from meter.core import codes
 from meter.core.errors import BusError
 from meter.storage import crashes
 
-from . import starts
+from . import memory
 
 
 def words(name: str, e, hung_s: int = 0) -> tuple:
@@ -31,7 +31,7 @@ def report(books, fram, name: str, e, uptime_s: int, hung_s: int) -> None:
     row, text = words(name, e, hung_s)
     print("task %s fell:" % name, text)
     books.trouble = row
-    starts.note(row)
+    memory.note(row)
     number = books.log(codes.LOG_TASK_CRASH)
     try:
         crashes.write(fram, number, books.utc_s, uptime_s, text.encode())

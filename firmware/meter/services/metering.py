@@ -24,6 +24,8 @@ _RETRY_MAX_TICKS = const(30)
 # every other part being loaded meanwhile. Together below what the supervisor allows before the first tick.
 _START_MS = const(5000)
 _ALIGN_MS = const(4000)
+_BLIND = const(3600)  # ticks without a sample: the supply goes off
+_SEES = const(-60)  # ticks with one: it comes back
 
 
 class Metering:
@@ -35,6 +37,7 @@ class Metering:
         self._ready = False
         self._retry_ticks = 0  # ticks until the chip is tried again
         self._backoff = 1
+        self._spell = 0  # ticks in a row without a sample, or, below 0, with one
 
     async def run(self, beat):
         # Bring the chip up while the clock aligns: both are needed for the first tick, neither for the other.
@@ -53,10 +56,20 @@ class Metering:
             room()  # too little heap: the task falls here, where nothing has been read and cleared yet
             if not self._sample.booked:
                 self._books.book(self._sample)
-            self._books.tick(self._read(n % _SLOW_EVERY == 0) if self._ready else None, utc_s)
+            sample = self._read(n % _SLOW_EVERY == 0) if self._ready else None
+            self._books.tick(sample, utc_s)
             beat()
+            self._count(sample is None)
             n += 1
             await asyncio.sleep_ms(self._clock.to_next_second_ms())
+
+    def _count(self, blind):
+        """A meter that meters nothing for an hour supplies nobody; one that has a minute of it again does."""
+        spell = self._spell
+        self._spell = spell = max(spell, 0) + 1 if blind else min(spell, 0) - 1
+        if spell in (_BLIND, _SEES) and blind != bool(self._books.s.claims & codes.CLAIM_METERING):
+            self._books.log(codes.LOG_NO_METERING, 1 if blind else 0)
+            self._books.step(codes.EV_NO_METERING if blind else codes.EV_METERING)
 
     def _read(self, slow):
         try:

@@ -15,7 +15,11 @@ is always a fresh start.
 
 Safe mode lasts ten minutes, ten more each time in a row, at most an hour; then the meter restarts with
 everything, and one more start that does not last is safe mode again.
-Memory: u8 starts in a row, u8 safe modes in a row, then the last trouble as text.
+
+Starts that fall, or are bitten, before they have metered are counted apart: they go without documents, one after the
+other (storage/aside.py). Seconds are counted, too: a meter that has metered nothing for an hour opens the relay, by
+the pins, for there may be no other part of it that runs. It closes when metering works again, as ever (guard.py).
+What the RTC's memory holds: loader/start.py.
 """
 
 import sys
@@ -26,46 +30,117 @@ import machine
 from micropython import const
 
 from meter.core import codes
+from meter.core.errors import BusError
+
+from . import memory
+from .memory import DARK_S as _DARK_S
+from .memory import FELL as _FELL
+from .memory import REPORT as _REPORT
+from .memory import SAFES as _SAFES
+from .memory import SINCE as _SINCE
+from .memory import STARTS as _STARTS
 
 _LIMIT = const(5)
 _BARE = const(8)
 _VITAL = const(codes.FAULT_METER_IC | codes.FAULT_FRAM | codes.FAULT_FRAM_KEEPS | codes.FAULT_RELAY | codes.FAULT_HEAP)
 _SAFE_S = const(600)
 _SAFE_MAX = const(6)
-
-
-def _read():
-    memory = machine.RTC().memory()
-    return (memory[0], memory[1], memory[2:]) if len(memory) >= 2 else (0, 0, b"")
+_WATCHDOG_S = const(30)
+_HOUR_S = const(3600)
+_PULSE_MS = const(60)  # of the relay's coil: 50 or more, never above 1 s (drivers/relay.py)
+_REST_MS = const(201)
+_COUNT_MAX = const(255)
 
 
 def mode() -> tuple:
-    """(0 everything, 1 safe mode, 2 without display; how long in s; why). Forgets why: it is said once."""
-    n, safes, trouble = _read()
-    if n > _LIMIT:
-        safes = min(safes + 1, _SAFE_MAX)
-    if machine.reset_cause() == machine.WDT_RESET and not trouble:
+    """(0 everything, 1 safe mode, 2 without display; how long in s; why; starts that fell before they metered).
+    Forgets why: it is said once."""
+    m, trouble = memory.read()
+    bitten = machine.reset_cause() == machine.WDT_RESET
+    if bitten and m[_SINCE]:
+        _fell(m, _WATCHDOG_S)
+    if m[_STARTS] > _LIMIT:
+        m[_SAFES] = min(m[_SAFES] + 1, _SAFE_MAX)
+    if bitten and not trouble:
         trouble = b"watchdog"
-    machine.RTC().memory(bytes((n, safes)))
-    level = 2 if n > _BARE else 1 if n > _LIMIT else 0
-    return level, _SAFE_S * safes, trouble.decode()
+    m[_SINCE] = time.ticks_ms() or 1
+    memory.write(m)
+    if m[_DARK_S] >= _HOUR_S:
+        _open_relay()
+    level = 2 if m[_STARTS] > _BARE else 1 if m[_STARTS] > _LIMIT else 0
+    return level, _SAFE_S * m[_SAFES], trouble.decode(), m[_FELL]
 
 
-def note(trouble: str) -> None:
-    """Keep for the next start what went wrong in this one."""
-    n, safes, _ = _read()
-    machine.RTC().memory(bytes((n, safes)) + trouble.encode())
+def _fell(m, s):
+    """This start, or the one before, is over and has metered nothing; s: seconds that are not counted yet."""
+    m[_FELL] = min(m[_FELL] + 1, _COUNT_MAX)
+    m[_DARK_S] = min(m[_DARK_S] + s, memory.S_MAX)
+    m[_SINCE] = 0
+
+
+def waits() -> None:
+    """A start that cannot go on yet, and meters nothing meanwhile: open the relay when that has lasted an hour. Called
+    once a minute."""
+    m, trouble = memory.read()
+    memory.passed(m)
+    memory.write(m, trouble)
+    if m[_DARK_S] >= _HOUR_S:
+        _open_relay()
+
+
+def _open_relay():
+    """One pulse, if there is voltage behind the contact."""
+    pin = machine.Pin
+    pin(board.RELAY_CLOSE, pin.OUT, value=0)
+    coil = pin(board.RELAY_OPEN, pin.OUT, value=0)
+    if not pin(board.RELAY_SENSE, pin.IN)():
+        return
+    print("starts: an hour without metering: the relay opens")
+    time.sleep_ms(_REST_MS)  # the reset may have ended a pulse
+    try:
+        coil(1)
+        time.sleep_ms(_PULSE_MS)
+    finally:
+        coil(0)
+
+
+def metered(books) -> None:
+    """This start meters: report what was counted until it did, and keep aside the documents it went without."""
+    from meter.storage import aside
+
+    m, trouble = memory.read()
+    if m[_REPORT]:
+        books.log(codes.LOG_BUNDLE_GIVEN_UP, m[_REPORT])
+    if m[_DARK_S] >= _HOUR_S:
+        books.log(codes.LOG_NO_METERING, 2)
+    fell = m[_FELL]
+    m[_REPORT] = m[_FELL] = m[_DARK_S] = m[_SINCE] = 0
+    try:
+        mask = aside.keep(fell)
+        if mask:
+            print("starts:", aside.words(mask))
+            books.log(codes.LOG_DOCUMENTS_ASIDE, mask)
+        if board.FRAM_ADDR and aside.goes_without(fell, aside.CALIBRATION):
+            from meter.storage import seal
+
+            seal.give_up(books.fram)
+    except (OSError, BusError) as e:
+        print("starts: not kept, what is aside:", e)
+        m[_FELL] = fell  # the next start goes without it, too
+    memory.write(m, trouble)
 
 
 def lasted(faults: int) -> None:
     """This start has lasted. After safe mode comes a restart with everything. A version on trial is confirmed, but not
     one that finds metering IC, FRAM or relay faulty, or too little heap: it starts again, and after the last try the
     one before does."""
-    n, safes, _ = _read()
-    if n > _LIMIT:
-        machine.RTC().memory(bytes((_LIMIT - 1, safes)))
+    m, _ = memory.read()
+    if m[_STARTS] > _LIMIT:
+        m[_STARTS] = _LIMIT - 1
+        memory.write(m)
         machine.reset()
-    machine.RTC().memory(b"")
+    m[_STARTS] = m[_SAFES] = 0
+    memory.write(m)
     if _on_trial():
         if faults & _VITAL:
             print("starts: a version on trial with faults: it is not confirmed")
@@ -121,7 +196,13 @@ def _loader():
 def failed(e) -> None:
     """Starting, or asyncio itself, has fallen: file it as far as that goes, and start again."""
     sys.print_exception(e)
-    note("start " + type(e).__name__)
+    m, _ = memory.read()
+    memory.passed(m)
+    # Not a race: whoever is at the console may want to read this, and the parts get a rest.
+    rest_s = min(m[_STARTS], 10)
+    if m[_SINCE]:
+        _fell(m, rest_s)
+    memory.write(m, b"start " + type(e).__name__.encode())
     try:
         from meter.drivers import buses
         from meter.drivers.fram import Fram
@@ -132,6 +213,5 @@ def failed(e) -> None:
         crashes.write(Fram(buses.i2c(), board.FRAM_ADDR), 0, None, 0, text.encode())
     except Exception as more:
         print("not filed:", more)
-    # Not a race: whoever is at the console may want to read this, and the parts get a rest.
-    time.sleep_ms(1000 * min(_read()[0], 10))
+    time.sleep_ms(1000 * rest_s)
     machine.reset()

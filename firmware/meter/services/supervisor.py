@@ -102,7 +102,7 @@ class Supervisor:
 
                 crash.report(self.books, self._fram, name, e, self._periods * 2, hung_s)
             self.books.fault(codes.FAULT_PROGRAM, True)
-            meter.unload("services.crash", "services.starts", "storage.crashes")
+            meter.unload("services.crash", "services.memory", "storage.crashes")
         except Exception as more:  # no room even for that
             self._starved(more)
 
@@ -149,7 +149,7 @@ class Supervisor:
             from . import starts
 
             starts.lasted(self.books.faults)
-            meter.unload("services.starts")
+            meter.unload("services.starts", "services.memory")
         if self._calm >= _HOUR:
             self.books.fault(codes.FAULT_PROGRAM, False)
 

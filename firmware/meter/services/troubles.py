@@ -19,6 +19,7 @@ _REASONS = (
     "Load too high       Reduce, insert card "
     "Meter is blocked    Call your supplier  "
     "Supply not safe     Call your supplier  "
+    "Nothing is metered  Call your supplier  "
 )
 _REMOTE_READY = ("Ready to reconnect: ", "press button or card")
 
@@ -43,6 +44,8 @@ _FAULTS = (
 _RELAY = const(5)  # numbers of fault bits
 _PROGRAM = const(9)
 _SAFE_MODE = const(10)
+_DOCUMENTS = (6, 7, 12)
+_ASIDE = "Aside: "  # storage/aside.py
 _BLANK = const("                    ")
 
 
@@ -85,7 +88,8 @@ def fault_page(books, number: int) -> tuple:
     """A fault by its name, and the remedy."""
     faults = bits(books.faults)
     # What fell, where that is the fault.
-    last = fit(books.trouble) if number in (_PROGRAM, _SAFE_MODE) else _BLANK
+    aside = books.trouble.startswith(_ASIDE)
+    last = fit(books.trouble) if number in (_DOCUMENTS if aside else (_PROGRAM, _SAFE_MODE)) else _BLANK
     return (_head("\x03 Attention", faults.index(number), len(faults)),) + fault(number) + (last,)
 
 

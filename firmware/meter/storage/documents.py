@@ -90,6 +90,14 @@ def put_aside(root: str, name: str, target: str) -> None:
         raise StorageError(0, "the file system does not take " + target)
 
 
+def set_aside(root: str, name: str) -> None:
+    """What is there is kept, but not fit. Raises StorageError."""
+    try:
+        os.rename(root + "/" + name, root + "/" + kept(name, "bad"))
+    except OSError:
+        raise StorageError(0, "the file system does not take " + name)
+
+
 def discard(root: str, name: str) -> None:
     """Forget what has been staged."""
     try:

@@ -16,7 +16,7 @@ BASE = const(0x7FD8)
 SIZE = const(40)
 _MAGIC = const(0x5350)  # "PS"
 _VERSION = const(2)
-_HEAD = "<HBB32s"  # magic, version, 0, seal
+_HEAD = "<HBB32s"  # magic, version, is it given up?, seal
 _CRC_AT = const(36)
 _TRIES = const(5)
 
@@ -28,34 +28,49 @@ UNKNOWN = const(3)  # the FRAM did not say, or what is there is damaged: the par
 
 def read(fram):
     """The seal; empty: nothing has been sealed; None: what is there is damaged. Raises BusError."""
+    found = _look(fram)
+    return found and found[1]
+
+
+def _look(fram):
+    """(is it given up?, seal), the latter empty when nothing has been sealed; None: what is there is damaged."""
     buf = bytearray(SIZE)
     for _ in range(_TRIES):
         fram.read_into(BASE, buf)
-        magic, version, _, seal = struct.unpack_from(_HEAD, buf, 0)
+        magic, version, given_up, seal = struct.unpack_from(_HEAD, buf, 0)
         (crc,) = struct.unpack_from("<I", buf, _CRC_AT)
         if magic == _MAGIC and version == _VERSION and crc == crc32(memoryview(buf)[:_CRC_AT]):
-            return seal
+            return given_up, seal
         if buf == bytes(SIZE) or buf == b"\xff" * SIZE:  # a new FRAM, depending on its maker
-            return b""
+            return 0, b""
     return None
 
 
-def write(fram, seal: bytes) -> None:
+def write(fram, seal: bytes, given_up: int = 0) -> None:
     """Raises BusError, and ChipError for a record that does not read back."""
     buf = bytearray(SIZE)
-    struct.pack_into(_HEAD, buf, 0, _MAGIC, _VERSION, 0, seal)
+    struct.pack_into(_HEAD, buf, 0, _MAGIC, _VERSION, given_up, seal)
     struct.pack_into("<I", buf, _CRC_AT, crc32(memoryview(buf)[:_CRC_AT]))
     fram.keep(BASE, buf)
 
 
-def hold(fram, cfg) -> int:
+def give_up(fram) -> None:
+    """With the sealed document the meter did not meter: the next sealed one takes its place. Raises BusError."""
+    kept = read(fram)
+    if kept:
+        write(fram, kept, 1)
+
+
+def hold(fram, cfg, without: bool = False) -> int:
     """Let only the sealed calibration be in force: HELD, OLD, LOST or UNKNOWN. Raises BusError: nothing has changed.
     Raises ChipError when the first sealed document is in force and the FRAM does not keep that it is.
 
-    cfg.calibrations: of made.read(), at most two of calibration.parse(), the one in force first.
+    cfg.calibrations: of made.read(), at most two of calibration.parse(), the one in force first. without: this start
+    goes without the document there is, for starts before it fell (storage/aside.py).
     """
     found = cfg.calibrations or ()
-    kept = read(fram)
+    seen = _look(fram)
+    kept = seen and seen[1]
     if not kept:
         if found and found[0][1]:
             write(fram, found[0][1])
@@ -67,4 +82,12 @@ def hold(fram, cfg) -> int:
             cfg.calibrated = found[n][0]
             return OLD if n else HELD
     cfg.calibrated = ()
+    if seen and seen[0]:
+        for table, seal in found:
+            if seal:
+                write(fram, seal)
+                cfg.calibrated = table
+                return HELD
+    if seen and (seen[0] or without):
+        return HELD
     return UNKNOWN if kept is None else LOST
