@@ -7,14 +7,16 @@ display and in the log or did not go, energy was lost beyond one tick or counted
 With a task struck (struck.py) it fails when the watchdog bit more or less often than it should, or nothing was filed.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from meter.core import codes
 
-from host_tests.bench import process
+from host_tests.bench import documents, process
 from host_tests.bench.faults import FAULTS
 from host_tests.bench.session import Bench
+from host_tests.powercut.terms import micro
 from host_tests.system import struck
+from host_tests.system.fault_glass import Glass
 
 COUNT_W_S = 11.25  # one count is 11.25 W·s
 LOAD_W, OVERLOAD_W, LOW_W = 3000, 9600, 600
@@ -27,6 +29,9 @@ BIT = {
     "lcd": codes.FAULT_DISPLAY,
     "relay": codes.FAULT_RELAY,
 }
+KEEPS = getattr(codes, "FAULT_FRAM_KEEPS", 8192)
+# Of a memory that stores little or nothing, or answers together with another part, either fault is right.
+EITHER = {("fram", mode): (codes.FAULT_FRAM, KEEPS) for mode in ("keeps nothing", "twin", "impostor")}
 NAME = {
     "atm90e32": "Meter chip fault",
     "fram": "Memory fault",
@@ -36,8 +41,19 @@ NAME = {
 }
 # What cannot be noticed, or is taken care of without a word: a display is only written to, the FRAM is only read at
 # the start, a reader that lets go when it is reset is well again, noise is outvoted, a power-up ends an upset, a relay
-# that cannot move is found out when it should.
+# that cannot move is found out when it should. Single bits are outvoted, tried again, or mended within a minute. A slow
+# part is waited for, within the 50 ms that a clock may be stretched. What is not written cannot be missed: the clock is
+# set by the supplier only, the metering IC at its start; of a display nothing is seen. A second display takes what the
+# first one takes; an EEPROM where nobody asks is nobody's.
 UNSEEN = {
+    *((part, "bits") for part in FAULTS),
+    *((part, "slow") for part in FAULTS),
+    ("atm90e32", "keeps nothing", "run"),
+    ("lcd", "busy"),
+    ("lcd", "keeps nothing"),
+    ("lcd", "twin"),
+    ("rtc", "keeps nothing"),
+    ("rtc", "neighbour"),
     ("atm90e32", "noise"),
     ("atm90e32", "upset", "start"),
     ("lcd", "garbage"),
@@ -51,8 +67,14 @@ UNSEEN = {
 # These come and go faster than the pages of the display turn.
 BRIEF = {("pn532", "nak")}
 CASES = [
-    (part, mode, when) for part, modes in FAULTS.items() for mode in modes[1:] for when in ("run", "start")
+    (part, mode, when)
+    for part, modes in FAULTS.items()
+    for mode in modes[1:]
+    for when in ("run", "start")
+    if mode != "bits"  # fault_bits.py
 ]
+STANDING = "0.37"
+TARIFF = {**documents.tariff(), "standing": STANDING}
 
 
 class Case:
@@ -109,11 +131,17 @@ class Case:
         b.load(LOW_W)
 
     def run(self) -> "Case":
-        with Bench(load_w=LOAD_W, initial_credit="50.00", up=False, image=self.image) as b:
+        with self.bench() as b:
             (self._from_start if self.when == "start" else self._at_run_time)(b)
             self._verdict(b)
             self.bites = b.meter.wdt_bites
         return self
+
+    def bench(self) -> Bench:
+        b = Bench(load_w=LOAD_W, initial_credit="50.00", tariff=TARIFF, up=False, image=self.image)
+        self.glass = Glass(b.plant)
+        self._began = b.plant.rtc.time(b.plant.clock.now_us)
+        return b
 
     def _at_run_time(self, b) -> None:
         b.plug(True)
@@ -156,14 +184,17 @@ class Case:
         unseen = key in UNSEEN or (*key, self.when) in UNSEEN
         if not unseen:
             values = {code: [e.value for e in b.events() if e.code == code] for code in (48, 49)}
-            self.expect(BIT[self.part] in values[codes.LOG_FAULT], "the fault is not in the log")
-            self.expect(BIT[self.part] in values[codes.LOG_FAULT_CLEARED], "its end is not in the log")
+            bits = set(EITHER.get(key, (BIT[self.part],)))
+            self.expect(bits & set(values[codes.LOG_FAULT]), "the fault is not in the log")
+            self.expect(bits & set(values[codes.LOG_FAULT_CLEARED]), "its end is not in the log")
             if self.part != "lcd" and key not in BRIEF:
                 shown = any(NAME[self.part] in screen for screen in self.screens)
                 self.expect(shown, "the fault was not on the display")
         self.expect(s.claims == 0 and b.plant.relay.closed, f"the card did not bring supply back: claims {s.claims}")
         self.expect(s.purchase_count == 1, f"{s.purchase_count} purchases")
         self.expect("Attention" not in b.screen(), "the display still shows a fault")
+        self.expect(self.glass.right(b.plant), "the display does not show what it was sent")
+        self.money(b, s)
         self.expect(b.meter.restarts == 0, f"{b.meter.restarts} restarts")
         self.expect(self.worst_gap_s <= 2, f"{self.worst_gap_s} s without a tick")
         self.expect(codes.LOG_TASK_CRASH not in [e.code for e in b.events()], "a task fell")
@@ -176,6 +207,17 @@ class Case:
             self.expect(counted <= flowed + 4, f"{counted - flowed} counts too many")
             # A tick of the highest load, and what has flowed since the last one.
             self.expect(flowed - counted <= (OVERLOAD_W + LOAD_W) / COUNT_W_S, f"{flowed - counted} counts lost")
+
+
+    def money(self, b, s) -> None:
+        """Credit is what was bought less what was used, and each day has cost what a day costs, once."""
+        spent = sum(s.rate_cost_micro) + s.charges_micro
+        self.expect(s.credit_micro == micro("50.00") + s.purchased_micro - spent, "credit is not what it must be")
+        home = timedelta(minutes=b.settings["utc_offset_min"])
+        until = self._began + timedelta(microseconds=b.plant.clock.now_us)
+        days = ((until + home).date() - (self._began + home).date()).days
+        charged = s.charges_micro / micro(STANDING)
+        self.expect(charged == days, f"{charged} days were charged in {days}")
 
 
 STRIKES = [(task, how) for task in struck.TASKS for how in struck.HOW if how != "reset"]

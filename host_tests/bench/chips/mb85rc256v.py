@@ -12,7 +12,8 @@ ROW = 8  # bytes that share one access of the array
 
 
 class Mb85rc256vChip:
-    """Public: data (survives power), accesses (per 8 bytes), nak_next, cut_after_bytes, on_cut, flip_bit().
+    """Public: data (survives power), accesses (per 8 bytes), nak_next, cut_after_bytes, on_cut, flip_bit(),
+    keeps_nothing (every write is acknowledged, none is stored).
 
     cut_after_bytes counts data bytes over as many writes as it takes; the write it stops is not acknowledged.
     """
@@ -23,6 +24,7 @@ class Mb85rc256vChip:
         self.powered = False
         self.data = bytearray(SIZE) if data is None else data
         self.accesses = [0] * (SIZE // ROW)
+        self.keeps_nothing = False
         self.nak_next = 0  # so many transfers are not acknowledged
         self.cut_after_bytes: int | None = None  # so many more data bytes are kept, then power fails
         self.on_cut = None
@@ -46,6 +48,9 @@ class Mb85rc256vChip:
         self._address = (data[0] << 8 | data[1]) % SIZE
         kept = data[2:]
         if not kept:
+            return
+        if self.keeps_nothing:
+            self._address = (self._address + len(kept)) % SIZE
             return
         cut = self.cut_after_bytes is not None and len(kept) > self.cut_after_bytes
         if cut:
