@@ -20,14 +20,15 @@ _HEAD = {"atm90e32": 2, "lcd": 0, "rtc": 1, "fram": 2, "pn532": 0}  # bytes that
 
 class Walk:
     """Public: at (sort of transfer -> bits that have been wrong), sizes (its bits), flips (errors so far), flipped_us
-    (when the last one was), and to be set: paused, and only(sort), whether transfers of a sort may be hit."""
+    (when the last one was), and to be set: paused, once (each bit no more than once), and only(sort), whether transfers
+    of a sort may be hit."""
 
     def __init__(self, part: str):
         self.at = {}
         self.sizes = {}
         self.flips = 0
         self.flipped_us = 0
-        self.paused = False
+        self.paused = self.once = False
         self.only = lambda sort: True
         self._apart_us, self._spare = _PACE[part]
         self._head = _HEAD[part]
@@ -42,7 +43,9 @@ class Walk:
     def next(self, head: bytes, written: int, read: int, bits: int, now_us: int) -> int:
         """Which bit of this transfer is wrong, from 0; -1: none."""
         sort = bytes(head[: self._head]), written, read
-        if self.paused or now_us - self.flipped_us < self._apart_us or not self.only(sort):
+        if self.paused or now_us - self.flipped_us < self._apart_us:
+            return -1
+        if not self.only(sort) or (self.once and self.walked(sort)):
             return -1
         if self._let_through > 0:
             self._let_through -= 1

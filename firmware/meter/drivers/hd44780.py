@@ -21,9 +21,9 @@ _LIGHT = const(0x08)
 
 COLUMNS = const(20)
 ROWS = const(4)
-_ROW_START = b"\x00\x40\x14\x54"  # DDRAM address of each row's first cell
+ROW_START = b"\x00\x40\x14\x54"  # DDRAM address of each row's first cell
 
-_DDRAM = const(0x80)
+DDRAM = const(0x80)
 
 # A new span costs a set-address command and two RS changes: 6 bytes, dearer than one unchanged cell (4).
 _BRIDGE = const(1)
@@ -44,12 +44,13 @@ class Lcd:
         self.shown = [""] * ROWS
         self.ready = False
 
-    async def start(self) -> None:
-        """From any state to 4-bit mode, blank, with our glyphs. BusError when the display is missing."""
+    async def start(self, keep: bool = False) -> None:
+        """From any state to 4-bit mode, blank, with our glyphs; keep: showing what it should, without a flicker, if
+        nothing was wrong. BusError when the display is missing."""
         from meter.drivers import hd44780_start
 
         try:
-            await hd44780_start.run(self)
+            await hd44780_start.run(self, keep)
         finally:
             unload("drivers.hd44780_start")
 
@@ -83,14 +84,14 @@ class Lcd:
             if line[i] == shadow[base + i]:
                 continue
             if first >= 0 and i - last > _BRIDGE + 1:
-                self.span(_DDRAM | _ROW_START[row] + first, line, first, last + 1)
+                self.span(DDRAM | ROW_START[row] + first, line, first, last + 1)
                 first = i
             elif first < 0:
                 first = i
             last = i
             shadow[base + i] = line[i]
         if first >= 0:
-            self.span(_DDRAM | _ROW_START[row] + first, line, first, last + 1)
+            self.span(DDRAM | ROW_START[row] + first, line, first, last + 1)
 
     def span(self, address_command, data, start, end):
         if self.n + 6 + 4 * (end - start) > _ROOM:
