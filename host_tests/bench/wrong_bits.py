@@ -20,8 +20,8 @@ _HEAD = {"atm90e32": 2, "lcd": 0, "rtc": 1, "fram": 2, "pn532": 0}  # bytes that
 
 class Walk:
     """Public: at (sort of transfer -> bits that have been wrong), sizes (its bits), flips (errors so far), flipped_us
-    (when the last one was), and to be set: paused, once (each bit no more than once), and only(sort), whether transfers
-    of a sort may be hit."""
+    (when the last one was), and to be set: paused, first (where each walk begins), once (each bit no more than once),
+    and only(sort), whether transfers of a sort may be hit."""
 
     def __init__(self, part: str):
         self.at = {}
@@ -29,6 +29,7 @@ class Walk:
         self.flips = 0
         self.flipped_us = 0
         self.paused = self.once = False
+        self.first = 0
         self.only = lambda sort: True
         self._apart_us, self._spare = _PACE[part]
         self._head = _HEAD[part]
@@ -53,7 +54,7 @@ class Walk:
         self._let_through = self._rng.randrange(self._spare)
         self.flipped_us = now_us
         self.flips += 1
-        at = self.at.get(sort, 0)
+        at = self.at.get(sort, self.first)
         self.at[sort] = at + 1
         self.sizes[sort] = bits
         return at % bits

@@ -52,12 +52,14 @@ class World:
         self.card = self.bench.deck.card("good")
         scenario.wipe(self.card)
         self.audit = Auditor(self.plant, self.bench.settings, scenario.TARIFF, self.card)
+        self.audit.may_tell = day.may_tell
         self.operations = Operations(self.plant, self.audit)
         for entry in self.bench.deck.cards:
             self.operations.watch_card(entry.card)
         self.bench.meter.blocking = True
         self.step = None
         self.cut_names = []  # the cuts so far
+        self.cuts_here = 0  # of them, in this step
         self.starts = 0  # how often there was power
         self.since_us = 0  # when this step began, or power came back in it
         self._mark = 0  # the newest event when it began
@@ -115,6 +117,10 @@ class World:
         """Has this been written to the event log since the step began?"""
         return any(n > self._mark and data[8] == code for n, data in self.audit.records.items())
 
+    def shows(self, words: str) -> bool:
+        """Are these on the display?"""
+        return words in self.bench.screen()
+
     def written_back(self) -> bool:
         """Does the household's card carry what the ledger says?"""
         back = peek_back(self.card)
@@ -131,6 +137,7 @@ class World:
 
     def begin(self, step) -> None:
         self.step = step
+        self.cuts_here = 0
         self.since_us = self.plant.clock.now_us
         self._mark = self.audit.newest
         step.do(self)
@@ -159,12 +166,14 @@ class World:
         cut anyhow.
         """
         self.cut_names.append(case)
+        self.cuts_here += 1
         fate = zlib.crc32("+".join(self.cut_names).encode())
         if self._pid != os.getpid():
             self._abandoned.append(self.bench.meter)
             self.bench.meter = MeterProcess(self.plant, self.bench.meter.arch)
             self.bench.meter.blocking = True
         self.plug(False)
+        self.plant.fram.keeps_nothing = False  # a bad contact: another start finds it well
         if self.step.card and fate & 4:
             self._reinsert = True
             self.insert(None)

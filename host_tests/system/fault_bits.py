@@ -39,7 +39,7 @@ def _looks_often() -> bytes:
         shutil.copytree(ROOT / "firmware", firmware)
         found = 0
         for path in (firmware / "meter/services").glob("clock*.py"):
-            text, n = re.subn(r"^(_RESYNC_S = const\()3600\)", rf"\g<1>{_LOOK_S})", path.read_text(), flags=re.M)
+            text, n = re.subn(r"^(_\w+_S = const\()3600\)", rf"\g<1>{_LOOK_S})", path.read_text(), flags=re.M)
             path.write_text(text)
             found += n
         assert found == 1, "the clock is not looked at where this looks for it"
