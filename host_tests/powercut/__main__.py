@@ -27,14 +27,14 @@ def _one(case: str, as_json: bool):
 
 
 def _more_days():
-    """Day -> its cases, of the days that have a name."""
+    """Name of a day -> its cases, of those that have one."""
     more = {}
     for day in scenario.MORE.values():
         whole, found = matrix.count(day)
         if whole.wrong:
             _log.print(f"powercut: {day.name} without a cut went wrong:", *whole.wrong, sep="\n  ", highlight=False)
             raise typer.Exit(1)
-        more[day] = [case for case in found if not case.startswith("pull")]
+        more[day.name] = [case for case in found if not case.startswith("pull")]
     return more
 
 
@@ -58,7 +58,7 @@ def _all(sample: int, second: int, jobs: int, quiet: bool):
         more = _more_days()
         if sample:
             pulls = matrix.spread(pulls, sample // 8)
-            more = {day: matrix.spread(of_day, sample // 8) for day, of_day in more.items()}
+            more = {name: matrix.spread(of_day, sample // 8) for name, of_day in more.items()}
             cuts = sorted({*matrix.spread(cuts, sample - len(pulls)), *twice})
 
         def took(outcome):
@@ -70,11 +70,12 @@ def _all(sample: int, second: int, jobs: int, quiet: bool):
         total = len(cuts) + len(pulls) + sum(map(len, more.values()))
         bar.update(task, total=total, description="cutting")
         matrix.explore(cuts, took, jobs, twice)
-        for day, of_day in more.items():
+        for name, of_day in more.items():
+            day = scenario.MORE[name]
             matrix.explore(of_day, matrix.named(day, took), jobs, day=day)
         bar.update(task, description="pulling cards")
         matrix.explore_pulls(pulls, took, jobs)
-    names = [f"{day.name}/{case}" for day, of_day in more.items() for case in of_day]
+    names = [f"{name}/{case}" for name, of_day in more.items() for case in of_day]
     order = {case: n for n, case in enumerate([*found, *short, *names])}
     outcomes.sort(key=lambda o: (order.get(o.case.partition("+")[0], -1), o.case))
     return outcomes

@@ -26,6 +26,7 @@ from .supply_rules import check_claims
 from .terms import Terms, micro
 
 FIRST_TICK_MS = 3000
+FALLS_MS = 30_000  # with some starts that fall before
 TICK_US = 1_100_000  # a second, and the read and commit that end it
 SETTLE_MS = 100
 UWH_PER_COUNT = 3125
@@ -44,6 +45,7 @@ class Auditor:
         self._terms = [Terms(settings, tariff)]  # those in force first, then what may come into force
         self.sold = []  # amounts put on the card, in order
         self.may_tell = ()  # faults that are there, and may be named
+        self.falls = False  # starts may fall, until one goes without a document
         self.unkept = False  # the memory has kept nothing since the last record
         self.wrong = []
         self.figures = Figures()
@@ -67,6 +69,11 @@ class Auditor:
         before = self._agreed[-1]
         self._agreed.append((settings or before[0], tariff or before[1]))
         self._terms.append(Terms(*self._agreed[-1]))
+
+    @property
+    def first_tick_ms(self) -> int:
+        """How long after power came back a tick must have been booked."""
+        return FALLS_MS if self.falls else FIRST_TICK_MS
 
     @property
     def changing(self) -> bool:
@@ -109,7 +116,7 @@ class Auditor:
         held_us = now_us - self._booked[0]
         self.expect(lost >= 0, f"{-lost} counts were booked that never flowed")
         self.expect(lost <= in_tick, f"{lost} counts lost, but the tick under way held {in_tick}")
-        bound_us = TICK_US if self.ticks else FIRST_TICK_MS * 1000
+        bound_us = TICK_US if self.ticks else self.first_tick_ms * 1000
         self.expect(held_us <= bound_us or self.unkept, f"a tick had been under way for {held_us} us when power went")
         self.figures.cut(lost * UWH_PER_COUNT, held_us)
 
@@ -145,7 +152,8 @@ class Auditor:
         elif is_registers(at, data):
             self.blame_all(self.registers.stored(self._before, self.state))
         elif len(data) == crashes.SIZE and (report := crashes.unpack(data)):
-            self.blame(f"the crash report of event {report[0]}: {report[3].decode()!r}")
+            if not self.falls or not report[3].startswith(b"start"):
+                self.blame(f"the crash report of event {report[0]}: {report[3].decode()!r}")
 
     def flash_programmed(self, offset: int, data: bytes) -> None:
         """A program is complete."""
