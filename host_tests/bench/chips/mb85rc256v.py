@@ -2,7 +2,8 @@
 """MB85RC256V FRAM on I2C: 32 KiB, no page, no write time.
 
 Source: Fujitsu DS501-00017-3v0-E. Rules: the top address bit is ignored and addresses wrap; a byte is kept
-at its acknowledge, so a power cut leaves the bytes before it; reads wear as writes do.
+at its acknowledge, so a power cut leaves the bytes before it; reads wear as writes do. With WP high (section
+"Write protect") the part acknowledges a write as ever and keeps nothing of it.
 """
 
 from . import I2cNak
@@ -12,8 +13,10 @@ ROW = 8  # bytes that share one access of the array
 
 
 class Mb85rc256vChip:
-    """Public: data (survives power), accesses (per 8 bytes), nak_next, cut_after_bytes, on_cut, flip_bit(),
-    keeps_nothing (every write is acknowledged, none is stored).
+    """Public: data (survives power), accesses (per 8 bytes), nak_next, cut_after_bytes, on_cut, flip_bit().
+
+    keeps_nothing: True, writes are acknowledged and nothing is stored (WP high, a worn or a counterfeit part); a
+    number, nothing is stored from that address on.
 
     cut_after_bytes counts data bytes over as many writes as it takes; the write it stops is not acknowledged.
     """
@@ -24,7 +27,7 @@ class Mb85rc256vChip:
         self.powered = False
         self.data = bytearray(SIZE) if data is None else data
         self.accesses = [0] * (SIZE // ROW)
-        self.keeps_nothing = False
+        self.keeps_nothing: bool | int = False
         self.nak_next = 0  # so many transfers are not acknowledged
         self.cut_after_bytes: int | None = None  # so many more data bytes are kept, then power fails
         self.on_cut = None
@@ -49,9 +52,6 @@ class Mb85rc256vChip:
         kept = data[2:]
         if not kept:
             return
-        if self.keeps_nothing:
-            self._address = (self._address + len(kept)) % SIZE
-            return
         cut = self.cut_after_bytes is not None and len(kept) > self.cut_after_bytes
         if cut:
             kept = kept[: self.cut_after_bytes]
@@ -59,10 +59,8 @@ class Mb85rc256vChip:
             self.cut_after_bytes -= len(kept)
         start, end = self._address, self._address + len(kept)
         self._wear(len(kept))
-        if end <= SIZE:
-            self.data[start:end] = kept
-        else:
-            for i, value in enumerate(kept):
+        for i, value in enumerate(kept):
+            if self._keeps((start + i) % SIZE):
                 self.data[(start + i) % SIZE] = value
         self._address = end % SIZE
         if cut:
@@ -81,6 +79,9 @@ class Mb85rc256vChip:
         if start + n <= SIZE:
             return bytes(self.data[start : start + n])
         return bytes(self.data[(start + i) % SIZE] for i in range(n))
+
+    def _keeps(self, address):
+        return self.keeps_nothing is False or (self.keeps_nothing is not True and address < self.keeps_nothing)
 
     def _acknowledge(self):
         if not self.powered:
