@@ -9,6 +9,7 @@ firmware's.
 """
 
 import struct
+from datetime import timedelta
 
 from meter.core import codes
 from meter.core.state import MeterState
@@ -16,6 +17,7 @@ from meter.storage import crashes, events, ledger, readings
 
 from host_tests.bench.ledger_view import read_events
 
+from .clock_rules import ClockRules
 from .day_rules import check_days
 from .figures import Figures
 from .freeze_rules import FreezeRules, ring_of
@@ -45,6 +47,7 @@ class Auditor:
         self._terms = [Terms(settings, tariff)]  # those in force first, then what may come into force
         self.sold = []  # amounts put on the card, in order
         self.may_tell = ()  # faults that are there, and may be named
+        self.clock_rules = None  # ClockRules, where the clock is moved; readings and rows are then not looked at
         self.falls = False  # starts may fall, until one goes without a document
         self.unkept = False  # the memory has kept nothing since the last record
         self.wrong = []
@@ -61,8 +64,12 @@ class Auditor:
         self.records = {}  # event number -> its bytes
         self._seen = 0  # counts of the ICs' lives that are over
         self._lost = 0
+        self._began = plant.rtc.time(plant.clock.now_us)
         self.power_on()
         plant.meter_ic.on_energy_read = self._energy_read
+
+    def _kept_apart(self):
+        return (self.incidents,) if self.clock_rules else (self.registers, self.freezes, self.incidents)
 
     def may_change(self, settings=None, tariff=None) -> None:
         """From now on this document may come into force, and once it has, nothing before it may again."""
@@ -100,7 +107,7 @@ class Auditor:
         self.ticks_over = 0
         self._on_us = self.plant.clock.now_us
         self._read = self._booked = (self._on_us, 0)  # when the IC's total was read, and what it had counted
-        for rules in (self.registers, self.freezes, self.incidents):
+        for rules in self._kept_apart():
             self.blame_all(rules.power_on())
 
     def power_off(self) -> None:
@@ -149,7 +156,7 @@ class Auditor:
             self._ledger(data)
         elif events.BASE <= at < events.BASE + events.SLOTS * events.SIZE:
             self._event(data)
-        elif is_registers(at, data):
+        elif is_registers(at, data) and not self.clock_rules:
             self.blame_all(self.registers.stored(self._before, self.state))
         elif len(data) == crashes.SIZE and (report := crashes.unpack(data)):
             if not self.falls or not report[3].startswith(b"start"):
@@ -159,7 +166,8 @@ class Auditor:
         """A program is complete."""
         self.rows.programmed(offset, data)
         before, state, now = self._before, self.state, self.registers.last
-        self.blame_all(self.freezes.programmed(offset, data, before, state, now, self._terms[0].offset_s))
+        if not self.clock_rules:
+            self.blame_all(self.freezes.programmed(offset, data, before, state, now, self._terms[0].offset_s))
         self.blame_all(self.incidents.programmed(offset, data, self.records))
 
     @property
@@ -181,12 +189,14 @@ class Auditor:
     def _ledger(self, data):
         new, old = MeterState(), self.state
         sequence = ledger.unpack_from(data, new)
-        ticked = new.utc_s != old.utc_s or new.import_counts != old.import_counts
+        # What a start tells of a clock that went back is written before its first tick.
+        ticked = new.utc_s > old.utc_s or new.import_counts != old.import_counts
         if ticked:
             self._tick(new)
         wrong = [*self._sums(old, new), *self._purchases(old, new), *self._by_terms(old, new)]
-        wrong.extend(self.registers.booked(old, new, self._terms[0].rate(new.utc_s) if ticked else None))
-        if ticked:
+        if not self.clock_rules:
+            wrong.extend(self.registers.booked(old, new, self._terms[0].rate(new.utc_s) if ticked else None))
+        if ticked and not self.clock_rules:
             wrong.extend(self.freezes.tick(new))
         # The first of a start takes no number that a record which was cut may have had.
         begins, self._begins = self._begins, False
@@ -212,7 +222,10 @@ class Auditor:
         """What is wrong by the terms in force. Others that may have come into force, and fit, are from now on."""
         found = []
         for n, terms in enumerate(self._terms):
-            days = check_days(old, new, terms, self._bought(old, new))
+            if self.clock_rules:
+                days = self.clock_rules.check(old, new, terms)
+            else:
+                days = check_days(old, new, terms, self._bought(old, new))
             found.append([*terms.check_costs(old, new), *check_claims(old, new, terms, self), *days])
             if not found[-1]:
                 del self._terms[:n]
@@ -278,8 +291,13 @@ class Auditor:
         self.expect(s.relay_closed == plant.relay.closed, f"the ledger has the relay as {s.relay_closed}")
         self.expect(not self.changing, "a document has not come into force")
         self._check_events()
-        self.blame_all(self.rows.check(plant.flash, s, cuts > 1))
-        for rules in (self.registers, self.freezes, self.incidents):
+        if self.clock_rules:
+            home = timedelta(seconds=self._terms[0].offset_s)
+            days = (plant.rtc.time(plant.clock.now_us) + home).date() - (self._began + home).date()
+            self.blame_all(self.clock_rules.close(s, self._terms[0], days.days))
+        else:
+            self.blame_all(self.rows.check(plant.flash, s, cuts > 1))
+        for rules in self._kept_apart():
             self.blame_all(rules.close())
         self.expect(not plant.flash.violations, f"flash: {plant.flash.violations[:1]}")
 

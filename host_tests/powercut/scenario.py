@@ -201,6 +201,7 @@ class Day:
     settings: dict
     name: str = ""  # its cases are called name/case
     may_tell: tuple = ()  # faults that are named, for they are there
+    clock_moves: bool = False
     falls_with: dict | None = None  # the newest settings: no start comes past them, until it goes without them
 
 
@@ -266,6 +267,7 @@ CLOCK = Day(
     datetime(2026, 3, 30, 20, 58, 30),
     {**SETTINGS, "initial_credit": "9.00", "utc_offset_min": 180},
     "clock",
+    clock_moves=True,
 )
 
 
@@ -326,6 +328,6 @@ FELL = Day(
     SETTINGS,
     "fell",
     (codes.FAULT_SETTINGS,),
-    documents.settings(**{**SETTINGS, "relay_pulse_ms": 77}),
+    falls_with=documents.settings(**{**SETTINGS, "relay_pulse_ms": 77}),
 )
 MORE = {day.name: day for day in (CLOCK, KEEPS, FELL)}

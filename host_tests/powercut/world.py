@@ -24,6 +24,7 @@ from scripts.vend.utility_formats import SETTINGS, TARIFF
 
 from . import scenario
 from .auditor import Auditor
+from .clock_rules import ClockRules
 from .operations import Operations, PowerCut
 
 OUTAGES_S = (2, 7, 45, 1000)
@@ -75,6 +76,7 @@ class World:
         scenario.wipe(self.card)
         self.audit = Auditor(self.plant, self.bench.settings, scenario.TARIFF, self.card)
         self.audit.may_tell = day.may_tell
+        self.audit.clock_rules = ClockRules() if day.clock_moves else None
         self.audit.falls = bool(day.falls_with)
         self.operations = Operations(self.plant, self.audit)
         for entry in self.bench.deck.cards:

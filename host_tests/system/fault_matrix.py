@@ -32,6 +32,7 @@ BIT = {
 KEEPS = getattr(codes, "FAULT_FRAM_KEEPS", 8192)
 # Of a memory that stores little or nothing, or answers together with another part, either fault is right.
 EITHER = {("fram", mode): (codes.FAULT_FRAM, KEEPS) for mode in ("keeps nothing", "twin", "impostor")}
+EITHER["lcd", "strays"] = codes.FAULT_DISPLAY, codes.FAULT_FRAM, KEEPS
 NAME = {
     "atm90e32": "Meter chip fault",
     "fram": "Memory fault",
@@ -85,6 +86,7 @@ class Case:
     def __init__(self, part: str, mode: str, when: str, image=None):
         self.part, self.mode, self.when = part, mode, when
         self.image = image
+        self.reads_wrong = (part, mode) in EITHER  # what memory says cannot be gone by
         self.problems = []
         self.screens = set()
         self.bites_expected = self.bites = 0
@@ -103,7 +105,7 @@ class Case:
 
     def _progress(self, b):
         """Something that changes with each tick, seen from where the fault is not."""
-        if self.part == "fram":
+        if self.part == "fram" or self.reads_wrong:
             return b.tick_reads_us[-1] if b.tick_reads_us else None
         return bytes(b.plant.fram.data[4:8] + b.plant.fram.data[0x204:0x208])
 
@@ -150,7 +152,8 @@ class Case:
         self.pass_s(b, 10)
         b.fault(self.part, self.mode)
         # The clock is asked once an hour.
-        self.pass_s(b, 3700 if self.part == "rtc" else 20)
+        # ... and the memory once a minute.
+        self.pass_s(b, 3700 if self.part == "rtc" else 90 if self.reads_wrong else 20)
         measured = self.part != "atm90e32"
         moves = self.mode not in ("welded", "sense noise", "sense low")
         if measured and moves:
@@ -169,7 +172,7 @@ class Case:
         b.plug(True)
         # Before the ledger has been read nothing can be booked; the IC counts on.
         self.pass_s(b, 60, ticks=False)
-        ticks = self.part == "fram" or self._seen != bytes(8)
+        ticks = self.part == "fram" or self.reads_wrong or self._seen != bytes(8)
         self.expect(ticks, "no tick in the first minute")
         self.mend(b)
         self.pass_s(b, 5, ticks=False)
@@ -286,9 +289,13 @@ def run(case: Case) -> Case:
 COLUMNS = {
     "single bits": ("bits",),
     "slow": ("slow", "busy"),
-    "stores nothing": ("keeps nothing", "impostor"),
+    "keeps nothing": ("keeps nothing", "impostor"),
     "another's address": ("twin", "twin near", "neighbour", "strays", "impostor"),
 }
+
+
+def _column(of, modes):
+    return [case for case in of if case.part in FAULTS and case.mode in modes]
 
 
 def _survived(of) -> str:
@@ -298,13 +305,12 @@ def _survived(of) -> str:
 def _table(chosen):
     from rich.table import Table
 
-    table = Table("part or task", "tried", "survived", *COLUMNS, "bites expected", "bites seen")
+    table = Table("part or task", "survived", *COLUMNS, "bites", title="Survived, of so many tried", title_justify="left")
 
     def row(name, of):
-        columns = [_survived([c for c in of if c.mode in modes]) for modes in COLUMNS.values()]
-        good = sum(not case.problems for case in of)
-        bites = sum(c.bites_expected for c in of), sum(c.bites for c in of)
-        table.add_row(name, str(len(of)), str(good), *columns, *map(str, bites))
+        columns = [_survived(_column(of, modes)) for modes in COLUMNS.values()]
+        bites = f"{sum(c.bites for c in of)} of {sum(c.bites_expected for c in of)}"
+        table.add_row(name, _survived(of), *columns, bites)
 
     for part in dict.fromkeys(case.part for case in chosen):
         row(part, [case for case in chosen if case.part == part])
@@ -343,7 +349,7 @@ def _cli() -> None:
         report = {
             "tried": len(chosen), "survived": len(chosen) - len(failed),
             "bites_expected": expected, "bites_seen": seen,
-            "columns": {name: _survived([c for c in chosen if c.mode in m]) for name, m in COLUMNS.items()},
+            "columns": {name: _survived(_column(chosen, m)) for name, m in COLUMNS.items()},
             "wrong_bits": sum(getattr(case, "flips", 0) for case in chosen),
             "failed": {case.id: case.problems for case in failed},
         }  # fmt: skip
