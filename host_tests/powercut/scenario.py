@@ -238,9 +238,17 @@ def _clock_moved(by):
     return do
 
 
-def _day_is(*date):
-    day = (datetime(*date) - EPOCH).days
-    return lambda w: w.state.day == day and w.for_s(4)
+_EAST_MIN = 180
+
+
+def _follows(w):
+    """Is the day the one that the clock shows, right or wrong?"""
+    home = w.plant.rtc.time(w.plant.clock.now_us) + timedelta(minutes=_EAST_MIN)
+    return w.state.day == (home - EPOCH).days and w.for_s(4)
+
+
+def _next_day(w):
+    return w.state.day >= (datetime(2026, 3, 31) - EPOCH).days and _follows(w)
 
 
 def _back(name, until):
@@ -256,16 +264,16 @@ CLOCK = Day(
         _START,
         Step("some energy", _load(3000), _for(3)),
         Step("no power, and the clock goes ahead", _clock_moved(_AHEAD), _for(5)),
-        _back("power, with the wrong date", _day_is(2026, 4, 2)),
+        _back("power, with the wrong date", _follows),
         _card("a purchase on the wrong date", lambda w: w.sell(20_000_000), until=lambda w: w.state.purchase_count == 1),
         _away(),
         Step("no power, and the clock is put right", _clock_moved(-_AHEAD), _for(5)),
-        _back("power, with the right date", _day_is(2026, 3, 30)),
-        Step("the next day comes", _load(3000), _day_is(2026, 3, 31), 200, every=60),
+        _back("power, with the right date", _follows),
+        Step("the next day comes", _load(3000), _next_day, 200, every=60),
         Step("at rest", _load(0), _for(3)),
     ),
     datetime(2026, 3, 30, 20, 58, 30),
-    {**SETTINGS, "initial_credit": "9.00", "utc_offset_min": 180},
+    {**SETTINGS, "initial_credit": "9.00", "utc_offset_min": _EAST_MIN},
     "clock",
     clock_moves=True,
 )
