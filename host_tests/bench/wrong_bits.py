@@ -101,7 +101,7 @@ class OnI2c(Walk):
 
 
 def on_spi(chip, on: bool) -> None:
-    """Bits of the frames of a metering IC are wrong, of what is sent or of what comes back; its wrong_bits is the Walk."""
+    """Bits of a metering IC's frames are wrong, of what is sent or of what comes back; its wrong_bits is the Walk."""
     vars(chip).pop("spi_transfer", None)
     chip.wrong_bits = None
     if not on:

@@ -17,7 +17,6 @@ from meter.storage import crashes, events, ledger, readings
 
 from host_tests.bench.ledger_view import read_events
 
-from .clock_rules import ClockRules
 from .day_rules import check_days
 from .figures import Figures
 from .freeze_rules import FreezeRules, ring_of
@@ -159,8 +158,8 @@ class Auditor:
         elif is_registers(at, data) and not self.clock_rules:
             self.blame_all(self.registers.stored(self._before, self.state))
         elif len(data) == crashes.SIZE and (report := crashes.unpack(data)):
-            if not self.falls or not report[3].startswith(b"start"):
-                self.blame(f"the crash report of event {report[0]}: {report[3].decode()!r}")
+            fell = self.falls and report[3].startswith(b"start")
+            self.expect(fell, f"the crash report of event {report[0]}: {report[3].decode()!r}")
 
     def flash_programmed(self, offset: int, data: bytes) -> None:
         """A program is complete."""
@@ -184,7 +183,8 @@ class Auditor:
         self.records[record[0]] = bytes(data)
         self.blame_all(self.incidents.logged(data))
         expected = record[2] == codes.LOG_FAULT and record[4] in self.may_tell
-        self.expect(record[2] not in _FAULTS or expected, f"event {record[0]} tells of a fault: code {record[2]}, {record[4]}")
+        told = f"event {record[0]} tells of a fault: code {record[2]}, {record[4]}"
+        self.expect(record[2] not in _FAULTS or expected, told)
 
     def _ledger(self, data):
         new, old = MeterState(), self.state

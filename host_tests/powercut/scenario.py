@@ -227,6 +227,10 @@ THREE_PHASES = Day(
 )
 
 
+def _bought(n):
+    return lambda w: w.state.purchase_count == n
+
+
 def _clock_moved(by):
     """No power, and the clock is another when it comes back."""
 
@@ -265,7 +269,7 @@ CLOCK = Day(
         Step("some energy", _load(3000), _for(3)),
         Step("no power, and the clock goes ahead", _clock_moved(_AHEAD), _for(5)),
         _back("power, with the wrong date", _follows),
-        _card("a purchase on the wrong date", lambda w: w.sell(20_000_000), until=lambda w: w.state.purchase_count == 1),
+        _card("a purchase on the wrong date", lambda w: w.sell(20_000_000), until=_bought(1)),
         _away(),
         Step("no power, and the clock is put right", _clock_moved(-_AHEAD), _for(5)),
         _back("power, with the right date", _follows),
@@ -304,13 +308,13 @@ def _refused(w):
 KEEPS = Day(
     (
         _START,
-        _card("a purchase", lambda w: w.sell(5_000_000), until=lambda w: w.state.purchase_count == 1),
+        _card("a purchase", lambda w: w.sell(5_000_000), until=_bought(1)),
         _away(),
         Step("some energy", _load(3000), _for(2)),
         Step("a purchase, and the memory keeps nothing", _buys_in_vain, _refused, card=True, every=2),
         Step("the card is taken out", lambda w: w.insert(None), _for(2)),
         Step("the memory is well", _keeps(False), _for(75), 90, every=10),
-        _card("the purchase again", until=lambda w: w.state.purchase_count == 2),
+        _card("the purchase again", until=_bought(2)),
         _away(),
         Step("at rest", _load(0), _for(3)),
     ),
@@ -326,7 +330,7 @@ FELL = Day(
     (
         Step("starts that fall, and one that does not", lambda w: w.plug(True), lambda w: w.audit.ticks, 60),
         Step("it meters", _load(3000), _for(15), every=10),
-        _card("a purchase", lambda w: w.sell(20_000_000), until=lambda w: w.state.purchase_count == 1),
+        _card("a purchase", lambda w: w.sell(20_000_000), until=_bought(1)),
         _away(),
         Step("the mains goes", lambda w: w.plug(False), _for(10)),
         Step("... and comes back", lambda w: w.plug(True), lambda w: w.audit.ticks, 3),

@@ -305,7 +305,7 @@ def _survived(of) -> str:
 def _table(chosen):
     from rich.table import Table
 
-    table = Table("part or task", "survived", *COLUMNS, "bites", title="Survived, of so many tried", title_justify="left")
+    table = Table("part or task", "survived", *COLUMNS, "bites", title="Survived, of those tried", title_justify="left")
 
     def row(name, of):
         columns = [_survived(_column(of, modes)) for modes in COLUMNS.values()]
