@@ -21,9 +21,9 @@ _LIGHT = const(0x08)
 
 COLUMNS = const(20)
 ROWS = const(4)
-ROW_START = b"\x00\x40\x14\x54"  # DDRAM address of each row's first cell
+_ROW_START = b"\x00\x40\x14\x54"  # DDRAM address of each row's first cell
 
-DDRAM = const(0x80)
+_DDRAM = const(0x80)
 
 # A new span costs a set-address command and two RS changes: 6 bytes, dearer than one unchanged cell (4).
 _BRIDGE = const(1)
@@ -65,7 +65,7 @@ class Lcd:
             line = text.encode()
             if len(line) != COLUMNS:
                 raise ValueError("a display row is 20 ASCII characters")
-            self._row(row, line)
+            self.row(row, line)
             self.shown[row] = text
         if self.n:
             self.send()
@@ -76,7 +76,8 @@ class Lcd:
         self.put(self.light)
         self.send()
 
-    def _row(self, row, line):
+    def row(self, row, line):
+        """Queue what of a row is not in the shadow."""
         shadow = self.shadow
         base = row * COLUMNS
         first = last = -1
@@ -84,14 +85,14 @@ class Lcd:
             if line[i] == shadow[base + i]:
                 continue
             if first >= 0 and i - last > _BRIDGE + 1:
-                self.span(DDRAM | ROW_START[row] + first, line, first, last + 1)
+                self.span(_DDRAM | _ROW_START[row] + first, line, first, last + 1)
                 first = i
             elif first < 0:
                 first = i
             last = i
             shadow[base + i] = line[i]
         if first >= 0:
-            self.span(DDRAM | ROW_START[row] + first, line, first, last + 1)
+            self.span(_DDRAM | _ROW_START[row] + first, line, first, last + 1)
 
     def span(self, address_command, data, start, end):
         if self.n + 6 + 4 * (end - start) > _ROOM:

@@ -9,7 +9,7 @@ import asyncio
 
 from micropython import const
 
-from meter.drivers.hd44780 import COLUMNS, DDRAM, ROW_START, ROWS, E
+from meter.drivers.hd44780 import COLUMNS, ROWS, E
 
 _DATA_SHIFT = const(4)  # D4..D7 on P4..P7
 _CLEAR = const(0x01)
@@ -61,7 +61,10 @@ async def run(lcd, keep) -> None:
         await asyncio.sleep_ms(0)
     for row in range(ROWS):
         if keep:
-            lcd.span(DDRAM | ROW_START[row], lcd.shadow, row * COLUMNS, row * COLUMNS + COLUMNS)
+            line = bytes(lcd.shadow[row * COLUMNS : row * COLUMNS + COLUMNS])
+            for i in range(COLUMNS):
+                lcd.shadow[row * COLUMNS + i] ^= 0xFF  # no cell is as it should be
+            lcd.row(row, line)
             await asyncio.sleep_ms(0)
         else:
             lcd.shown[row] = ""
