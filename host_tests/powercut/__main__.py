@@ -75,7 +75,7 @@ def _all(sample: int, second: int, jobs: int, quiet: bool):
             matrix.explore(of_day, matrix.named(day, took), jobs, day=day)
         bar.update(task, description="pulling cards")
         matrix.explore_pulls(pulls, took, jobs)
-    names = [f"{name}/{case}" for name, of_day in more.items() for case in of_day]
+    names = [f"{name}:{case}" for name, of_day in more.items() for case in of_day]
     order = {case: n for n, case in enumerate([*found, *short, *names])}
     outcomes.sort(key=lambda o: (order.get(o.case.partition("+")[0], -1), o.case))
     return outcomes

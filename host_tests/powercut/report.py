@@ -88,11 +88,11 @@ def markdown(result, outcomes, second: int) -> str:
         "|---|---:|",
     ]
     for step in {step.name: step for step in STEPS}.values():
-        n = sum(1 for o in outcomes if o.step == step.name and o.kind != "double" and "/" not in o.case)
+        n = sum(1 for o in outcomes if o.step == step.name and o.kind != "double" and ":" not in o.case)
         few = f" (one ledger record in {step.every} is cut: they are alike)" if step.every > 1 else ""
         lines.append(f"| {step.name}{few} | {n} |")
     for name in MORE:
-        n = sum(1 for o in outcomes if o.case.startswith(f"{name}/"))
+        n = sum(1 for o in outcomes if o.case.startswith(f"{name}:"))
         lines.append(f"| the day `{name}` (scenario.py) | {n} |")
     lines += ["", f"## {'Failed' if result['failed'] else 'Nothing failed'}", ""]
     for case, failed in result["failed"].items():

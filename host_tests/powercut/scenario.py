@@ -199,7 +199,7 @@ class Day:
     steps: tuple
     start: datetime
     settings: dict
-    name: str = ""  # its cases are called name/case
+    name: str = ""  # its cases are called name:case
     may_tell: tuple = ()  # faults that are named, for they are there
     clock_moves: bool = False
     falls_with: dict | None = None  # the newest settings: no start comes past them, until it goes without them
