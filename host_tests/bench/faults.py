@@ -10,6 +10,7 @@
     slow           longer than the data sheet says, or a clock that is stretched in each transfer
     keeps nothing  what is written is acknowledged and not stored
     twin           a second part at the same address: what is read is the AND of both, what is written both take
+    twin near      a second clock: what is read of both is a date, two days ago
     impostor       another part in its place, which acknowledges and stores little: the EEPROM of a clock module
     neighbour      that EEPROM at its own address, where nobody asks for it
     strays         it answers at the FRAM's address, and not at its own
@@ -33,7 +34,8 @@ FAULTS = {
         "none", "absent", "wedged", "nak", "garbage", "bits", "slow", "busy", "keeps nothing", "twin", "strays",
     ),
     "rtc": (
-        "none", "absent", "stopped", "wedged", "nak", "garbage", "bits", "slow", "keeps nothing", "twin", "neighbour",
+        "none", "absent", "stopped", "wedged", "nak", "garbage", "bits", "slow", "keeps nothing", "twin", "twin near",
+        "neighbour",
     ),
     "fram": ("none", "absent", "wedged", "nak", "garbage", "bits", "slow", "keeps nothing", "twin", "impostor"),
     "relay": ("none", "welded", "stuck", "slow", "sense low", "sense high", "sense noise"),
@@ -44,6 +46,7 @@ SLOW_START_US = 100_000  # of the metering IC: more than twice what its data she
 SLOW_RELAY_US = 45_000, 60_000  # the contact, and the sense line after it
 SLOWNESS = 3  # a display that is busy so many times as long
 TWIN_AHEAD = timedelta(days=40, hours=5, minutes=21)
+TWIN_NEAR = timedelta(days=2)  # the 12th and the 14th: 10
 _GARBAGE = 0.2
 
 
@@ -129,8 +132,8 @@ def _on_i2c(plant, part, mode):
         bus.disturb[chip.addr] = _disturbance(chip.addr, mode, part == "lcd", plant.clock)
     elif mode == "bits":
         bus.disturb[chip.addr] = wrong_bits.OnI2c(part, chip.addr, plant.clock)
-    elif mode == "twin":
-        bus.by_addr[chip.addr] = Both(chip, _twin(plant, part))
+    elif mode in ("twin", "twin near"):
+        bus.by_addr[chip.addr] = Both(chip, _twin(plant, part, mode))
     elif mode == "impostor":
         bus.by_addr[chip.addr] = At24c32Chip(chip.addr)
     elif mode == "neighbour":
@@ -147,12 +150,12 @@ def _on_i2c(plant, part, mode):
         chip.stop_oscillator(now_us)
 
 
-def _twin(plant, part):
+def _twin(plant, part, mode):
     """The second part at a part's address."""
     now_us = plant.clock.now_us
     if part == "rtc":
         other = Ds3231Chip()
-        other.set_time(plant.rtc.time(now_us) + TWIN_AHEAD, now_us)
+        other.set_time(plant.rtc.time(now_us) + (TWIN_AHEAD if mode == "twin" else TWIN_NEAR), now_us)
         other.power_on(now_us)
         return other
     if part == "fram":
