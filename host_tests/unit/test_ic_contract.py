@@ -50,6 +50,7 @@ def test_a_second_start_resets_a_part_whose_configuration_differs(ic):
 def test_a_part_that_takes_longer_to_reset_than_its_data_sheet_says_is_waited_for(ic):
     bench = ic(start=False)
     bench.chip.start_us = 120_000
+    bench.vt.advance(S)  # it is up, and will be reset
     bench.start()
     bench.load(3600)
     assert bench.tick(2).import_counts == 320
