@@ -27,7 +27,7 @@ from .supply_rules import check_claims
 from .terms import Terms, micro
 
 FIRST_TICK_MS = 3000
-FALLS_MS = 30_000  # with some starts that fall before
+FALLS_MS = 60_000  # with some starts that fall before
 TICK_US = 1_100_000  # a second, and the read and commit that end it
 SETTLE_MS = 100
 UWH_PER_COUNT = 3125

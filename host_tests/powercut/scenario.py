@@ -328,12 +328,12 @@ KEEPS = Day(
 # after some starts, and from then on, without falling again.
 FELL = Day(
     (
-        Step("starts that fall, and one that does not", lambda w: w.plug(True), lambda w: w.audit.ticks, 60),
+        Step("starts that fall, and one that does not", lambda w: w.plug(True), lambda w: w.audit.ticks, 90),
         Step("it meters", _load(3000), _for(15), every=10),
         _card("a purchase", lambda w: w.sell(20_000_000), until=_bought(1)),
         _away(),
         Step("the mains goes", lambda w: w.plug(False), _for(10)),
-        Step("... and comes back", lambda w: w.plug(True), lambda w: w.audit.ticks, 3),
+        Step("... and comes back", lambda w: w.plug(True), lambda w: w.audit.ticks, 6),
         Step("at rest", _load(0), _for(3)),
     ),
     datetime(2026, 3, 31, 20, 56),
