@@ -15,7 +15,9 @@ class I2cBus:
         self.byte_us = -(-9 * 1_000_000 // freq)
         self.bytes = 0
         self.transfers = 0
-        self.disturb = {}  # address -> fn(bytes, read) -> the bytes that pass; may raise I2cNak, I2cTimeout
+        # address -> fn(bytes, read) -> the bytes that pass; may raise I2cNak, I2cTimeout. If it has begin(out, read_n),
+        # that is called first.
+        self.disturb = {}
 
     def transfer(self, addr: int, out: bytes, read_n: int) -> bytes:
         """One transaction: START, write `out` if any, repeated START, read `read_n`, STOP."""
@@ -26,6 +28,9 @@ class I2cBus:
         data = b""
         disturb = self.disturb.get(addr) if self.disturb else None
         if disturb is not None:
+            begin = getattr(disturb, "begin", None)
+            if begin is not None:
+                begin(out, read_n)
             out = disturb(out, False)
         if device is None or device.absent:
             clock.spend(byte_us)

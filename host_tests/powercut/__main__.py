@@ -26,6 +26,18 @@ def _one(case: str, as_json: bool):
     raise typer.Exit(bool(outcome.wrong))
 
 
+def _more_days():
+    """Name of a day -> its cases, of those that have one."""
+    more = {}
+    for day in scenario.MORE.values():
+        whole, found = matrix.count(day)
+        if whole.wrong:
+            _log.print(f"powercut: {day.name} without a cut went wrong:", *whole.wrong, sep="\n  ", highlight=False)
+            raise typer.Exit(1)
+        more[day.name] = [case for case in found if not case.startswith("pull")]
+    return more
+
+
 def _all(sample: int, second: int, jobs: int, quiet: bool):
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
@@ -43,8 +55,10 @@ def _all(sample: int, second: int, jobs: int, quiet: bool):
         cuts = [case for case in found if not case.startswith("pull")]
         twice = matrix.spread(cuts, second)
         pulls = [case for case in short if case.startswith("pull")]
+        more = _more_days()
         if sample:
             pulls = matrix.spread(pulls, sample // 8)
+            more = {name: matrix.spread(of_day, sample // 8) for name, of_day in more.items()}
             cuts = sorted({*matrix.spread(cuts, sample - len(pulls)), *twice})
 
         def took(outcome):
@@ -53,11 +67,16 @@ def _all(sample: int, second: int, jobs: int, quiet: bool):
                 bar.console.print(f"{outcome.case}: {outcome.what}: {outcome.wrong[0]}", style="red", highlight=False)
             bar.update(task, advance=outcome.kind != "double", refresh=True)
 
-        bar.update(task, total=len(cuts) + len(pulls), description="cutting")
+        total = len(cuts) + len(pulls) + sum(map(len, more.values()))
+        bar.update(task, total=total, description="cutting")
         matrix.explore(cuts, took, jobs, twice)
+        for name, of_day in more.items():
+            day = scenario.MORE[name]
+            matrix.explore(of_day, matrix.named(day, took), jobs, day=day)
         bar.update(task, description="pulling cards")
         matrix.explore_pulls(pulls, took, jobs)
-    order = {case: n for n, case in enumerate([*found, *short])}
+    names = [f"{name}:{case}" for name, of_day in more.items() for case in of_day]
+    order = {case: n for n, case in enumerate([*found, *short, *names])}
     outcomes.sort(key=lambda o: (order.get(o.case.partition("+")[0], -1), o.case))
     return outcomes
 

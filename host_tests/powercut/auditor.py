@@ -9,6 +9,7 @@ firmware's.
 """
 
 import struct
+from datetime import timedelta
 
 from meter.core import codes
 from meter.core.state import MeterState
@@ -26,6 +27,7 @@ from .supply_rules import check_claims
 from .terms import Terms, micro
 
 FIRST_TICK_MS = 6000  # three of them are computing (bench/costs.py)
+FALLS_MS = 60_000  # with some starts that fall before
 TICK_US = 1_100_000  # a second, and the read and commit that end it
 SETTLE_MS = 100
 UWH_PER_COUNT = 3125
@@ -43,6 +45,10 @@ class Auditor:
         self._agreed = [(settings, tariff)]
         self._terms = [Terms(settings, tariff)]  # those in force first, then what may come into force
         self.sold = []  # amounts put on the card, in order
+        self.may_tell = ()  # faults that are there, and may be named
+        self.clock_rules = None  # ClockRules, where the clock is moved; readings and rows are then not looked at
+        self.falls = False  # starts may fall, until one goes without a document
+        self.unkept = False  # the memory has kept nothing since the last record
         self.wrong = []
         self.figures = Figures()
         self.rows = Rows()
@@ -57,14 +63,23 @@ class Auditor:
         self.records = {}  # event number -> its bytes
         self._seen = 0  # counts of the ICs' lives that are over
         self._lost = 0
+        self._began = plant.rtc.time(plant.clock.now_us)
         self.power_on()
         plant.meter_ic.on_energy_read = self._energy_read
+
+    def _kept_apart(self):
+        return (self.incidents,) if self.clock_rules else (self.registers, self.freezes, self.incidents)
 
     def may_change(self, settings=None, tariff=None) -> None:
         """From now on this document may come into force, and once it has, nothing before it may again."""
         before = self._agreed[-1]
         self._agreed.append((settings or before[0], tariff or before[1]))
         self._terms.append(Terms(*self._agreed[-1]))
+
+    @property
+    def first_tick_ms(self) -> int:
+        """How long after power came back a tick must have been booked."""
+        return FALLS_MS if self.falls else FIRST_TICK_MS
 
     @property
     def changing(self) -> bool:
@@ -91,7 +106,7 @@ class Auditor:
         self.ticks_over = 0
         self._on_us = self.plant.clock.now_us
         self._read = self._booked = (self._on_us, 0)  # when the IC's total was read, and what it had counted
-        for rules in (self.registers, self.freezes, self.incidents):
+        for rules in self._kept_apart():
             self.blame_all(rules.power_on())
 
     def power_off(self) -> None:
@@ -107,8 +122,8 @@ class Auditor:
         held_us = now_us - self._booked[0]
         self.expect(lost >= 0, f"{-lost} counts were booked that never flowed")
         self.expect(lost <= in_tick, f"{lost} counts lost, but the tick under way held {in_tick}")
-        bound_us = TICK_US if self.ticks else FIRST_TICK_MS * 1000
-        self.expect(held_us <= bound_us, f"a tick had been under way for {held_us} us when power went")
+        bound_us = TICK_US if self.ticks else self.first_tick_ms * 1000
+        self.expect(held_us <= bound_us or self.unkept, f"a tick had been under way for {held_us} us when power went")
         self.figures.cut(lost * UWH_PER_COUNT, held_us)
 
     def _energy_read(self, addr, counts, now_us):
@@ -140,16 +155,18 @@ class Auditor:
             self._ledger(data)
         elif events.BASE <= at < events.BASE + events.SLOTS * events.SIZE:
             self._event(data)
-        elif is_registers(at, data):
+        elif is_registers(at, data) and not self.clock_rules:
             self.blame_all(self.registers.stored(self._before, self.state))
         elif len(data) == crashes.SIZE and (report := crashes.unpack(data)):
-            self.blame(f"the crash report of event {report[0]}: {report[3].decode()!r}")
+            fell = self.falls and report[3].startswith(b"start")
+            self.expect(fell, f"the crash report of event {report[0]}: {report[3].decode()!r}")
 
     def flash_programmed(self, offset: int, data: bytes) -> None:
         """A program is complete."""
         self.rows.programmed(offset, data)
         before, state, now = self._before, self.state, self.registers.last
-        self.blame_all(self.freezes.programmed(offset, data, before, state, now, self._terms[0].offset_s))
+        if not self.clock_rules:
+            self.blame_all(self.freezes.programmed(offset, data, before, state, now, self._terms[0].offset_s))
         self.blame_all(self.incidents.programmed(offset, data, self.records))
 
     @property
@@ -165,21 +182,26 @@ class Auditor:
         self.expect(record[0] > self.newest, f"event {record[0]} was written after event {self.newest}")
         self.records[record[0]] = bytes(data)
         self.blame_all(self.incidents.logged(data))
-        self.expect(record[2] not in _FAULTS, f"event {record[0]} tells of a fault: code {record[2]}, {record[4]}")
+        expected = record[2] == codes.LOG_FAULT and record[4] in self.may_tell
+        told = f"event {record[0]} tells of a fault: code {record[2]}, {record[4]}"
+        self.expect(record[2] not in _FAULTS or expected, told)
 
     def _ledger(self, data):
         new, old = MeterState(), self.state
         sequence = ledger.unpack_from(data, new)
-        ticked = new.utc_s != old.utc_s or new.import_counts != old.import_counts
+        # What a start tells of a clock that went back is written before its first tick.
+        ticked = new.utc_s > old.utc_s or new.import_counts != old.import_counts
         if ticked:
             self._tick(new)
         wrong = [*self._sums(old, new), *self._purchases(old, new), *self._by_terms(old, new)]
-        wrong.extend(self.registers.booked(old, new, self._terms[0].rate(new.utc_s) if ticked else None))
-        if ticked:
+        if not self.clock_rules:
+            wrong.extend(self.registers.booked(old, new, self._terms[0].rate(new.utc_s) if ticked else None))
+        if ticked and not self.clock_rules:
             wrong.extend(self.freezes.tick(new))
         # The first of a start takes no number that a record which was cut may have had.
         begins, self._begins = self._begins, False
-        if sequence - self.sequence not in ((1, 3, 5) if begins else (1,)):
+        unkept, self.unkept = self.unkept, False
+        if not unkept and sequence - self.sequence not in ((1, 3, 5) if begins else (1,)):
             wrong.append(f"follows record {self.sequence}")
         if new.event_seq <= self.newest:
             wrong.append(f"says event {new.event_seq} comes next, after {self.newest}")
@@ -200,7 +222,10 @@ class Auditor:
         """What is wrong by the terms in force. Others that may have come into force, and fit, are from now on."""
         found = []
         for n, terms in enumerate(self._terms):
-            days = check_days(old, new, terms, self._bought(old, new))
+            if self.clock_rules:
+                days = self.clock_rules.check(old, new, terms)
+            else:
+                days = check_days(old, new, terms, self._bought(old, new))
             found.append([*terms.check_costs(old, new), *check_claims(old, new, terms, self), *days])
             if not found[-1]:
                 del self._terms[:n]
@@ -266,8 +291,13 @@ class Auditor:
         self.expect(s.relay_closed == plant.relay.closed, f"the ledger has the relay as {s.relay_closed}")
         self.expect(not self.changing, "a document has not come into force")
         self._check_events()
-        self.blame_all(self.rows.check(plant.flash, s, cuts > 1))
-        for rules in (self.registers, self.freezes, self.incidents):
+        if self.clock_rules:
+            home = timedelta(seconds=self._terms[0].offset_s)
+            days = (plant.rtc.time(plant.clock.now_us) + home).date() - (self._began + home).date()
+            self.blame_all(self.clock_rules.close(s, self._terms[0], days.days))
+        else:
+            self.blame_all(self.rows.check(plant.flash, s, cuts > 1))
+        for rules in self._kept_apart():
             self.blame_all(rules.close())
         self.expect(not plant.flash.violations, f"flash: {plant.flash.violations[:1]}")
 

@@ -28,7 +28,7 @@ class Outcome:
 
     @property
     def kind(self) -> str:
-        return "double" if "+" in self.case else self.case.partition("-")[0]
+        return "double" if "+" in self.case else self.case.rpartition(":")[2].partition("-")[0]
 
 
 class Life:
@@ -78,7 +78,22 @@ class Life:
 
 def replay(case: str, day=scenario.WHOLE, firmware: Path | None = None) -> Outcome:
     """One case, with a real kill of the running interpreter."""
+    name, _, of_day = case.rpartition(":")
+    if name:
+        outcome = Life(of_day, scenario.MORE[name], firmware).run()
+        outcome.case = case
+        return outcome
     return Life(case, scenario.SHORT if case.startswith("pull") else day, firmware).run()
+
+
+def named(day, on_outcome):
+    """on_outcome for cases of a day that has a name: they bear it."""
+
+    def took(outcome):
+        outcome.case = f"{day.name}:{outcome.case}"
+        on_outcome(outcome)
+
+    return took
 
 
 def count(day=scenario.WHOLE, firmware: Path | None = None):

@@ -62,6 +62,13 @@ class Operations:
             return
         at, kept = data[0] << 8 | data[1], data[2:]
         number, what = self._next("fram"), self.auditor.name_of(at, kept)
+        if self.plant.fram.keeps_nothing:
+            self.auditor.unkept = True
+            self._fram_write(data, now_us, byte_us)
+            if self._asked("fram", number, "all", f"{what}, not kept"):
+                self.plant.clock.spend(byte_us * len(data))
+                raise PowerCut
+            return
         for how, n in (("none", 0), ("half", len(kept) // 2)):
             if self._asked("fram", number, how, what):
                 self.plant.clock.spend(byte_us * (3 + n))

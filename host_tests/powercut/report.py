@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from .operations import MID_PULSE_US
-from .scenario import STEPS
+from .scenario import MORE, STEPS
 
 REPORT = Path(__file__).with_name("report.md")
 KINDS = {
@@ -88,9 +88,12 @@ def markdown(result, outcomes, second: int) -> str:
         "|---|---:|",
     ]
     for step in {step.name: step for step in STEPS}.values():
-        n = sum(1 for o in outcomes if o.step == step.name and o.kind != "double")
+        n = sum(1 for o in outcomes if o.step == step.name and o.kind != "double" and ":" not in o.case)
         few = f" (one ledger record in {step.every} is cut: they are alike)" if step.every > 1 else ""
         lines.append(f"| {step.name}{few} | {n} |")
+    for name in MORE:
+        n = sum(1 for o in outcomes if o.case.startswith(f"{name}:"))
+        lines.append(f"| the day `{name}` (scenario.py) | {n} |")
     lines += ["", f"## {'Failed' if result['failed'] else 'Nothing failed'}", ""]
     for case, failed in result["failed"].items():
         lines.append(f"- `{case}` ({failed['what']}, in step \"{failed['step']}\"): {'; '.join(failed['wrong'][:3])}")

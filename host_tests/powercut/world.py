@@ -8,6 +8,9 @@ and the outage is short or long, by turns that follow from the name of the cut.
 
 import json
 import os
+import re
+import shutil
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -16,11 +19,12 @@ from host_tests.bench.cards import peek_back, sell
 from host_tests.bench.process import MeterProcess
 from host_tests.bench.session import Bench
 from host_tests.bench.utility_cards import utility_card
-from scripts.image import build_image
+from scripts.image import ROOT, build_image
 from scripts.vend.utility_formats import SETTINGS, TARIFF
 
 from . import scenario
-from .auditor import FIRST_TICK_MS, Auditor
+from .auditor import Auditor
+from .clock_rules import ClockRules
 from .operations import Operations, PowerCut
 
 OUTAGES_S = (2, 7, 45, 1000)
@@ -33,11 +37,30 @@ _images = {}
 
 def image(day: scenario.Day, firmware: Path | None = None) -> bytes:
     """The meter's file system; firmware: another tree of sources."""
-    key = (day.start, firmware)
+    key = (day.start, day.name, firmware)
     if key not in _images:
         files = documents.as_files(documents.settings(**day.settings), scenario.TARIFF)
-        _images[key] = build_image(None, files, firmware=firmware)
+        if day.falls_with:
+            files["settings.old"] = files["settings.json"]
+            files["settings.json"] = json.dumps(day.falls_with).encode()
+            with tempfile.TemporaryDirectory() as made:
+                _images[key] = build_image(None, files, firmware=_that_falls(Path(made), firmware))
+        else:
+            _images[key] = build_image(None, files, firmware=firmware)
     return _images[key]
+
+
+def _that_falls(made, firmware):
+    """A copy of the firmware whose relay cannot be made with the settings of the day that falls."""
+    copy = made / "firmware"
+    shutil.copytree(firmware or ROOT / "firmware", copy)
+    path = copy / "meter/drivers/relay.py"
+    break_ = r"\1if pulse_ms == 77:\n\1    raise RuntimeError('struck')\n\1open_pin(0)"
+    text, n = re.subn(r"^( +)open_pin\(0\)$", break_, path.read_text(), count=1, flags=re.M)
+    if n != 1:
+        raise RuntimeError("the relay's driver is not what this breaks any more")
+    path.write_text(text)
+    return copy
 
 
 class World:
@@ -52,12 +75,16 @@ class World:
         self.card = self.bench.deck.card("good")
         scenario.wipe(self.card)
         self.audit = Auditor(self.plant, self.bench.settings, scenario.TARIFF, self.card)
+        self.audit.may_tell = day.may_tell
+        self.audit.clock_rules = ClockRules() if day.clock_moves else None
+        self.audit.falls = bool(day.falls_with)
         self.operations = Operations(self.plant, self.audit)
         for entry in self.bench.deck.cards:
             self.operations.watch_card(entry.card)
         self.bench.meter.blocking = True
         self.step = None
         self.cut_names = []  # the cuts so far
+        self.cuts_here = 0  # of them, in this step
         self.starts = 0  # how often there was power
         self.since_us = 0  # when this step began, or power came back in it
         self._mark = 0  # the newest event when it began
@@ -115,6 +142,10 @@ class World:
         """Has this been written to the event log since the step began?"""
         return any(n > self._mark and data[8] == code for n, data in self.audit.records.items())
 
+    def shows(self, words: str) -> bool:
+        """Are these on the display?"""
+        return words in self.bench.screen()
+
     def written_back(self) -> bool:
         """Does the household's card carry what the ledger says?"""
         back = peek_back(self.card)
@@ -131,6 +162,7 @@ class World:
 
     def begin(self, step) -> None:
         self.step = step
+        self.cuts_here = 0
         self.since_us = self.plant.clock.now_us
         self._mark = self.audit.newest
         step.do(self)
@@ -159,12 +191,14 @@ class World:
         cut anyhow.
         """
         self.cut_names.append(case)
+        self.cuts_here += 1
         fate = zlib.crc32("+".join(self.cut_names).encode())
         if self._pid != os.getpid():
             self._abandoned.append(self.bench.meter)
             self.bench.meter = MeterProcess(self.plant, self.bench.meter.arch)
             self.bench.meter.blocking = True
         self.plug(False)
+        self.plant.fram.keeps_nothing = False  # a bad contact: another start finds it well
         if self.step.card and fate & 4:
             self._reinsert = True
             self.insert(None)
@@ -172,9 +206,10 @@ class World:
         self.operations.begin()
         self.plug(True)
         self.since_us = self.plant.clock.now_us
-        while not self.audit.ticks and not self.for_s(FIRST_TICK_MS / 1000):
+        first_tick_ms = self.audit.first_tick_ms
+        while not self.audit.ticks and not self.for_s(first_tick_ms / 1000):
             self.bench.run_s(_LOOK_S)
-        self.audit.expect(self.audit.ticks, f"no tick was booked in {FIRST_TICK_MS} ms after power came back")
+        self.audit.expect(self.audit.ticks, f"no tick was booked in {first_tick_ms} ms after power came back")
         if self._reinsert:
             self._reinsert = False
             self.insert(self._hand)
@@ -193,7 +228,8 @@ class World:
             step.then(self)  # takes no time: no cut can come here
         self.audit.close(len(self.cut_names))
         meter = self.bench.meter
-        self.audit.expect(not meter.restarts, f"the meter restarted by itself {meter.restarts} times")
+        restarts = 0 if self.audit.falls else meter.restarts
+        self.audit.expect(not restarts, f"the meter restarted by itself {restarts} times")
         self.audit.expect(self.written_back(), "the card does not carry what the ledger says")
         self.audit.expect(not self.violations(), f"relay: {self.violations()}")
 

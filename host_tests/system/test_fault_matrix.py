@@ -8,7 +8,8 @@ from meter.core import codes
 from meter.storage import events
 
 from host_tests.bench.documents import as_files
-from host_tests.system import fault_matrix, struck
+from host_tests.system import fault_bits, fault_matrix, struck
+from host_tests.system.fault_bits import Bits
 from host_tests.system.fault_matrix import Case
 from scripts.image import build_image
 
@@ -22,12 +23,30 @@ SAMPLE = [
     ("fram", "nak", "run"),
     ("fram", "wedged", "start"),
     ("relay", "sense low", "run"),
+    ("relay", "slow", "run"),
+    ("fram", "keeps nothing", "run"),
+    ("fram", "twin", "start"),
+    ("lcd", "strays", "run"),
+    ("rtc", "twin", "run"),
+    ("atm90e32", "slow", "start"),
 ]
 
 
 @pytest.mark.parametrize("case", SAMPLE, ids=lambda case: "-".join(case).replace(" ", "_"))
 def test_a_broken_part_stops_nothing_else(case):
     assert Case(*case).run().problems == []
+
+
+@pytest.mark.parametrize("part, when", [("rtc", "run"), ("lcd", "start"), ("fram", "start")])
+def test_single_wrong_bits_stop_nothing_and_leave_nothing(part, when):
+    case = Bits(part, when).run()
+    assert case.problems == [] and case.flips > 20
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part, when", fault_bits.CASES)
+def test_single_wrong_bits_of_every_part(part, when):
+    assert Bits(part, when).run().problems == []
 
 
 def test_the_cases_notice_what_goes_wrong():
@@ -39,7 +58,7 @@ def test_the_cases_notice_what_goes_wrong():
 
 def test_every_case_has_an_id_of_its_own():
     ids = [case.id for case in fault_matrix.cases()]
-    assert len(ids) == len(set(ids)) > 80
+    assert len(ids) == len(set(ids)) > 130
     assert fault_matrix.cases("fram") and len(fault_matrix.cases("lcd-nak-run")) == 1
 
 

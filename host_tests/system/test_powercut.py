@@ -79,6 +79,23 @@ def test_a_sample_of_cuts_loses_nothing_of_three_phases():
     assert len(outcomes) == len(cases)
 
 
+@pytest.mark.parametrize("name", scenario.MORE)
+def test_a_sample_of_cuts_loses_nothing_of_other_days(name):
+    day = scenario.MORE[name]
+    whole, found = matrix.count(day)
+    assert whole.wrong == []
+    outcomes = []
+    cases = matrix.spread([case for case in found if not case.startswith("pull")], 8)
+    matrix.explore(cases, matrix.named(day, outcomes.append), day=day)
+    assert {o.case: o.wrong for o in outcomes if o.wrong} == {}
+    assert len(outcomes) == len(cases) and outcomes[0].case.startswith(f"{name}:")
+
+
+def test_a_case_of_another_day_can_be_run_again_by_its_name():
+    outcome = matrix.replay("fell:fram-0005-half")
+    assert outcome.case == "fell:fram-0005-half" and outcome.kind == "fram" and outcome.wrong == []
+
+
 def test_a_card_pulled_at_any_exchange_is_served_when_it_comes_again(counted):
     outcomes = []
     cases = matrix.spread([case for case in counted if case.startswith("pull")], 6)

@@ -29,13 +29,31 @@ OTHERS = {
         {"start": [3, 5, "sun", "00:00"], "end": [10, 5, "sun", "03:00"], "basis": b}
         for b in ("utc", "standard", "sun")
     ],
-    "friendly": [None, {}, {"from": "00:00", "until": "23:59"}, {"from": "23:59", "until": "00:00"}, {"from": "24:00"}]
-    + [{"weekend": True}, {"weekend": 1}, {"holidays": EVERY_DAY}, {"holidays": ["*-12-31"] * 32}]
-    + [{"holidays": ["*-12-31"] * 33}, {"holidays": ["2026-02-29"]}],
+    "friendly": [
+        None,
+        {},
+        {"from": "00:00", "until": "23:59"},
+        {"from": "23:59", "until": "00:00"},
+        {"from": "24:00"},
+        {"weekend": True},
+        {"weekend": 1},
+        {"holidays": EVERY_DAY},
+        {"holidays": ["*-12-31"] * 32},
+        {"holidays": ["*-12-31"] * 33},
+        {"holidays": ["2026-02-29"]},
+    ],
     "nominal_v": [49, 50, 300, 301],
     "max_a": [0, 1, 65, 66, 100, 101],
-    "profile_channels": [[], ["import"], ["import"] * 2, ["peak"], list(config_doc._REGISTERS)]
-    + [list(config_doc._MEANS), ["va", *config_doc._MEANS], list(config_doc._REGISTERS + config_doc._MEANS)],
+    "profile_channels": [
+        [],
+        ["import"],
+        ["import"] * 2,
+        ["peak"],
+        list(config_doc._REGISTERS),
+        list(config_doc._MEANS),
+        ["va", *config_doc._MEANS],
+        list(config_doc._REGISTERS + config_doc._MEANS),
+    ],
     "tamper_trips": [[], [""], ["cover"], [name for name in watch_doc._TRIPS if name], "cover"],
     "events": [],  # below
 }
@@ -54,8 +72,17 @@ TARIFFS = {
     "currency": ["EUR", "eur"],
     "price": ["0", "1000", "1000.000001", "-0.000001"],
     "standing": ["0", "1000", "1000.000001", "-1"],
-    "steps": [[], [[1, "0"]], [[0, "0"]], [[1_000_000, "1000"]], [[1_000_001, "0"]], [[1, "-1000"]], [[1, "-0.1"]]]
-    + [[[n, "1000"] for n in range(1, 7)], [[n, "0"] for n in range(1, 8)]],
+    "steps": [
+        [],
+        [[1, "0"]],
+        [[0, "0"]],
+        [[1000000, "1000"]],
+        [[1000001, "0"]],
+        [[1, "-1000"]],
+        [[1, "-0.1"]],
+        [[n, "1000"] for n in range(1, 7)],
+        [[n, "0"] for n in range(1, 8)],
+    ],
     "from": ["2000-01-01 00:00", "2099-12-31 23:59", "1999-12-31 23:59", "2026-02-29 00:00"],
     "signals": [
         [],
@@ -65,8 +92,14 @@ TARIFFS = {
     + [[["2000-01-01 00:00", "2099-12-31 23:59", "0", "x"]]]
     + [[[f"2026-01-12 {h:02d}:00", f"2026-01-12 {h + 1:02d}:00", "0", "x"] for h in range(n)] for n in (12, 13)],
     "rates": [[{"name": f"r{n}", "price": "1000"} for n in range(k)] for k in (0, 1, 8, 9)],
-    "days": [{"d": [["00:00", "b"]]}, {"d": [["00:01", "b"]]}, {}, {"d": [[f"{h:02d}:00", "a"] for h in range(16)]}]
-    + [{"d": [[f"{h:02d}:00", "a"] for h in range(17)]}, {"d": [["00:00", "a"], ["23:59", "b"]]}],
+    "days": [
+        {"d": [["00:00", "b"]]},
+        {"d": [["00:01", "b"]]},
+        {},
+        {"d": [[f"{h:02d}:00", "a"] for h in range(16)]},
+        {"d": [[f"{h:02d}:00", "a"] for h in range(17)]},
+        {"d": [["00:00", "a"], ["23:59", "b"]]},
+    ],
     "weeks": [
         {"w": ["d"] * 7},
         {"w": ["d"] * 6},

@@ -47,6 +47,15 @@ def test_a_second_start_resets_a_part_whose_configuration_differs(ic):
     assert 0 < bench.tick().import_counts < 320
 
 
+def test_a_part_that_takes_longer_to_reset_than_its_data_sheet_says_is_waited_for(ic):
+    bench = ic(start=False)
+    bench.chip.start_us = 120_000
+    bench.vt.advance(S)  # it is up, and will be reset
+    bench.start()
+    bench.load(3600)
+    assert bench.tick(2).import_counts == 320
+
+
 @pytest.mark.parametrize("silence", ["absent", "unpowered"])
 def test_no_answer_says_what_to_look_at(ic, silence):
     bench = ic(start=False)

@@ -17,7 +17,7 @@ import asyncio
 from micropython import const
 
 from meter.drivers.checked import take
-from meter.drivers.checked_start import fail, put, within
+from meter.drivers.checked_start import fail, put, wake, within
 
 NAME = "atm90e26"  # in a calibration document
 # First and last of what it may set: power gains, phases; voltage, current, offsets. Not PL_constant, mode, thresholds.
@@ -93,7 +93,7 @@ async def set_up(ic, setup) -> None:
     """Reset the part and configure it. ChipError names stage, register and what to look at."""
     ic.stage = "reset"
     ic.write(0x00, _RESET_KEY)
-    await asyncio.sleep_ms(_RESET_MS)
+    await wake(ic, _RESET_MS, _CAL_START, _OPEN)
     _put(ic, "presence", _CAL_START, _OPEN)
     _put(ic, "presence", _ADJ_START, _OPEN)
     for stage, addr, value in table(setup):

@@ -24,7 +24,7 @@ from meter.drivers.atm90e32_regs import (
     start_threshold,
 )
 from meter.drivers.checked import take
-from meter.drivers.checked_start import fail, put
+from meter.drivers.checked_start import fail, put, wake
 
 __all__ = ("configured", "empty", "set_up", "start_threshold")
 
@@ -45,7 +45,7 @@ async def set_up(ic, setup) -> None:
     """Reset the part and configure it. ChipError names stage, register and what to look at."""
     ic.stage = "reset"
     ic.write(SOFT_RESET, RESET_KEY)
-    await asyncio.sleep_ms(_RESET_MS)
+    await wake(ic, _RESET_MS, CFG_REG_ACC_EN, CFG_OPEN)
     _put(ic, "presence", CFG_REG_ACC_EN, CFG_OPEN)
     last = ""
     for stage, addr, value in init_table(setup):

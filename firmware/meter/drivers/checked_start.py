@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing the configuration of a metering IC and seeing that it took it. Needed at its start only."""
 
+import asyncio
+
 from micropython import const
 
 from meter.core.errors import ChipError
 
 _TRIES = const(5)
+_WAITS = const(4)
 
 
 def put(ic, last: int, stage: str, addr: int, value: int, pins: str) -> None:
@@ -23,6 +26,16 @@ def put(ic, last: int, stage: str, addr: int, value: int, pins: str) -> None:
     if odd < 0:
         fail(stage, addr, f"no answer: check {pins}")
     fail(stage, addr, f"took {odd:04X} for {value:04X}: check part number, SPI mode 3, rate")
+
+
+async def wake(ic, wait_ms: int, addr: int, value: int) -> None:
+    """Wait after a reset until the part keeps what is written to a register: as long as its data sheet says, and a
+    slow part as long again, up to three times. One that never does is for put() to name."""
+    for _ in range(_WAITS):
+        await asyncio.sleep_ms(wait_ms)
+        ic.write(addr, value)
+        if ic.holds(addr, value):
+            return
 
 
 def within(ranges, addr: int) -> bool:

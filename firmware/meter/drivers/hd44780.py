@@ -44,12 +44,13 @@ class Lcd:
         self.shown = [""] * ROWS
         self.ready = False
 
-    async def start(self) -> None:
-        """From any state to 4-bit mode, blank, with our glyphs. BusError when the display is missing."""
+    async def start(self, keep: bool = False) -> None:
+        """From any state to 4-bit mode, blank, with our glyphs; keep: showing what it should, without a flicker, if
+        nothing was wrong. BusError when the display is missing."""
         from meter.drivers import hd44780_start
 
         try:
-            await hd44780_start.run(self)
+            await hd44780_start.run(self, keep)
         finally:
             unload("drivers.hd44780_start")
 
@@ -64,7 +65,7 @@ class Lcd:
             line = text.encode()
             if len(line) != COLUMNS:
                 raise ValueError("a display row is 20 ASCII characters")
-            self._row(row, line)
+            self.row(row, line)
             self.shown[row] = text
         if self.n:
             self.send()
@@ -75,7 +76,8 @@ class Lcd:
         self.put(self.light)
         self.send()
 
-    def _row(self, row, line):
+    def row(self, row, line):
+        """Queue what of a row is not in the shadow."""
         shadow = self.shadow
         base = row * COLUMNS
         first = last = -1

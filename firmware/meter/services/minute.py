@@ -89,7 +89,7 @@ def work(books) -> None:
     books.rate_micro = rate_micro
     books.price_micro = price_micro
     books.signal = signal[3] if signal else ""
-    if dated:
+    if local and dated:
         books.date = local[:3]
 
 

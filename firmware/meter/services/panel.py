@@ -12,8 +12,8 @@ What is shown, first match wins:
 The balance, power and clock are drawn at every tick. The other pages are loaded from flash for it. Those that turn are
 drawn together when the first of them turns up, and at the tick after claims, latches, faults, alarm or purchases have
 changed. A reason, and what a key has chosen, is drawn anew every 4 s while it stays.
-The display cannot be read back, so it is started anew after the relay has switched (the dip can cost it its
-4-bit sync) and every ten minutes.
+The display cannot be read back, so all of it is written again after the relay has switched (the dip can cost it its
+4-bit sync) and every 45 s: what one wrong bit on its wires has done is seen for less than a minute.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _DEBOUNCE_MS = const(30)
 _BEEP_MS = const(200)
 _IDLE_MS = const(1500)  # longer than a tick: ends a wait only when metering stands still
 _RETRY_MS = const(10_000)
-_RESTART_MS = const(600_000)
+_RESTART_MS = const(45_000)
 _SLOW = const(2)  # LED phases a second
 _FAST = const(4)
 
@@ -202,11 +202,13 @@ class Panel:
         relay = books.s.relay_closed
         if self._start_at is None or (relay != self._relay and lcd.ready) or _left_ms(self._start_at) <= 0:
             self._relay = relay
-            self._news = None
+            kept = lcd.ready
             try:
-                await lcd.start()
+                await lcd.start(kept)
             except BusError:
                 pass
+            if not kept:
+                self._news = None
             self._start_at = time.ticks_add(time.ticks_ms(), _RESTART_MS if lcd.ready else _RETRY_MS)
             # There is no event log before the ledger has been read; a display still missing is named then.
             if books.ready:

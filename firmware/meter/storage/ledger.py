@@ -103,11 +103,13 @@ def _is_cut(buf, blank):
 
 def _read(fram, slot, buf, s):
     # A copy is damaged when it is each time it is read.
-    for left in range(_READS - 1, -1, -1):
+    left = _READS
+    while True:
         fram.read_into(slot, buf)
         try:
             return unpack_from(buf, s)
         except StorageError:
+            left -= 1
             if not left or _is_blank(buf):
                 raise
 

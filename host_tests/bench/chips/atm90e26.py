@@ -39,6 +39,7 @@ class Atm90e26Chip(SpiSlave, Engine):
     """Fault knobs: those of every SpiSlave, and corrupt()."""
 
     min_baud, max_baud = MIN_BAUD, MAX_BAUD
+    start_us = START_US
 
     def __init__(self, seed: int = 26):
         super().__init__(seed)
@@ -111,7 +112,7 @@ class Atm90e26Chip(SpiSlave, Engine):
     def _reset(self, now_us):
         self._regs = [_DEFAULTS.get(addr, 0) for addr in range(0x80)]
         self._last = 0
-        self._ready_us = now_us + START_US
+        self._ready_us = now_us + self.start_us
         self._on = [False, False]
         self._wrong = [False, False]  # reported with each calculation
         self._written = [0, 0]  # CS1, CS2 as the master has them
@@ -157,6 +158,8 @@ class Atm90e26Chip(SpiSlave, Engine):
 
     def _commit(self, addr, value, now_us):
         self._last = value
+        if self.keeps_nothing:
+            return
         if addr == 0x00:
             if value == 0x789A:
                 self._reset(now_us)

@@ -57,6 +57,7 @@ class Atm90e32Chip(SpiSlave, Engine):
     """Fault knobs: those of every SpiSlave, and corrupt()."""
 
     min_baud, max_baud = MIN_BAUD, MAX_BAUD
+    start_us = START_US
 
     def __init__(self, seed: int = 32):
         super().__init__(seed)
@@ -145,10 +146,10 @@ class Atm90e32Chip(SpiSlave, Engine):
     def _reset(self, now_us):
         self._regs = list(_DEFAULTS)
         self._last = 0
-        self._ready_us = now_us + START_US
+        self._ready_us = now_us + self.start_us
         self._reset_engine(now_us)
         self._golden = None
-        self._golden_us = now_us + START_US + CRC_PASS_US
+        self._golden_us = now_us + self.start_us + CRC_PASS_US
         self._watch = True
         self._digest = self._crc()
         self._differs = False
@@ -191,7 +192,7 @@ class Atm90e32Chip(SpiSlave, Engine):
     def _commit(self, addr, value, now_us):
         self._now_us = now_us
         self._last = value
-        if addr > 0xFF:
+        if addr > 0xFF or self.keeps_nothing:
             return
         kind = _KIND[addr]
         if kind == _PLAIN:

@@ -19,12 +19,13 @@ _CONVERSION_US = 200_000
 
 
 class Ds3231Chip:
-    """Public: battery, drift_ppm, temp_quarters (0.25 degC), set_time(), time()."""
+    """Public: battery, drift_ppm, temp_quarters (0.25 degC), set_time(), time(), keeps_nothing (of what is written)."""
 
     addr = 0x68
 
     def __init__(self, battery: bool = True, drift_ppm: int = 0):
         self.absent = False
+        self.keeps_nothing = False
         self.powered = False
         self.battery = battery
         self.drift_ppm = drift_ppm
@@ -96,6 +97,8 @@ class Ds3231Chip:
             return
         self._pointer = data[0] if data[0] <= _LAST else 0
         for i, value in enumerate(data[1:]):
+            if self.keeps_nothing:
+                return
             self._write(self._pointer, value, now_us + (i + 3) * byte_us)
             self._pointer = (self._pointer + 1) % (_LAST + 1)
 

@@ -23,6 +23,8 @@ class LatchingRelay:
         self.closed = closed
         self.welded = False  # contacts no longer part
         self.stuck_open = False  # contacts no longer meet
+        self.operate_us = OPERATE_US
+        self.sense_lag_us = 0  # how long after the contact the sense line moves
         self._mains = True
         self._generator = False
         self.violations: list[str] = []
@@ -91,7 +93,7 @@ class LatchingRelay:
             self._since[coil] = now_us
             self._was = self.closed
             pulse = self._pulse_id
-            self._at(now_us + OPERATE_US, lambda t: self._operate(coil, pulse, t))
+            self._at(now_us + self.operate_us, lambda t: self._operate(coil, pulse, t))
             self._at(now_us + PULSE_MAX_US, lambda t: self._too_long(coil, pulse))
             return
         length_us = now_us - self._since[coil]
@@ -115,7 +117,10 @@ class LatchingRelay:
         self.closed = to_closed
         if self._on_contact is not None:
             self._on_contact(to_closed, now_us)
-        self._tell_sense()
+        if self.sense_lag_us:
+            self._at(now_us + self.sense_lag_us, lambda _: self._tell_sense())
+        else:
+            self._tell_sense()
 
     def _tell_sense(self):
         level = self.sense_level

@@ -19,11 +19,17 @@ _BLANK = b" " * 20
 
 
 class Hd44780Backpack:
-    """Public: rows(), cells(), cgram, backlight, display_on, cursor, lost (nibbles), violations."""
+    """Public: rows(), cells(), cgram, backlight, display_on, cursor, lost (nibbles), violations.
+
+    Faults: absent; keeps_nothing (the port acknowledges and stays as it is); slowness (how many times longer than the
+    data sheet says the display is busy).
+    """
 
     def __init__(self, addr: int = 0x27):
         self.addr = addr
         self.absent = False
+        self.keeps_nothing = False
+        self.slowness = 1
         self.powered = False
         self.lost = 0
         self.violations: list[str] = []
@@ -103,6 +109,8 @@ class Hd44780Backpack:
     def i2c_write(self, data: bytes, now_us: int, byte_us: int) -> None:
         if not self.powered:
             raise I2cNak(self.addr)
+        if self.keeps_nothing:
+            return
         for i, port in enumerate(data):
             self._set_port(port, now_us + (i + 2) * byte_us)
 
@@ -147,7 +155,7 @@ class Hd44780Backpack:
         else:
             value = self._high << 4 | nibble
             self._high = None
-        self._busy_until = now_us + (self._data(value) if rs else self._instruction(value))
+        self._busy_until = now_us + self.slowness * (self._data(value) if rs else self._instruction(value))
 
     def _instruction(self, value) -> int:
         if value & 0x80:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What SPI parts have in common: power, a wire that may be open or noisy, and the clock's phase (mode 3 is right).
 
-Fault knobs: absent (MISO floats high, or at open_miso), wrong_id (another part), noise (bit error rate).
+Fault knobs: absent (MISO floats high, or at open_miso), wrong_id (another part), noise (bit error rate), keeps_nothing
+(of what is written), start_us (after power-up and reset).
 """
 
 import random
@@ -13,6 +14,7 @@ class SpiSlave:
 
     min_baud: int
     max_baud: int
+    start_us: int
     _ready_us: int
 
     def __init__(self, seed: int):
@@ -20,6 +22,7 @@ class SpiSlave:
         self.absent = False
         self.open_miso = 0xFF  # what the wire reads while the part is absent
         self.wrong_id = False
+        self.keeps_nothing = False
         self.powered = False
         self._random = random.Random(seed)
         self._noise = 0
