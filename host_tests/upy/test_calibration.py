@@ -54,12 +54,12 @@ def test_one_changed_bit_is_refused():
 
 
 def test_a_document_for_another_ic_is_refused_whatever_its_registers():
-    refused("ic", ("ade9000", *PART[1:]))
+    refused("ic", ("ade9000",) + PART[1:])
 
 
 def test_the_registers_allowed_are_those_the_board_gives():
-    refused("registers.48", ("atm90e32", b"\x49\x4f\x61\x6c", *PART[2:]))
-    refused("registers.6C", ("atm90e32", b"\x40\x4f\x61\x6b", *PART[2:]))
+    refused("registers.48", ("atm90e32", b"\x49\x4f\x61\x6c") + PART[2:])
+    refused("registers.6C", ("atm90e32", b"\x40\x4f\x61\x6b") + PART[2:])
 
 
 def test_a_document_of_another_current_scale_than_the_settings_is_refused():
