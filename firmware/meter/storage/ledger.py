@@ -17,7 +17,7 @@ from meter.core.errors import StorageError
 from meter.core.state import FIELDS, RATES
 
 SLOT_A = const(0x0000)
-SLOT_B = const(0x0200)
+SLOT_B = const(0x0400)  # no one bit of an address leads from a copy into both
 _MAGIC = const(0x4C50)  # "PL"
 _VERSION = const(4)
 
