@@ -14,7 +14,7 @@ from host_tests.system import struck
 from scripts.image import collect, pack
 from scripts.vend.utility_formats import RELAY_TEST
 
-from .visits import show
+from .visits import screens, show
 
 COUNT_W_S = 11.25
 
@@ -30,14 +30,6 @@ def logged(bench, code):
 def all_there(b):
     """Every count that has flowed is in the ledger, but for the tick that runs."""
     return 0 <= b.plant.meter_ic.lifetime(0x80) - b.state().import_counts <= 2 * 3000 / COUNT_W_S
-
-
-def screens(b, seconds):
-    seen = set()
-    for _ in range(seconds):
-        b.run_s(1)
-        seen.add(b.screen())
-    return " | ".join(seen)
 
 
 # -- one task -------------------------------------------------------------------------------------
