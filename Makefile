@@ -73,7 +73,7 @@ lint: setup ## ruff, and pyright: the firmware with the ESP32 stubs, the shop an
 	@echo "lint: clean"
 
 unit: device-tools ## Rules, drivers and models on CPython
-	@$(PYTEST) --numprocesses 2 --dist worksteal host_tests/unit host_tests/upy
+	@$(PYTEST) -m "not long" --numprocesses 2 --dist worksteal host_tests/unit host_tests/upy
 
 upy: setup ## The core's tests on real MicroPython, 32-bit and 64-bit
 	@for arch in i386 amd64; do \
@@ -90,7 +90,7 @@ system: setup ## The whole firmware on the bench
 	@$(PYTEST) -m live host_tests/system
 
 long: setup ## The tests that take too long for `make test`
-	@$(PYTEST) -m long --numprocesses 2 --dist worksteal host_tests/system
+	@$(PYTEST) -m long --numprocesses 2 --dist worksteal host_tests/unit host_tests/system
 
 faults: setup ## Break every part in every way and strike every task; prints a table [ARGS="--only fram"]
 	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m host_tests.system.fault_matrix $(ARGS)

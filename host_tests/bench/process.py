@@ -18,9 +18,10 @@ from pathlib import Path
 from scripts.bundle import explain
 from scripts.linker import link
 
+from .link import MeterReset, WatchdogBite
 from .meter import ops
 from .pace import Pace
-from .plant import MeterReset, Plant, WatchdogBite
+from .plant import Plant
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"

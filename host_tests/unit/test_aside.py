@@ -121,6 +121,8 @@ def test_a_tariff_that_waited_and_stopped_the_meter_gives_way_to_the_one_before_
 
 
 class Books:
+    utc_s = 821_520_000  # 2026-01-12 08:00
+
     def __init__(self, root):
         self.cfg, self.tariff, self.later, _, self.faults = made.read(str(root))
         self.logged = []

@@ -102,7 +102,7 @@ def test_the_board_is_restarted_at_the_end(link, board):
 
 
 def test_a_document_is_put_whole_and_the_one_before_kept(link, board):
-    first, second = document.make("PW1", 1, {0x61: 1}), document.make("PW1", 1, SETTINGS)
+    first, second = document.make("PW1", 1, {0x61: 0x8001}), document.make("PW1", 1, SETTINGS)
     assert link.document() is None
     link.upload(first)
     link.upload(second)
@@ -123,7 +123,7 @@ def test_a_sealed_document_on_the_board_is_not_replaced(link):
     link.upload(made)
     link.upload(document.sealed(made))
     with pytest.raises(DocumentError, match="FRAM"):
-        link.upload(document.make("PW1", 1, {0x61: 1}))
+        link.upload(document.make("PW1", 1, {0x61: 0x8001}))
     with pytest.raises(DocumentError, match="FRAM"):
         link.upload(made)
     assert link.document()["sealed"]

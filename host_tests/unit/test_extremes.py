@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every extreme of every key of every document: it is refused with a plain sentence, or the meter starts and meters.
 
-The keys come from the firmware's own tables, so a new one is missed here at once.
+The keys come from the firmware's own tables, so a new one is missed here at once. Every document is read each time;
+of the meters that start with those taken, `make test` starts one portion, `make long` the others.
 """
 
 import json
@@ -151,21 +152,35 @@ def settings_docs(phases, only_numbers):
             yield f"{key}={json.dumps(value)[:60]}", doc
 
 
+PORTIONS = 12
+portions = pytest.mark.parametrize(
+    "portion", [pytest.param(n, marks=[pytest.mark.long] if n else []) for n in range(PORTIONS)]
+)
+
+
+def taken(parse, docs):
+    """(what, document) of those that are not refused."""
+    return [(what, doc) for what, doc in docs if not said(parse, doc)]
+
+
+def start_each(board, portion, files):
+    """A meter of each of the (what, its documents) that are in this portion."""
+    started = ((what, meters(board, each)) for what, each in files[portion::PORTIONS])
+    wrong = [f"{what}: {trouble}" for what, trouble in started if trouble]
+    assert not wrong, "\n".join(wrong)
+
+
+@portions
 @pytest.mark.parametrize("board, phases", [("esp32_devkit", 3), ("esp32_atm90e26", 1), ("esp32_nofram", 3)])
-def test_settings(board, phases):
+def test_settings(board, phases, portion):
     """All that parts are made with on each board; the rest on one of them."""
-    wrong, fit = {}, 0
-    for what, doc in settings_docs(phases, board != "esp32_devkit"):
-        if said(config.parse, doc):
-            continue
-        fit += 1
+    fit = []
+    for what, doc in taken(config.parse, settings_docs(phases, board != "esp32_devkit")):
         files = usual() | {"settings.json": doc}
         files["tariff.json"] = files["tariff.json"] | {"currency": doc.get("currency", "EUR")}
-        if trouble := meters(board, files):
-            wrong[what] = trouble
-    assert not wrong and fit > (60 if board == "esp32_devkit" else 25), "\n".join(
-        f"{what}: {trouble}" for what, trouble in wrong.items()
-    )
+        fit.append((what, files))
+    assert len(fit) > (60 if board == "esp32_devkit" else 25)
+    start_each(board, portion, fit)
 
 
 def tariff_docs():
@@ -183,35 +198,27 @@ def tariff_docs():
             yield f"{key}={json.dumps(value)[:60]}", doc
 
 
-def test_tariffs():
-    wrong, fit = {}, 0
-    for what, doc in tariff_docs():
-        if not said(tariff.parse, doc):
-            fit += 1
-            if trouble := meters("esp32_devkit", usual() | {"tariff.json": doc}):
-                wrong[what] = trouble
-    assert not wrong and fit > 30, "\n".join(f"{what}: {trouble}" for what, trouble in wrong.items())
+@portions
+def test_tariffs(portion):
+    fit = [(what, usual() | {"tariff.json": doc}) for what, doc in taken(tariff.parse, tariff_docs())]
+    assert len(fit) > 30
+    start_each("esp32_devkit", portion, fit)
 
 
-def test_events():
+@portions
+def test_events(portion):
     """Each limit of each row at once, wherever the check takes it."""
-    wrong, fit = {}, 0
-    for phases in (3,):
-        base = usual(phases=phases)["settings.json"]
-        rows = [row[0] for row in watch_doc._defaults(config.parse(base))]
-        for limit in watch_doc._LIMITS:
-            for value in CHANGED:
-                events = {
-                    row: {limit: value}
-                    for row in rows
-                    if not said(config.parse, base | {"events": {row: {limit: value}}})
-                }
-                if events:
-                    fit += 1
-                    if trouble := meters("esp32_devkit", usual() | {"settings.json": base | {"events": events}}):
-                        wrong[f"{limit}={value} phases={phases}"] = trouble
-        assert not meters("esp32_devkit", usual() | {"settings.json": base | {"events": dict.fromkeys(rows)}})
-    assert not wrong and fit > 10, wrong
+    base = usual(phases=3)["settings.json"]
+    rows = [row[0] for row in watch_doc._defaults(config.parse(base))]
+    fit = [("no row", usual() | {"settings.json": base | {"events": dict.fromkeys(rows)}})]
+    for limit in watch_doc._LIMITS:
+        for value in CHANGED:
+            one = {row: {limit: value} for row in rows}
+            events = {row: one[row] for row in rows if not said(config.parse, base | {"events": {row: one[row]}})}
+            if events:
+                fit.append((f"{limit}={value}", usual() | {"settings.json": base | {"events": events}}))
+    assert len(fit) > 11
+    start_each("esp32_devkit", portion, fit)
 
 
 def calibration_docs(part, scale):
@@ -229,18 +236,17 @@ def calibration_docs(part, scale):
         yield f"{word:04X}", doc | {"crc32": check_sum(doc)}
 
 
+@portions
 @pytest.mark.parametrize("board, part", [("esp32_devkit", Atm90e32), ("esp32_atm90e26", Atm90e26)])
-@pytest.mark.parametrize("max_a, nominal_v", [(60, 50), (60, 300), (100, 300)])
-def test_calibrations(board, part, max_a, nominal_v):
-    wrong = {}
-    for three_wire in (False, True) if part is Atm90e32 else (False,):
-        changes = {"max_a": max_a, "nominal_v": nominal_v, "provisioned": True, "three_wire": three_wire}
-        phases = 3 if three_wire else 1
-        for what, doc in calibration_docs(part, 1 if max_a == 60 else 2):
-            files = usual(phases=phases, **changes) | {"calibration.json": doc}
-            if trouble := meters(board, files):
-                wrong[what] = trouble
-    assert not wrong, "\n".join(f"{what}: {trouble}" for what, trouble in wrong.items())
+def test_calibrations(board, part, portion):
+    fit = []
+    for max_a, nominal_v in ((60, 50), (60, 300), (100, 300)):
+        for three_wire in (False, True) if part is Atm90e32 else (False,):
+            changes = {"max_a": max_a, "nominal_v": nominal_v, "provisioned": True, "three_wire": three_wire}
+            files = usual(phases=3 if three_wire else 1, **changes)
+            for what, doc in calibration_docs(part, 1 if max_a == 60 else 2):
+                fit.append((f"{what} {max_a} A {nominal_v} V {three_wire}", files | {"calibration.json": doc}))
+    start_each(board, portion, fit)
 
 
 @pytest.mark.parametrize("pulse_ms", [10, 49])

@@ -212,7 +212,7 @@ def test_two_damaged_copies_are_refused_and_kept(chip, fram):
 def test_a_record_of_a_newer_version_is_not_misread(chip, fram):
     ledger.Ledger(fram).commit(state_with(1))
     buf = bytearray(chip.data[ledger.SLOT_B : ledger.SLOT_B + ledger.SIZE])
-    buf[2] = 4
+    buf[2] = ledger._VERSION + 1
     struct.pack_into("<I", buf, ledger._BODY, ledger.crc32(buf[: ledger._BODY]))
     chip.data[ledger.SLOT_B : ledger.SLOT_B + ledger.SIZE] = buf
     with pytest.raises(StorageError, match=f"version {ledger._VERSION + 1}"):

@@ -59,14 +59,14 @@ def test_a_first_record_of_a_newer_version_is_not_taken_for_a_cut_one(chip):
     at = ledger.SLOT_B
     for spare in range(4096):
         record = bytearray(chip.data[at : at + ledger.SIZE])
-        record[2] = 4
+        record[2] = ledger._VERSION + 1
         ledger.struct.pack_into("<I", record, 8, spare)
         ledger.struct.pack_into("<I", record, ledger._BODY, ledger.crc32(record[: ledger._BODY]))
         if record[-1] == blank:
             break
     assert record[-1] == blank
     chip.data[at : at + ledger.SIZE] = record
-    with pytest.raises(StorageError, match="version 4"):
+    with pytest.raises(StorageError, match=f"version {ledger._VERSION + 1}"):
         commit(chip)
 
 
