@@ -132,7 +132,7 @@ def test_a_fram_that_is_silent_for_a_moment_is_asked_for_the_seal_again(bench):
 
 
 def test_a_document_of_the_other_metering_ic_does_not_touch_the_pulse_constant(bench):
-    other = document.make(NUMBER, 1, {0x31: 0x0100, 0x32: 0x0200}, ic="atm90e26")
+    other = document.make(NUMBER, 1, {0x31: 0x2100, 0x32: 0x2200}, ic="atm90e26")
     b = bench(load_w=4600, provisioned=True, files=files(other))
     assert told(b) == ([], True)
     assert abs(counted(b)) < 2_000

@@ -8,7 +8,7 @@ from host_tests.bench.cards import read_back, sell
 
 
 def test_a_purchase_is_answered_within_a_second_with_the_new_balance(bench):
-    b = bench(initial_credit="12.00")
+    b = bench(initial_credit="12.00", up_s=15)  # a start is over
     b.insert("good")
     began_us = b.plant.clock.now_us
     while "Credit added" not in b.screen():

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from host_tests.bench.faults import FAULTS
 from host_tests.bench.web_demo import PaperMeter
 from host_tests.bench.web_server import serve
 
@@ -266,6 +267,16 @@ def test_a_fault_is_chosen_counted_and_taken_back(page, meter):
     page.get_by_label("Clock DS3231").select_option("none")
     sent(page, meter, {"cmd": "fault", "part": "rtc", "mode": "none"})
     page.locator("#fault-count").wait_for(state="hidden")
+
+
+def test_every_fault_of_the_bench_can_be_chosen_by_a_name_of_its_own(page):
+    page.get_by_role("tab", name="Faults").click()
+    menus = page.locator("#pane-faults select")
+    read = "(all) => all.map((option) => [option.value, option.textContent])"
+    offered = [dict(menu.locator("option").evaluate_all(read)) for menu in menus.all()]
+    assert [tuple(modes) for modes in offered] == list(FAULTS.values())
+    for modes in offered:
+        assert len(set(modes.values())) == len(modes) and not {"", "undefined"} & set(modes.values())
 
 
 def test_the_display_shows_rom_and_loaded_characters_dot_by_dot(page, meter):

@@ -59,8 +59,10 @@ HOLDS = {
 
 
 def started(script):
-    driver = (ROOT / "firmware/meter/drivers/relay.py").read_bytes()
-    return Bench(image=pack({"boot.py": b"", "main.py": script.encode(), "relay.py": driver}))
+    meter = ROOT / "firmware/meter"
+    files = {"boot.py": b"", "main.py": script.encode(), "relay.py": (meter / "drivers/relay.py").read_bytes()}
+    files["meter/core/limits.py"] = (meter / "core/limits.py").read_bytes()
+    return Bench(image=pack(files))
 
 
 def said(b, word):

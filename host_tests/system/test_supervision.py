@@ -203,7 +203,7 @@ def test_firmware_that_cannot_be_loaded_at_all_is_tried_again_and_files_why(benc
 
 class Fram:
     def __init__(self):
-        self.data = bytearray(0x1000)
+        self.data = bytearray(0x8000)
 
     def read_into(self, offset, buf):
         buf[:] = self.data[offset : offset + len(buf)]

@@ -12,8 +12,9 @@ from meter.core.errors import CardError
 from .books import room
 
 
-def purchase(books, count: int, amount_micro: int, debt_micro: int, uid: bytes, generation: int) -> None:
-    """Apply purchase number `count` and commit it in one record. Raises CardError; then nothing has changed."""
+def purchase(books, amount_micro: int, debt_micro: int):
+    """Apply a purchase; gives the state before it, for user_card(), which stores both. Raises CardError; then nothing
+    has changed."""
     s = books.s
     kept_micro = amount_micro - account.share(s.debt_micro + debt_micro, amount_micro, books.cfg.debt_percent)
     if account.hoards(s.credit_micro, kept_micro, books.cfg.hoard_micro):
@@ -23,24 +24,16 @@ def purchase(books, count: int, amount_micro: int, debt_micro: int, uid: bytes, 
     before.copy_from(s)
     cfg = books.cfg
     account.purchase(s, amount_micro, debt_micro, cfg.debt_percent)
-    s.card_uid = uid
-    s.card_generation = generation
     off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
     supply.after_credit(s, cfg.alarm2_micro, off_micro, books.friendly)
-    if not books.keep():
-        s.copy_from(before)
-        raise CardError(codes.CARD_STORAGE, "the purchase cannot be stored")
-    books.log(codes.LOG_PURCHASE, count)
-    if debt_micro:
-        books.log(codes.LOG_DEBT, count)
-    books.note(before.claims)
-    books.assess()
+    return before
 
 
-def user_card(books, uid: bytes, generation: int, new: bool) -> int:
+def user_card(books, uid: bytes, generation: int, new: bool, bought=None) -> int:
     """A valid user card of this meter is in: the number of its write-back. What it clears is cleared, emergency
     credit lent if credit is used up and there is any left, and a new card (the first, or one that replaces a lost
-    one) bound, all in one commit. 0: it cannot be stored, and nothing has changed."""
+    one) bound, all in one commit, that of a purchase too. bought: (the state before it, its number, its debt). 0: it
+    cannot be stored, and nothing has changed."""
     s, cfg = books.s, books.cfg
     before = s.claims, s.latches, s.lock, s.card_uid, s.card_generation
     s.lock = 0
@@ -56,11 +49,20 @@ def user_card(books, uid: bytes, generation: int, new: bool) -> int:
     number = books.next_writeback()
     if not number:
         s.claims, s.latches, s.lock, s.card_uid, s.card_generation = before
+        if bought:
+            s.copy_from(bought[0])
         return 0
+    claims = before[0]
+    if bought:
+        claims = bought[0].claims
+        books.log(codes.LOG_PURCHASE, bought[1])
+        if bought[2]:
+            books.log(codes.LOG_DEBT, bought[1])
     if new:
         books.log(codes.LOG_CARD_BOUND, generation)
-    books.note(before[0])
+    books.note(claims)
     if lent:
         books.log(codes.LOG_EMERGENCY)
+    if lent or bought:
         books.assess()
     return number

@@ -134,18 +134,18 @@ class Visit(Guest):
         books = self.books
         s = books.s
         new_card = s.card_uid != self.uid or s.card_generation != self._generation
+        bought = None
         if self._amount_micro:
-            cardbooks.purchase(books, self._count, self._amount_micro, self._debt_micro, self.uid, self._generation)
-            self.added_micro = self._amount_micro
-        self._number = cardbooks.user_card(books, self.uid, self._generation, new_card)
-        if not self._number and not self.added_micro:
-            raise CardError(codes.CARD_STORAGE, "ledger")  # after a purchase, WRITE_BACK says it
+            before = cardbooks.purchase(books, self._amount_micro, self._debt_micro)
+            bought = before, self._count, self._debt_micro
+        self._number = cardbooks.user_card(books, self.uid, self._generation, new_card, bought)
+        if not self._number:
+            raise CardError(codes.CARD_STORAGE, "ledger")
+        self.added_micro = self._amount_micro
 
     async def _write_back(self):
         books = self.books
         number = self._number
-        if not number:
-            raise CardError(codes.CARD_STORAGE, "ledger")
         record = cardfile.pack_writeback(books, number, self.desk.keys[0], cardfile.months(books))
         for offset in range(0, len(record), desfire.WRITE_MAX):
             await self.card.write(cardfile.F_WRITEBACK, offset, record[offset : offset + desfire.WRITE_MAX])

@@ -4,13 +4,38 @@
 import { $, attr, make, onChange, text } from "./dom.js";
 import { energy, fixed, reasons, span, timeWords, dayWords, wallSeconds } from "./words.js";
 
+const FAULTS = {
+  none: "works",
+  absent: "does not answer",
+  noise: "noise on its bus",
+  upset: "registers upset",
+  stopped: "oscillator stopped",
+  wedged: "holds its bus",
+  jammed: "holds its bus for good",
+  nak: "refuses every other transfer",
+  garbage: "its data is noise",
+  bits: "single wrong bits",
+  slow: "slow",
+  busy: "slow to draw",
+  "keeps nothing": "says yes, keeps nothing",
+  twin: "doubled, at one address",
+  "twin near": "doubled, two days apart",
+  impostor: "an EEPROM in its place",
+  neighbour: "an EEPROM beside it",
+  strays: "answers for the memory",
+  welded: "contacts welded",
+  stuck: "does not move",
+  "sense low": "sense line stays low",
+  "sense high": "sense line stays high",
+  "sense noise": "sense line is noise",
+};
 const PARTS = [
-  ["atm90e32", "Metering IC", "ATM90E32AS", { none: "works", absent: "does not answer", noise: "noise on its bus", upset: "registers upset" }],
-  ["pn532", "Card reader", "PN532", { none: "works", absent: "does not answer", wedged: "holds its bus" }],
-  ["lcd", "Display", "HD44780", { none: "works", absent: "does not answer" }],
-  ["rtc", "Clock", "DS3231", { none: "works", absent: "does not answer", stopped: "oscillator stopped" }],
-  ["fram", "Ledger memory", "MB85RC256V", { none: "works", absent: "does not answer" }],
-  ["relay", "Supply relay", "latching", { none: "works", welded: "contacts welded", stuck: "does not move" }],
+  ["atm90e32", "Metering IC", "ATM90E32AS", "absent,noise,upset,wedged,garbage,bits,slow,keeps nothing"],
+  ["pn532", "Card reader", "PN532", "absent,wedged,jammed,nak,garbage,bits,slow,twin"],
+  ["lcd", "Display", "HD44780", "absent,wedged,nak,garbage,bits,slow,busy,keeps nothing,twin,strays"],
+  ["rtc", "Clock", "DS3231", "absent,stopped,wedged,nak,garbage,bits,slow,keeps nothing,twin,twin near,neighbour"],
+  ["fram", "Ledger memory", "MB85RC256V", "absent,wedged,nak,garbage,bits,slow,keeps nothing,twin,impostor"],
+  ["relay", "Supply relay", "latching", "welded,stuck,slow,sense low,sense high,sense noise"],
 ];
 
 function tabs(list) {
@@ -58,7 +83,7 @@ export class Records {
     this.showConsole = onChange((lines) => this.print(lines));
     this.values = new Map();
     this.menus = PARTS.map(([part, name, type, modes]) => {
-      const menu = make("select", {}, ...Object.entries(modes).map(([mode, words]) => make("option", { value: mode }, words)));
+      const menu = make("select", {}, ...["none", ...modes.split(",")].map((mode) => make("option", { value: mode }, FAULTS[mode])));
       menu.addEventListener("change", () => send({ cmd: "fault", part, mode: menu.value }));
       $("pane-faults").append(make("label", {}, make("span", {}, name, " ", make("small", {}, type)), menu));
       return [part, menu];
