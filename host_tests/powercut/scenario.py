@@ -16,7 +16,7 @@ from host_tests.bench import documents
 from host_tests.bench.cards import PURCHASE, purchase, put
 from host_tests.bench.plant import EPOCH
 
-START = datetime(2026, 3, 31, 20, 56)  # UTC; 22:56 at home
+START = datetime(2026, 3, 31, 20, 54, 40)  # UTC; 22:54:40 at home
 SETTINGS = {
     "utc_offset_min": 120,
     "initial_credit": "5.00",
