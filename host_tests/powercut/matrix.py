@@ -142,8 +142,8 @@ def explore(cases, on_outcome, jobs: int = 2, second=(), day=scenario.WHOLE, fir
     def cut_again(case, what):
         world = life.world
         late = world.starts > life.cut_at + 1 or world.audit.ticks >= SECOND_TICKS
-        alike = world.audit.ticks > _FEW_TICKS and what.startswith("ledger") and world.operations.counts["fram"] % _EVERY
-        if late or alike or case.startswith("pull"):
+        seldom = what.startswith("ledger") and world.audit.ticks > _FEW_TICKS
+        if late or (seldom and world.operations.counts["fram"] % _EVERY) or case.startswith("pull"):
             return False
         both = f"{life.outcome.case}+{case}"
         if not twice.fork(both):

@@ -210,6 +210,7 @@ class Day:
     start: datetime
     settings: dict
     name: str = ""  # its cases are called name:case
+    about: str = ""  # for the report
     may_tell: tuple = ()  # faults that are named, for they are there
     clock_moves: bool = False
     falls_with: dict | None = None  # the newest settings: no start comes past them, until it goes without them
@@ -273,7 +274,6 @@ def _back(name, until):
 _START = Step("first start", lambda w: w.plug(True), lambda w: w.audit.ticks and w.state.relay_closed == 1, 5)
 _AHEAD = timedelta(days=3)
 
-# A clock that is three days ahead over the begin of a month, at a start, and is put right at another.
 CLOCK = Day(
     (
         _START,
@@ -290,6 +290,7 @@ CLOCK = Day(
     datetime(2026, 3, 30, 20, 58, 30),
     {**SETTINGS, "initial_credit": "9.00", "utc_offset_min": _EAST_MIN},
     "clock",
+    "the clock is three days ahead over the begin of a month, at a start, and is put right at another",
     clock_moves=True,
 )
 
@@ -315,7 +316,6 @@ def _refused(w):
     return w.shows("Memory fault") and w.for_s(2)
 
 
-# A purchase while the memory acknowledges all and stores nothing: refused; when it is mended, booked once.
 KEEPS = Day(
     (
         _START,
@@ -332,11 +332,10 @@ KEEPS = Day(
     datetime(2026, 3, 31, 20, 56),
     SETTINGS,
     "keeps",
+    "a purchase while the memory acknowledges all and stores nothing: refused; when it is mended, booked once",
     (codes.FAULT_FRAM, getattr(codes, "FAULT_FRAM_KEEPS", 8192)),
 )
 
-# Settings that every check takes, and this firmware falls over (world.py breaks it): the documents before are in force
-# after some starts, and from then on, without falling again.
 FELL = Day(
     (
         Step("starts that fall, and one that does not", lambda w: w.plug(True), lambda w: w.audit.ticks, 90),
@@ -350,6 +349,8 @@ FELL = Day(
     datetime(2026, 3, 31, 20, 56),
     SETTINGS,
     "fell",
+    "settings that every check takes, and this firmware falls over (world.py breaks it): after some starts those "
+    "before are in force, and stay so without another fall",
     (codes.FAULT_SETTINGS,),
     falls_with=documents.settings(**{**SETTINGS, "relay_pulse_ms": 77}),
 )

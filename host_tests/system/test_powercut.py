@@ -254,6 +254,15 @@ def test_the_report_names_what_failed():
     assert '- `card-0002-heard` (exchange 5A, in step "a purchase"): nothing is left' in text
 
 
+def test_the_report_says_what_other_days_are_about_and_counts_their_steps_apart():
+    names = ("fram-0001-none", "clock:fram-0001-none", "clock:fram-0001-half")
+    outcomes = [matrix.Outcome(name, "ledger record 1", "at rest") for name in names]
+    text = report.markdown(report.summary(outcomes), outcomes, 3)
+    assert "\n| at rest | 1 |\n" in text and "\n| `clock:` at rest | 2 |\n" in text
+    assert f"\n- `clock:` {scenario.CLOCK.about}\n" in text
+    assert all(day.about for day in scenario.MORE.values())
+
+
 def test_memories_last_for_twenty_years():
     rows = {row.area: row for row in wear.measure("esp32_devkit", 1)}
     assert set(rows) == {
