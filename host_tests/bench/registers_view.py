@@ -5,7 +5,7 @@ import struct
 from binascii import crc32
 from typing import NamedTuple
 
-_COPIES = (0x5000, 0x5200)
+_COPIES = (0x5000, 0x5400)
 _BYTES = 508
 
 

@@ -110,7 +110,7 @@ class Case:
         """Something that changes with each tick, seen from where the fault is not."""
         if self.part == "fram" or self.reads_wrong:
             return b.tick_reads_us[-1] if b.tick_reads_us else None
-        return bytes(b.plant.fram.data[4:8] + b.plant.fram.data[0x204:0x208])
+        return bytes(b.plant.fram.data[4:8] + b.plant.fram.data[0x404:0x408])
 
     def pass_s(self, b, seconds: int, ticks: bool = True) -> None:
         for _ in range(seconds):

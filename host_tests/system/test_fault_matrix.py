@@ -93,7 +93,7 @@ def test_a_fram_that_comes_and_goes_does_not_fill_its_log(bench):
 def test_both_ledger_copies_damaged_is_said_and_nothing_is_written_over_them(bench):
     b = bench(load_w=3000)
     b.plug(False)
-    for copy in (0x0000, 0x0200):
+    for copy in (0x0000, 0x0400):
         b.plant.fram.flip_bit(copy + 60, 5)
     # A clock fault at the same time would be the first thing to log, in slot 1.
     b.fault("rtc", "stopped")
@@ -105,7 +105,7 @@ def test_both_ledger_copies_damaged_is_said_and_nothing_is_written_over_them(ben
     assert bytes(b.plant.fram.data) == kept
     assert b.meter.restarts == 0
     # Mended from outside, it goes on where it was, and tells what was wrong.
-    b.plant.fram.flip_bit(0x0200 + 60, 5)
+    b.plant.fram.flip_bit(0x0400 + 60, 5)
     b.run_s(10)
     assert b.state().boots == 2
     faults = [e.value for e in b.events() if e.code == codes.LOG_FAULT]

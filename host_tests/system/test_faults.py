@@ -129,7 +129,7 @@ def test_one_ledger_copy_damaged_falls_back_and_reports(bench):
     b = bench(load_w=3000)
     b.plug(False)
     before = b.state()
-    newest = 0x0200 if b.plant.fram.data[4] & 1 else 0x0000
+    newest = 0x0400 if b.plant.fram.data[4] & 1 else 0x0000
     b.plant.fram.flip_bit(newest + 30, 2)
     b.plug(True)
     b.run_s(10)

@@ -5,15 +5,9 @@ from meter.core import codes
 
 from host_tests.bench.session import Bench
 
+from .visits import screens
+
 NAME = "Memory keeps nothing"
-
-
-def screens(b, seconds):
-    seen = set()
-    for _ in range(seconds):
-        b.run_s(1)
-        seen.add(b.screen())
-    return " | ".join(seen)
 
 
 def logged(b, code):

@@ -15,6 +15,8 @@ from host_tests.bench import documents, process
 from host_tests.unit.test_calibration import document
 from scripts.image import ROOT, build_image
 
+from .visits import screens
+
 # A document that every check takes and a part does not: written into the firmware, for none is known.
 _RESET = "    ic.write(SOFT_RESET, RESET_KEY)\n"
 _PINS = "        open_pin(0)\n"
@@ -51,14 +53,6 @@ def meters(b):
     before = b.state().import_counts
     b.run_s(10)
     return b.state().import_counts - before > 0
-
-
-def screens(b, seconds):
-    seen = set()
-    for _ in range(seconds):
-        b.run_s(1)
-        seen.add(b.screen())
-    return " | ".join(seen)
 
 
 @pytest.mark.parametrize("how", ["wiring", "hang"])

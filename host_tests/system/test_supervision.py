@@ -14,7 +14,7 @@ from host_tests.system import struck
 from scripts.image import collect, pack
 from scripts.vend.utility_formats import RELAY_TEST
 
-from .visits import show
+from .visits import screens, show
 
 COUNT_W_S = 11.25
 
@@ -30,14 +30,6 @@ def logged(bench, code):
 def all_there(b):
     """Every count that has flowed is in the ledger, but for the tick that runs."""
     return 0 <= b.plant.meter_ic.lifetime(0x80) - b.state().import_counts <= 2 * 3000 / COUNT_W_S
-
-
-def screens(b, seconds):
-    seen = set()
-    for _ in range(seconds):
-        b.run_s(1)
-        seen.add(b.screen())
-    return " | ".join(seen)
 
 
 # -- one task -------------------------------------------------------------------------------------
@@ -220,30 +212,33 @@ class Fram:
         self.data[offset : offset + len(buf)] = buf
 
 
+_FIRST, _END = crashes.BASE, crashes.BASE + crashes.SLOTS * crashes.SIZE
+
+
 def test_reports_go_round_and_keep_to_their_place():
     fram = Fram()
     for n in range(1, 12):
         crashes.write(fram, n, 1000 + n, 60 * n, b"panel\nKeyError: %d\npanel:%d" % (n, n) + b"x" * 40 * n)
-    slots = [fram.data[at : at + crashes.SIZE] for at in range(crashes.BASE, 0x0C00, crashes.SIZE)]
+    slots = [fram.data[at : at + crashes.SIZE] for at in range(_FIRST, _END, crashes.SIZE)]
     found = sorted(crashes.unpack(slot) for slot in slots)
     assert [n for n, *_ in found] == list(range(4, 12))
     assert found[0] == (4, 1004, 240, b"panel\nKeyError: 4\npanel:4" + b"x" * 160)
     assert len(found[-1][3]) == crashes.TEXT_MAX
-    assert not any(fram.data[:0x0400]) and not any(fram.data[0x0C00:])
+    assert not any(fram.data[:_FIRST]) and not any(fram.data[_END:])
 
 
 def test_the_same_words_again_are_not_written_again():
     fram = Fram()
     for n in (1, 2, 3):
         crashes.write(fram, n, None, 1, b"clock\nOSError: 5")
-    assert crashes.unpack(fram.data[0x0400:0x0500]) == (1, 0, 1, b"clock\nOSError: 5")
-    assert not any(fram.data[0x0500:])
+    assert crashes.unpack(fram.data[_FIRST : _FIRST + crashes.SIZE]) == (1, 0, 1, b"clock\nOSError: 5")
+    assert not any(fram.data[_FIRST + crashes.SIZE :])
 
 
 def test_a_damaged_report_reads_as_none_and_its_neighbours_do():
     fram = Fram()
     crashes.write(fram, 1, 7, 8, b"a")
     crashes.write(fram, 2, 7, 8, b"b")
-    fram.data[0x0400 + 16] ^= 1
-    assert crashes.unpack(fram.data[0x0400:0x0500]) is None
-    assert crashes.unpack(fram.data[0x0500:0x0600]) == (2, 7, 8, b"b")
+    fram.data[_FIRST + 16] ^= 1
+    assert crashes.unpack(fram.data[_FIRST : _FIRST + crashes.SIZE]) is None
+    assert crashes.unpack(fram.data[_FIRST + crashes.SIZE : _FIRST + 2 * crashes.SIZE]) == (2, 7, 8, b"b")

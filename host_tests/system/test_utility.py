@@ -2,22 +2,17 @@
 """The supplier's preset card: another tariff, other settings, on a running meter; and everything that must not."""
 
 import contextlib
-import json
 
 import pytest
-from meter.core import codes, watch_doc
-from meter.core.config import Settings
+from meter.core import codes
 
 from host_tests.bench.documents import settings, tariff
+from host_tests.bench.largest import all_watched, as_bytes, largest
 from host_tests.bench.utility_cards import head, utility_card
 from scripts.vend.keys import KeySet
 from scripts.vend.utility_formats import SETTINGS, TARIFF
 
 from .visits import show
-
-
-def as_bytes(doc):
-    return json.dumps(doc, separators=(",", ":")).encode()
 
 
 def other_tariff(**changes):
@@ -188,37 +183,6 @@ def pages(b, seconds=60):
         b.run_s(2)
         seen.add(b.screen())
     return " | ".join(seen)
-
-
-def largest():
-    """A tariff of nearly 3 KiB, near all limits."""
-    names = [f"rate {n}" for n in range(8)]
-    doc = {
-        "name": "As large as it gets",
-        "currency": "EUR",
-        "rates": [{"name": name, "price": "0.123456"} for name in names],
-        "days": {f"d{d}": [[f"{h:02}:30" if h else "00:00", names[(h + d) % 8]] for h in range(12)] for d in range(8)},
-        "weeks": {"w": [f"d{d}" for d in range(7)]},
-        "seasons": [["04-01", "w"]],
-        "special_days": [],
-        "fallback": names[0],
-    }
-    while len(as_bytes(doc)) < 3040:
-        n = len(doc["special_days"])
-        doc["special_days"].append([f"2026-{1 + n // 28:02}-{1 + n % 28:02}", "d7"])
-    return doc
-
-
-def all_watched():
-    """Settings near all limits: whatever three phases are watched for, all that may trip, and friendly days."""
-    limits = ("limit", "clear", "hold_s", "release_s")
-    three = Settings()
-    three.phases = 3
-    events = {row[0]: dict(zip(limits, row[5:], strict=True)) for row in watch_doc._defaults(three)}
-    days = [f"2026-{1 + n // 28:02}-{1 + n % 28:02}" for n in range(32)]
-    friendly = {"from": "18:00", "until": "08:00", "holidays": days}
-    trips = [name for name in watch_doc._TRIPS if name]
-    return settings(phases=3, events=events, friendly=friendly, tamper_trips=trips)
 
 
 @pytest.mark.parametrize(

@@ -27,3 +27,12 @@ def ctrl_c(b):
     while b.plant.buf[0] == asleep and time.monotonic() < patience:
         time.sleep(0.01)
     b.plant.sleep_until_us = None
+
+
+def screens(b, seconds: int) -> str:
+    """All that the display shows in that time."""
+    seen = set()
+    for _ in range(seconds):
+        b.run_s(1)
+        seen.add(b.screen())
+    return " | ".join(seen)

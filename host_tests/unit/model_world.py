@@ -282,7 +282,7 @@ class World(Slot):
     def sequences(self):
         """Of the sound copies of the ledger, read by FORMAT.md."""
         found = []
-        for at in (0, 0x200):
+        for at in (0, 0x400):
             record = bytes(self.fram.data[at : at + 376])
             if record[:4] == b"PL\4\0" and zlib.crc32(record[:372]) == struct.unpack_from("<I", record, 372)[0]:
                 found.append(struct.unpack_from("<I", record, 4)[0])

@@ -532,7 +532,7 @@ def test_readings_torn_at_midnight_and_no_cut(meter):
 
 
 def test_a_ledger_that_does_not_take_the_day_takes_it_later(meter):
-    meter.fram.broken = (0x0000, 0x0200)
+    meter.fram.broken = (0x0000, 0x0400)
     meter.tick("2026-03-11 00:00")
     meter.tick("2026-03-11 00:01")
     assert meter.days == 1

@@ -291,3 +291,17 @@ def test_the_table_of_rings_is_what_the_code_uses():
         (z.MONTHS_FIRST, z.MONTHS_FIRST + z.MONTHS_BLOCKS - 1, z.MONTHS_KIND, z.SIZE),
         (incidents.FIRST, incidents.FIRST + incidents.BLOCKS - 1, incidents.KIND, incidents.SIZE),
     ]
+
+
+PLACES = re.findall(r"^\| 0x([0-9A-F]{4}) \| (.+?) \| (\w+), copy ([AB]) ", TEXT, re.M)
+
+
+@pytest.mark.parametrize("record", sorted({place[2] for place in PLACES}))
+def test_no_one_bit_of_an_address_leads_a_write_into_both_copies(record):
+    (a, size), (b, _) = (
+        (int(at, 16), max(int(n) for n in sizes.split(" or "))) for at, sizes, name, _ in PLACES if name == record
+    )
+    for at in (a, b):
+        for bit in range(15):
+            astray = at ^ 1 << bit
+            assert not all(astray < copy + size and copy < astray + size for copy in (a, b)), (hex(at), bit)

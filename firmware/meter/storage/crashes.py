@@ -9,7 +9,7 @@ from binascii import crc32
 
 from micropython import const
 
-BASE = const(0x0400)
+BASE = const(0x5800)
 SLOTS = const(8)
 SIZE = const(256)
 _MAGIC = const(0x4350)  # "PC"

@@ -17,7 +17,7 @@ from meter.core.errors import StorageError
 from meter.core.state import FIELDS, RATES
 
 SLOT_A = const(0x0000)
-SLOT_B = const(0x0200)
+SLOT_B = const(0x0400)  # no one bit of an address leads from a copy into both
 _MAGIC = const(0x4C50)  # "PL"
 _VERSION = const(4)
 
@@ -102,7 +102,7 @@ def _is_cut(buf, blank):
 
 
 def _read(fram, slot, buf, s):
-    # A copy is damaged when it is each time it is read.
+    # A copy is damaged, or was never written, when it is each time it is read.
     left = _READS
     while True:
         fram.read_into(slot, buf)
@@ -110,7 +110,7 @@ def _read(fram, slot, buf, s):
             return unpack_from(buf, s)
         except StorageError:
             left -= 1
-            if not left or _is_blank(buf):
+            if not left:
                 raise
 
 
@@ -138,25 +138,33 @@ class Ledger:
         meter, to copy B, was cut, and copy A has never been written. Nothing is lost with it.
         """
         buf = bytearray(SIZE_3)
-        best = torn = -1
-        damaged = never = None
-        for slot in (SLOT_A, SLOT_B):
-            try:
-                sequence = _read(self._fram, slot, buf, s)
-            except StorageError as e:
-                torn = struct.unpack_from(_HEAD, buf, 0)[3]
-                if _is_blank(buf):
-                    never = buf[0]
-                elif slot == SLOT_A or not _is_cut(buf, never):
-                    damaged = e
-                continue
-            if sequence > best:
-                best, best_slot = sequence, slot
+        for _ in range(_READS):
+            best = torn = -1
+            damaged = never = None
+            twice = False
+            for slot in (SLOT_A, SLOT_B):
+                try:
+                    sequence = _read(self._fram, slot, buf, s)
+                except StorageError as e:
+                    torn = struct.unpack_from(_HEAD, buf, 0)[3]
+                    if _is_blank(buf):
+                        never = buf[0]
+                    elif slot == SLOT_A or not _is_cut(buf, never):
+                        damaged = e
+                    continue
+                twice = sequence == best
+                if sequence > best:
+                    best, best_slot = sequence, slot
+            if not twice:
+                break  # else a bit of an address was wrong: this is one copy, read twice
         if best < 0:
             if damaged:
                 raise damaged
             return FRESH
-        self.sequence = _read(self._fram, best_slot, buf, s)
+        for _ in range(_READS):
+            self.sequence = _read(self._fram, best_slot, buf, s)
+            if self.sequence == best:
+                break
         # The next record has another number than the one that was cut: cut at the same place again, it could make
         # that one whole, or one before it that was stored but never acknowledged.
         ahead = torn - self.sequence

@@ -46,12 +46,18 @@ class Readings(Twin):
     def put_months(self, ends) -> None:
         """Months whose readings a wrong clock has pushed out, newest first: what is there is not changed."""
         at = _MONTHS_AT
+        most = 0
         for month, counts in ends:
-            while at < _DAYS_AT and struct.unpack_from("<H", self.buf, at)[0] > month:
+            then = 0
+            while at < _DAYS_AT:
+                then, low, high = struct.unpack_from("<HIH", self.buf, at)
+                if then <= month:
+                    break
+                most = low | high << 32
                 at += _MONTH_N
             if at >= _DAYS_AT:
                 return
-            if not struct.unpack_from("<H", self.buf, at)[0]:
+            if not then and counts <= most:
                 struct.pack_into("<HIH", self.buf, at, month, counts & 0xFFFF_FFFF, counts >> 32)
                 self.changed = True
 

@@ -15,7 +15,7 @@ from meter.core.state import RATES
 from meter.storage.twin import Twin
 
 SLOT_A = const(0x5000)
-SLOT_B = const(0x5200)
+SLOT_B = const(0x5400)  # as in ledger.py
 SIZE = const(508)
 _MAGIC = const(0x5250)  # "PR"
 _TOTALS_AT = const(8)
