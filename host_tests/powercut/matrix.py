@@ -11,6 +11,8 @@ from .branches import Branches
 from .world import World
 
 SECOND_TICKS = 10  # a second cut comes before the meter has booked so many ticks
+_FEW_TICKS = 3  # after these, ledger records of a start are cut again one in _EVERY: they are all alike
+_EVERY = 4
 
 
 @dataclass
@@ -140,7 +142,8 @@ def explore(cases, on_outcome, jobs: int = 2, second=(), day=scenario.WHOLE, fir
     def cut_again(case, what):
         world = life.world
         late = world.starts > life.cut_at + 1 or world.audit.ticks >= SECOND_TICKS
-        if late or case.startswith("pull"):
+        seldom = what.startswith("ledger") and world.audit.ticks > _FEW_TICKS
+        if late or (seldom and world.operations.counts["fram"] % _EVERY) or case.startswith("pull"):
             return False
         both = f"{life.outcome.case}+{case}"
         if not twice.fork(both):

@@ -62,6 +62,15 @@ def table(result) -> Table:
     return shown
 
 
+def _steps(steps, named, outcomes):
+    """A row for each step of a day. named: what its cases' names begin with."""
+    of_day = [o for o in outcomes if o.case.rpartition(":")[0] == named[:-1] and o.kind != "double"]
+    for step in {step.name: step for step in steps}.values():
+        n = sum(1 for o in of_day if o.step == step.name)
+        few = f" (one ledger record in {step.every} is cut: they are alike)" if step.every > 1 else ""
+        yield f"| {named and f'`{named}` '}{step.name}{few} | {n} |"
+
+
 def markdown(result, outcomes, second: int) -> str:
     """The report. The same firmware gives the same text."""
     lines = [
@@ -78,22 +87,22 @@ def markdown(result, outcomes, second: int) -> str:
     lines += [
         "",
         "Energy lost: what the metering IC had counted and no ledger record held when power went, in the worst cut of",
-        "a case. It was never more than the tick under way held. Times are virtual: bus, air and waiting time, no",
-        f"computing. {second} of the cuts, evenly spread, were followed by another at each operation of the start.",
+        "a case. It was never more than the tick under way held; before the first of a start, that is the start. Times",
+        "are virtual: bus, air and waiting time, and computing as `bench/costs.py` has it; longest in the day `fell`,",
+        f"with starts that fall. {second} of the cuts, evenly spread, were followed by another at each operation of",
+        "the start.",
         "",
         "Known: the profile row of an outage is missing when the start after it is cut in its first second; its energy",
         "is in the next row.",
         "",
+        *(f"- `{name}:` {day.about}" for name, day in MORE.items()),
+        "",
         "| step | cases |",
         "|---|---:|",
     ]
-    for step in {step.name: step for step in STEPS}.values():
-        n = sum(1 for o in outcomes if o.step == step.name and o.kind != "double" and ":" not in o.case)
-        few = f" (one ledger record in {step.every} is cut: they are alike)" if step.every > 1 else ""
-        lines.append(f"| {step.name}{few} | {n} |")
-    for name in MORE:
-        n = sum(1 for o in outcomes if o.case.startswith(f"{name}:"))
-        lines.append(f"| the day `{name}` (scenario.py) | {n} |")
+    lines += _steps(STEPS, "", outcomes)
+    for name, day in MORE.items():
+        lines += _steps(day.steps, f"{name}:", outcomes)
     lines += ["", f"## {'Failed' if result['failed'] else 'Nothing failed'}", ""]
     for case, failed in result["failed"].items():
         lines.append(f"- `{case}` ({failed['what']}, in step \"{failed['step']}\"): {'; '.join(failed['wrong'][:3])}")

@@ -216,6 +216,19 @@ def test_energy_is_booked_to_the_count_over_an_hour_of_changing_load(setup):
     assert bench.ic.disturbed == 0
 
 
+def test_a_load_that_turns_round_within_a_tick_is_no_disagreement():
+    # Anywhere in the second: fractions of a count, and what flows between two reads, add up in each way.
+    bench = Bench(baudrate=100_000)  # computing makes of a microcontroller's frames what takes as long
+    rng = random.Random(3)
+    for _ in range(1000):
+        for p_w in (-2000, 3000):
+            bench.vt.advance(S - bench.vt.now_us % S - rng.randrange(20_000, 950_000))
+            bench.load(p_w)
+            bench.tick(3)
+    assert bench.error() == [0, 0, 0, 0]
+    assert bench.ic.disturbed == 0
+
+
 @pytest.mark.parametrize("phases, p_w, q_var", [(1, 2300, 300), (1, -2300, 300), (3, 900, -100)])
 def test_no_single_flipped_bit_of_a_tick_loses_or_invents_energy(phases, p_w, q_var):
     # Every bit of every frame of a tick (three phases: every third), both wires: 896 and 1,024 disturbed ticks, 33 to

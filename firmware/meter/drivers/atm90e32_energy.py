@@ -171,9 +171,9 @@ class Energy:
         reads = [0] * (12 * (self._phases + 1))
         m = _note(reads, _note(reads, 0, base, forward, self._others[k]), base + 4, reverse, self._others[k + 1])
         odd = not low - margin <= forward - reverse <= high + margin
-        # Fractions of a count per phase, and what flows between the first read and the last. A sum of absolute
-        # values does not see a phase's fractions cancel when it turns round.
-        tolerance = self._phases * (2 + sign) + (max(low, high, -low, -high) >> 8)
+        # Fractions of a count per phase, now and at the last audit, and what flows between the first read and the last.
+        # A sum of absolute values does not see a phase's fractions cancel when it turns round.
+        tolerance = self._phases * (2 + sign) + 1 + (max(low, high, -low, -high) >> 8)
         for again in (0, 1):
             if again:
                 # Registers a read missed still hold their counts.

@@ -19,7 +19,8 @@ _CONVERSION_US = 200_000
 
 
 class Ds3231Chip:
-    """Public: battery, drift_ppm, temp_quarters (0.25 degC), set_time(), time(), keeps_nothing (of what is written)."""
+    """Public: battery, drift_ppm, temp_quarters (0.25 degC), set_time(), time(), set_up(), keeps_nothing (of what
+    is written)."""
 
     addr = 0x68
 
@@ -47,6 +48,10 @@ class Ds3231Chip:
         self._regs[_STATUS] = _OSF | _EN32K
 
     # --- the world ---
+
+    def set_up(self, control: int) -> None:
+        """Whatever was on the board before has left this in the control register."""
+        self._regs[_CONTROL] = control
 
     def power_on(self, now_us: int) -> None:
         if self.powered:
