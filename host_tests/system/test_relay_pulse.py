@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from host_tests.bench import lateness
 from host_tests.bench.board import load_board
 from host_tests.bench.cpython import VirtualTime
 from host_tests.bench.documents import as_files
@@ -130,3 +131,9 @@ def test_firmware_on_cpython_ends_its_pulses_by_a_timer_too():
     with ProcessPoolExecutor(1) as apart:  # a LocalMeter needs a process of its own
         ((coil, _, length_us),), violations, closed = apart.submit(_trip_on_cpython).result(timeout=300)
     assert coil == "open" and 60_000 <= length_us <= 61_000 and not violations and not closed
+
+
+def test_an_overload_found_on_a_whole_minute_does_not_wait_for_the_minutes_work():
+    usual_us, _ = lateness.overload()
+    on_the_minute_us, _ = lateness.overload(utc_s=lateness.ON_THE_MINUTE)
+    assert on_the_minute_us <= max(usual_us, 100_000)

@@ -59,7 +59,7 @@ def link(sources: dict[str, str], plain: dict[str, str]) -> Linked:
     units = split(modules, outside)
     unit_of = {name: unit for unit, members in units.items() for name in members}
     drop_dead(modules, outside)
-    names = Names(modules, outside, called)
+    names = Names(modules, outside, called, unit_of)
     linked = Linked({}, {}, {})
     for unit, members in units.items():
         tree = emit(members, modules, names, unit_of)

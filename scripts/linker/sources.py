@@ -4,9 +4,15 @@
 import ast
 
 PACKAGE = "meter"
-# Units that are loaded every minute or oftener lie beside the package, not in it: to find a file in LittleFS is to read
-# its whole folder, four times for an import, and the package's has forty.
-OFTEN = ("figures", "minute", "troubles")
+# Units that lie beside the package, not in it: what is loaded is known by its name and its path, which MicroPython
+# keeps for good, and so both are shorter. Those that only a start or a seldom card loads last may stay in it.
+OFTEN = tuple(
+    """
+    aside atm90e32_audit atm90e32_phases billing buses calibration cardbooks carddialogue cardrefusals cardvisit config
+    config_doc daily desfire desfire_ev2 documents figures hd44780_start incidents limits look made memory minute
+    readings ring scratch seal selftest slots status tariff_doc troubles twin utility watch_doc
+    """.split()
+)
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 

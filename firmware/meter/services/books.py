@@ -62,8 +62,7 @@ class Books:
         self.due = None  # what minute.py is to write there: (utc_s, rate, snapshot, maxima, day or None)
         self.unwritten = None  # a reading the flash has not taken yet (billing.py)
         self.faults = 0
-        self.utc_s = None
-        self.sample = None
+        self.utc_s = self.sample = None
         self.alarm = 0
         self._fall_back()
         self.signalled = None, 0  # the one that ended last, and when
@@ -101,11 +100,24 @@ class Books:
             self._set_alarm(log=False)  # claims are as they were left; what is owed now, the first tick knows
         return found
 
-    # -- the tick ---------------------------------------------------------------------------------
+    def judge(self, sample, utc_s) -> bool:
+        """The load of a second, before it is booked. True: the supply is to move, and the guard should not wait for
+        what tick() may have to load first. The claim is committed by itself: no pulse without it."""
+        self.utc_s = utc_s
+        before = self.s.claims
+        event = self._overload.step(self.s, self.cfg, sample and sample.p_total_mw, self.uptime_s + 1)
+        if event:
+            self.step(event)
+        moves = self.s.claims != before
+        if moves:
+            self.keep()
+        return moves
 
-    def tick(self, sample, utc_s) -> None:
+    def tick(self, sample, utc_s, judged=False) -> None:
         """Book one second. sample None: the metering IC has nothing to say. utc_s None: the clock is invalid."""
         s = self.s
+        if not judged:
+            self.judge(sample, utc_s)
         self.uptime_s += 1
         self.utc_s = utc_s
         self.sample = sample
@@ -126,10 +138,6 @@ class Books:
                     self.log(codes.LOG_HEAP, self.starved)
         if sample is not None:
             self.book(sample)
-        power_mw = None if sample is None else sample.p_total_mw
-        event = self._overload.step(s, self.cfg, power_mw, self.uptime_s)
-        if event:
-            self.step(event)
         self.assess()
         self.commit()
         if begins and self.due:
@@ -278,8 +286,6 @@ class Books:
             self._fram_lost_at = self.utc_s
         self.faults |= codes.FAULT_FRAM_KEEPS if isinstance(e, ChipError) else codes.FAULT_FRAM
 
-    # -- what others read -------------------------------------------------------------------------
-
     def local(self):
         """(year, month, day, weekday 0=Mon, hour, minute, second) by the household's clock, or None."""
         if self.utc_s is None:
@@ -296,8 +302,6 @@ class Books:
 
     def wants_closed(self) -> int:
         return 1 if supply.closed(self.s) and not self._testing else 0
-
-    # -- log and faults ---------------------------------------------------------------------------
 
     def log(self, code: int, value: int = 0) -> int:
         """Append to the event log; gives the record's number, 0 if there is none (no ledger yet, or a FRAM fault)."""
@@ -317,8 +321,6 @@ class Books:
             return
         self.faults ^= bit
         self.log(codes.LOG_FAULT if on else codes.LOG_FAULT_CLEARED, bit)
-
-    # -- relay ------------------------------------------------------------------------------------
 
     def relay_is(self, closed: int) -> None:
         """The guard has sensed the contact where it should be."""
@@ -342,8 +344,6 @@ class Books:
         self.fault(codes.FAULT_RELAY, True)
         if not wanted:
             self.step(codes.EV_FAULT)
-
-    # -- card, button, supplier -------------------------------------------------------------------
 
     def locked_s(self) -> int:
         """How long no card is read, after so many bad ones: from the third on 2, 4 ... 1024 s. A start begins anew."""

@@ -39,6 +39,7 @@ class Visit(Guest):
         super().__init__(desk, desfire.Desfire(desk.reader.exchange), uid, cards == 1)
         self._sak = sak
         self._generation = 0
+        self._months = b""
         self._count = self._amount_micro = self._debt_micro = self._number = 0
 
     def do(self, state: int):
@@ -57,6 +58,7 @@ class Visit(Guest):
         books = self.books
         if books.locked_s():
             raise CardError(codes.CARD_LOCKED, "lock")
+        self._months = cardfile.months(books)  # now, for what reads them needs room that the session takes later
         number = books.cfg.meter_number
         card = self.card
         try:
@@ -146,7 +148,7 @@ class Visit(Guest):
     async def _write_back(self):
         books = self.books
         number = self._number
-        record = cardfile.pack_writeback(books, number, self.desk.keys[0], cardfile.months(books))
+        record = cardfile.pack_writeback(books, number, self.desk.keys[0], self._months)
         for offset in range(0, len(record), desfire.WRITE_MAX):
             await self.card.write(cardfile.F_WRITEBACK, offset, record[offset : offset + desfire.WRITE_MAX])
         await self.card.commit()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tick: once a second, read the metering IC, book what it counted, let the rules decide, commit.
+"""The tick: once a second, read the metering IC, judge the load, book what was counted, let the rules decide, commit.
 
 Owns the metering IC. A dead, wrong or upset chip is a fault with a name; the tick goes on without a sample
 (rates, alarms, supply and display live on) and the chip is set up anew with back-off. Counts the chip
@@ -24,6 +24,7 @@ _RETRY_MAX_TICKS = const(30)
 # every other part being loaded meanwhile. Together below what the supervisor allows before the first tick.
 _START_MS = const(5000)
 _ALIGN_MS = const(4000)
+_GUARD_MS = const(10)  # for the guard to begin its pulse: on a whole minute the tick loads what takes far longer
 _BLIND = const(3600)  # ticks without a sample: the supply goes off
 _SEES = const(-60)  # ticks with one: it comes back
 
@@ -57,7 +58,9 @@ class Metering:
             if not self._sample.booked:
                 self._books.book(self._sample)
             sample = self._read(n % _SLOW_EVERY == 0) if self._ready else None
-            self._books.tick(sample, utc_s)
+            if self._books.judge(sample, utc_s):
+                await asyncio.sleep_ms(_GUARD_MS)
+            self._books.tick(sample, utc_s, True)
             beat()
             self._count(sample is None)
             n += 1
