@@ -201,7 +201,8 @@ def failed(e) -> None:
     # Not a race: whoever is at the console may want to read this, and the parts get a rest.
     rest_s = min(m[_STARTS], 10)
     if m[_SINCE]:
-        _fell(m, rest_s)
+        # Two more: the reset, and what was loaded before seconds were counted.
+        _fell(m, rest_s + 2)
     memory.write(m, b"start " + type(e).__name__.encode())
     try:
         from meter.drivers import buses
