@@ -102,16 +102,13 @@ class Books:
 
     def judge(self, sample, utc_s) -> bool:
         """The load of a second, before it is booked. True: the supply is to move, and the guard should not wait for
-        what tick() may have to load first. The claim is committed by itself: no pulse without it."""
+        what tick() may have to load first. Claim and counts are committed together, by tick()."""
         self.utc_s = utc_s
         before = self.s.claims
         event = self._overload.step(self.s, self.cfg, sample and sample.p_total_mw, self.uptime_s + 1)
         if event:
             self.step(event)
-        moves = self.s.claims != before
-        if moves:
-            self.keep()
-        return moves
+        return self.s.claims != before
 
     def tick(self, sample, utc_s, judged=False) -> None:
         """Book one second. sample None: the metering IC has nothing to say. utc_s None: the clock is invalid."""
