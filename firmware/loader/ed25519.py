@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ed25519 signatures, verification only: RFC 8032 section 5.1.7. Its SHA-512 is FIPS 180-4's.
 
-The port has neither. SHA-512's tables are computed (roots of primes), not stored: this runs once per update. Nothing here is
-secret, so nothing needs constant time. About 4,000 multiplications of 256 bits.
+The port has neither. SHA-512's tables are computed (roots of primes), not stored: this runs once per update. Nothing
+here is secret, so nothing needs constant time. About 4,000 multiplications of 256 bits.
 """
 
 from micropython import const

@@ -29,8 +29,8 @@ class Tariff:
 
 
 def parse(doc) -> Tariff:
-    """Tariff from a document (json.loads). ConfigError(path, reason) if anything in it is wrong. Leaves core.checks to be
-    unloaded."""
+    """Tariff from a document (json.loads). ConfigError(path, reason) if anything in it is wrong.
+    Leaves core.checks to be unloaded."""
     gc.collect()  # as config.parse() does
     from meter.core import tariff_doc
 
