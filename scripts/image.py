@@ -22,7 +22,7 @@ from .refusals import refusals
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = 4096
-LOG = 1024  # bytes of a folder's log, written anew beyond that: finding a file reads all of it
+LOG = 512  # bytes of a folder's log, written anew beyond that: finding a file reads it, up to where its name would be
 DEVELOPMENT = "0.0.0.dev"  # version of firmware that is nobody's release
 _OURS = ("a/", "b/", "boot/", "board.", "meter/", "loader/")
 

@@ -73,8 +73,6 @@ def _keeps(books):
         print("ledger:", e)
         books.fram_lost(e)
         return False
-    finally:
-        unload("storage.scratch")
 
 
 def _waits():
@@ -129,10 +127,11 @@ async def sealed(fram, cfg, supervisor, fell=0):
         return seal.UNKNOWN
     finally:
         cfg.calibrations = None
-        unload("storage.seal")
 
 
 def _without(fell):
+    if not fell:
+        return False
     from meter.storage import aside
 
     try:
@@ -227,7 +226,6 @@ async def start(made_with, how=(0, 0, "", 0)):
     i2c = buses.i2c()
     card_i2c = buses.card_i2c()
     spi = buses.spi()
-    unload("drivers.buses")
     cfg, tariff, later, keys, faults = made_with
     ledger, events, fram = storage(i2c)
     books = Books(MeterState(), ledger, events, fram, cfg, tariff, later)
@@ -247,7 +245,6 @@ async def start(made_with, how=(0, 0, "", 0)):
         machine.Timer(0),
         cfg.relay_pulse_ms,
     )
-    unload("core.limits")
     meter_cs = pin(board.METER_CS, pin.OUT, value=1)
     pin(board.CARD_RESET, pin.OUT, value=1)
 

@@ -119,7 +119,8 @@ def _say(books):
     try:
         starts.metered(books)
     finally:
-        unload("services.starts", "services.memory", "storage.aside", "storage.documents", "storage.seal")
+        unload("services.starts", "services.memory", "storage.aside", "storage.documents")
+        unload("app", "drivers.buses", "storage.scratch", "storage.seal")
 
 
 async def _wired():
@@ -128,7 +129,7 @@ async def _wired():
 
     parts = await app.start(made_with, how)
     app.settle(made_with[0])
-    unload("app")
+    unload("app", "drivers.buses", "storage.scratch", "storage.seal")  # by both calls: linked to be one part
     return parts
 
 
@@ -139,4 +140,5 @@ def _documents():
     how = starts.mode()
     made_with = made.read("", how[3])
     unload("made", "storage.aside", "storage.documents", "core.config", "services.starts", "services.memory")
+    unload("core.checks")
     return how, made_with

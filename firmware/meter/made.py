@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What this meter is made with: settings, calibration, tariff and keys, read once at start and then let go."""
 
+import os
+
 from micropython import const
 
 from meter import unload
@@ -28,10 +30,8 @@ def read(root: str = "", fell: int = 0):
     before it, or by what can do no harm: default limits, energy counted at no price, no card accepted. A part that was
     never calibrated is one with its power-on gains; only a provisioned meter must have a calibration.
     """
-    without = aside.levels(fell, root)
-    faults = aside.mask(without) << _ASIDE
-    if faults:
-        print("documents:", aside.words(faults >> _ASIDE))
+    without, faults = _without(root, fell)
+    faults <<= _ASIDE
     cfg, current = _of(root, "settings.json", _eventless if without[aside.EVENTS] else config.parse, without[0])
     if not current or without[aside.EVENTS]:
         faults |= codes.FAULT_SETTINGS
@@ -62,6 +62,22 @@ def read(root: str = "", fell: int = 0):
     return cfg, tariff, later, keys, faults
 
 
+def _without(root, fell):
+    """(levels, mask) of what is aside: of nothing at nearly every start, which need not load the part for it."""
+    if not fell:
+        try:
+            os.stat(root + "/aside.json")
+        except OSError:
+            return bytes(4), 0
+    from meter.storage import aside
+
+    without = aside.levels(fell, root)
+    mask = aside.mask(without)
+    if mask:
+        print("documents:", aside.words(mask))
+    return without, mask
+
+
 def _calibrate(root, cfg, level):
     """Put the calibration into the settings; gives the fault, or 0."""
     from meter.core import calibration
@@ -86,7 +102,7 @@ def _calibrate(root, cfg, level):
                     print("calibration:", e)
                     fault = codes.FAULT_CALIBRATION
     finally:
-        unload("core.calibration", "core.checks", "core.limits")
+        unload("core.calibration")
     cfg.calibrated = ()
     if found:
         cfg.calibrated = found[0][0]
@@ -120,6 +136,8 @@ def _eventless(doc):
 
 def _whose(root, fell):
     """Settings of what a document says of the meter itself, and defaults; where even that is not fit, of less."""
+    from meter.storage import aside
+
     for keys in (_WHOSE,) if aside.bare(fell) else (_KEPT, _WHOSE):
         for name in ("settings.json", "settings.old"):
             try:

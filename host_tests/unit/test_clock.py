@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 
 import pytest
 from meter.core import codes
+from meter.core.errors import BusError
 from meter.services.clock import Clock
+from meter.services.metering import Metering
 
 from host_tests.bench.chips.ds3231 import Ds3231Chip
 from host_tests.bench.cpython import VirtualTime
@@ -88,7 +90,7 @@ class Bench:
 
         async def watch():
             task = asyncio.ensure_future(self.clock.run(lambda: None))
-            await asyncio.wait_for(self.clock.aligned.wait(), 5)
+            await asyncio.wait_for(self.clock.known.wait(), 5)
             await asyncio.sleep(quiet_s)
             for _ in range(seconds):
                 now = self.clock.tick()
@@ -112,6 +114,37 @@ def test_it_is_right_within_a_second_and_a_start_takes_no_longer_than_the_second
     assert bench.worst_s == 0 and bench.lost == 0
     assert bench.vt.now_us < 1_100_000 + 3_100_000
     assert bench.books.events == [] and bench.books.faults == 0
+
+
+class Silent:
+    """A metering IC that does not answer: its ticks are ticks."""
+
+    async def start(self):
+        raise BusError(0, "silent")
+
+
+@pytest.mark.parametrize("phase_ms", [0, 1, 5, 250, 600, 985, 992, 998])
+def test_each_second_has_one_tick_from_the_first_reads_on(phase_ms):
+    bench = Bench()
+    bench.vt.advance(phase_ms * 1000)
+    ticks = []
+    bench.books.tick = lambda sample, utc: ticks.append((utc, bench.right_s(), bench.vt.now_us))
+
+    async def meter():
+        tasks = [
+            asyncio.ensure_future(bench.clock.run(lambda: None)),
+            asyncio.ensure_future(Metering(Silent(), bench.clock, bench.books).run(lambda: None)),
+        ]
+        await asyncio.sleep(8)
+        for task in tasks:
+            task.cancel()
+
+    bench.vt.run(meter())
+    assert ticks[0][2] < 50_000 + phase_ms * 1000
+    seconds = [utc for utc, _, _ in ticks]
+    assert seconds == list(range(seconds[0], seconds[0] + len(seconds))) and len(seconds) >= 7
+    assert seconds == [right for _, right, _ in ticks]
+    assert ticks[-1][2] % 1_000_000 < 30_000
 
 
 # A look at a start: the first transfers, those around the change of the second, and some between.
@@ -204,7 +237,7 @@ def test_an_oscillator_stop_is_believed_when_three_reads_say_so():
 def test_a_clock_that_stands_still_is_no_time():
     bench = Bench()
     bench.chip._run = lambda now_us: None
-    bench.live(3)
+    bench.live(5)  # three reads agree; the look two seconds later sees
     assert bench.clock.tick() is None and bench.books.faults == codes.FAULT_CLOCK
 
 

@@ -206,3 +206,11 @@ def test_a_verification_needs_less_heap_than_a_start_has(tmp_path):
     public, message, signature = RFC_8032[2]
     done = on_micropython("i386", script, public, signature, message, heap="32k")
     assert done.stdout.strip() == "True", done.stderr
+
+
+def test_the_stored_constants_are_those_of_the_curve():
+    from loader import ed25519
+
+    p = 2**255 - 19
+    assert ed25519._D == -121665 * pow(121666, -1, p) % p
+    assert ed25519._BY == 4 * pow(5, -1, p) % p

@@ -49,8 +49,8 @@ class Clock:
         self.ticks = ticks
         self.at_tick = at_tick
         self.n = 0
-        self.aligned = asyncio.Event()
-        self.aligned.set()
+        self.known = asyncio.Event()
+        self.known.set()
 
     def tick(self):
         self.n += 1

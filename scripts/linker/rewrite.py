@@ -202,6 +202,7 @@ def _is_value_error(node):
 def _name_units(unload, unit_of):
     """Let a call of unload() name units instead of modules."""
     units = dict.fromkeys(unit_of[f"{PACKAGE}.{a.value}"] for a in unload.args)
+    units.pop(PACKAGE, None)  # where constants are
     unload.args = [like(unload, ast.Constant(unit.rpartition(".")[2])) for unit in units]
 
 

@@ -216,6 +216,8 @@ def split(modules, outside):
             if name not in modules:
                 raise LinkError(f"unload() names {name}, which there is not")
             called_in.setdefault(name, set()).add(number)
+    # One of constants alone has nothing to load.
+    called_in = {name: numbers for name, numbers in called_in.items() if modules[name].body}
     units = {PACKAGE: [name for name in modules if name not in called_in]}
     lots = {}  # the calls -> the unit of what exactly those let go
     for name, numbers in called_in.items():

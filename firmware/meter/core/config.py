@@ -55,7 +55,8 @@ class Settings:
 
 
 def parse(doc) -> Settings:
-    """Settings from a document (json.loads). ConfigError(path, reason) if anything in it is wrong."""
+    """Settings from a document (json.loads). ConfigError(path, reason) if anything in it is wrong. Leaves core.checks
+    to be unloaded."""
     cfg = _read(doc)
     watched(cfg, doc)
     return cfg
@@ -69,7 +70,7 @@ def _read(doc):
     try:
         return config_doc.read(doc)
     finally:
-        unload("core.config_doc", "core.checks", "core.limits")
+        unload("core.config_doc")
 
 
 def watched(cfg, doc) -> None:
@@ -81,4 +82,4 @@ def watched(cfg, doc) -> None:
         cfg.watch = watch_doc.rows(cfg, doc.get("events"))
         cfg.tamper_trips = watch_doc.trips(doc.get("tamper_trips", []))
     finally:
-        unload("core.watch_doc", "core.checks")
+        unload("core.watch_doc")

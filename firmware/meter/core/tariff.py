@@ -29,11 +29,12 @@ class Tariff:
 
 
 def parse(doc) -> Tariff:
-    """Tariff from a document (json.loads). ConfigError(path, reason) if anything in it is wrong."""
+    """Tariff from a document (json.loads). ConfigError(path, reason) if anything in it is wrong.
+    Leaves core.checks to be unloaded."""
     gc.collect()  # as config.parse() does
     from meter.core import tariff_doc
 
     try:
         return tariff_doc.read(doc)
     finally:
-        unload("core.tariff_doc", "core.checks")
+        unload("core.tariff_doc")

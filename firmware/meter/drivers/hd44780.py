@@ -8,6 +8,8 @@ Invariants: what is shown equals the shadow as long as `ready`; after a failed t
 (half a byte may be in the display), so only start() makes it ready again.
 """
 
+import asyncio
+
 from micropython import const
 
 from meter import unload
@@ -27,6 +29,7 @@ _DDRAM = const(0x80)
 
 # A new span costs a set-address command and two RS changes: 6 bytes, dearer than one unchanged cell (4).
 _BRIDGE = const(1)
+_POWER_UP_MS = const(200)  # 40 are asked for; the metering IC's start, at the same time, is done by then
 _ROOM = const(128)  # one transfer: 12 ms of a 100 kHz bus at most
 
 CARD = "\x02"
@@ -47,6 +50,8 @@ class Lcd:
     async def start(self, keep: bool = False) -> None:
         """From any state to 4-bit mode, blank, with our glyphs; keep: showing what it should, without a flicker, if
         nothing was wrong. BusError when the display is missing."""
+        self.ready = False
+        await asyncio.sleep_ms(_POWER_UP_MS)
         from meter.drivers import hd44780_start
 
         try:

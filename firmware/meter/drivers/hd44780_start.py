@@ -36,12 +36,10 @@ _GLYPHS = (
 
 async def run(lcd, keep) -> None:
     """See Lcd.start(). To keep: every cell and glyph is written once more, which nobody sees who saw them right."""
-    lcd.ready = False
     lcd.n = 0
     lcd.put(0xFF & ~E)  # the expander powers up all high: drop E before anything else moves
     lcd.put(lcd.light)
     lcd.send()
-    await asyncio.sleep_ms(50)
     # Three times "8-bit" resynchronises a display that waits for a low nibble; then to 4-bit.
     for nibble, wait_ms in ((3, 5), (3, 1), (3, 1), (2, 1)):
         lcd.nibble(nibble << _DATA_SHIFT | lcd.light)

@@ -65,6 +65,8 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
         documents.discard(root, name)
         books.log(codes.LOG_DOCUMENT_REFUSED, by | (_IS_SETTINGS if settings else 0))
         raise
+    finally:
+        unload("core.checks")
     gc.collect()
     books.log(codes.LOG_DOCUMENT_TAKEN, by | (_IS_SETTINGS if settings else 0))
     if not settings and stopped and documents.check_sum(root, LATER)[0]:
@@ -128,6 +130,8 @@ def _sound(root, name):
         _settings(doc) if name == SETTINGS else tariffs.parse(doc)
     except ConfigError:
         return False
+    finally:
+        unload("core.checks")
     return True
 
 

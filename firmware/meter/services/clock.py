@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The clock: UTC seconds from the DS3231, carried between looks at it by the tick counter.
 
-A look (services/look.py) ends with a second of the RTC: from then on a tick at a whole second of this clock is one of
-the RTC, give or take the 10 ms of the wait. Whether its time is taken over, core/timekeeping.py decides; until then
+At a start three reads that agree are taken at once (services/look.py): metering need not wait, and this clock is less
+than a second slow. Soon after, when all is loaded, comes a look. It ends with a second of the RTC: from then on a tick
+at a whole second of this clock is one of the RTC, give or take the 10 ms of the wait; until then each second of it has
+one tick, too, only not where it begins. Whether its time is taken over, core/timekeeping.py decides; until then
 the meter's own seconds go on. Invalid (None) after an oscillator stop or while the RTC has never answered: metering
 goes on, the tariff falls back.
 """
@@ -19,6 +21,7 @@ from meter.core.errors import BusError, ChipError
 _EVERY_S = const(3600)
 _SOON_S = const(30)  # while a time is in doubt
 _RETRY_S = const(10)
+_LOADED_S = const(2)  # after the first reads
 
 
 class Clock:
@@ -30,7 +33,7 @@ class Clock:
         self._utc_s = None
         self._second_at = time.ticks_ms()  # tick count at which the current second began
         self._doubt = None  # of core/timekeeping.py
-        self.aligned = asyncio.Event()
+        self.known = asyncio.Event()  # the time, or that there is none
 
     def tick(self):
         """Move on to now; gives utc_s or None. Called at least once per tick period (12 days) by metering."""
@@ -58,7 +61,7 @@ class Clock:
             except BusError:
                 # Not answering is no reason to doubt the seconds we have counted.
                 self._books.fault(codes.FAULT_CLOCK, True)
-            self.aligned.set()
+            self.known.set()
             while wait_s > 0:
                 beat()
                 await asyncio.sleep_ms(min(wait_s, 60) * 1000)
@@ -70,8 +73,10 @@ class Clock:
         try:
             from . import look
 
-            utc_s, began_ms = await look.look(self._i2c)
-            return self._judge(utc_s, began_ms)
+            if not self.known.is_set():
+                self._judge(*look.first(self._i2c))
+                return _LOADED_S
+            return self._judge(*await look.look(self._i2c))
         finally:
             unload("services.look", "core.timekeeping", "drivers.ds3231")
 

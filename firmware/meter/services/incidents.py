@@ -33,6 +33,7 @@ def begin(watcher) -> None:
 
         config.watched(cfg, {})
         unload("core.config")
+        unload("core.checks")
     before = watcher.watch
     watch = w.Watch(cfg.watch, cfg.phases, cfg.three_wire)
     if before:

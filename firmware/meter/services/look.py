@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One look at the RTC: which second begins now? Loaded for that second only.
+"""Looks at the RTC: which second is it (first()), and which one begins now (look())? Loaded for that second only.
 
     transfers          what the look makes of them
     x x ... x+1 x+1    the second x+1 has begun with the first that said so
@@ -7,6 +7,8 @@
     no time, thrice    the RTC does not vouch for one: its oscillator has stopped, or its registers hold no date
     x x ... x x        the same: it stands still
     no answer, thrice  it is silent
+
+The first one of a start: three transfers, one right after the other, have said the same.
 
 So no single transfer is believed: what is taken, the time or that there is none, three of them have said.
 """
@@ -23,6 +25,31 @@ _POLL_MS = const(10)
 _LONGEST_MS = const(2200)  # two seconds: one change may be missed
 _STILL_MS = const(1200)
 _TIMES = const(3)
+_FIRST = const(9)  # transfers
+
+
+def first(i2c) -> tuple:
+    """Return (utc_s, tick count at the first of three transfers that agreed). Raises BusError, ChipError."""
+    rtc = Ds3231(i2c)
+    before = None
+    same = wrong = at = 0
+    for _ in range(_FIRST):
+        try:
+            now = rtc.read()
+            wrong = 0
+        except (BusError, ChipError):
+            now = None
+            wrong += 1
+            if wrong == _TIMES:
+                raise
+        if now is None or now != before:
+            same = 0
+            at = time.ticks_ms()
+        same += 1
+        before = now
+        if same == _TIMES and now is not None:
+            return now, at
+    raise BusError(0, "clock: what it says does not agree")
 
 
 async def look(i2c) -> tuple:

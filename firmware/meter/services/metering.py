@@ -23,8 +23,8 @@ _RETRY_MAX_TICKS = const(30)
 # The chip's start counts its tries and waits for nothing: these end what the meter itself may take at the most, with
 # every other part being loaded meanwhile. Together below what the supervisor allows before the first tick.
 _START_MS = const(5000)
-_ALIGN_MS = const(4000)
 _GUARD_MS = const(10)  # for the guard to begin its pulse: on a whole minute the tick loads what takes far longer
+_CLOCK_MS = const(4000)
 _BLIND = const(3600)  # ticks without a sample: the supply goes off
 _SEES = const(-60)  # ticks with one: it comes back
 
@@ -41,15 +41,21 @@ class Metering:
         self._spell = 0  # ticks in a row without a sample, or, below 0, with one
 
     async def run(self, beat):
-        # Bring the chip up while the clock aligns: both are needed for the first tick, neither for the other.
+        # Bring the chip up while the clock is read: both are needed for the first tick, neither for the other.
         await self._start_ic()
         try:
-            await asyncio.wait_for_ms(self._clock.aligned.wait(), _ALIGN_MS)
+            await asyncio.wait_for_ms(self._clock.known.wait(), _CLOCK_MS)
         except asyncio.TimeoutError:
-            print("metering: clock not aligned")
+            print("metering: clock not known")
         n = 0
+        booked_s = None
         while True:
             utc_s = self._clock.tick()
+            if utc_s is not None and utc_s == booked_s:
+                # A look has just put the clock back by a few ms: this second has had its tick.
+                await asyncio.sleep_ms(self._clock.to_next_second_ms())
+                continue
+            booked_s = utc_s
             if not self._ready:
                 self._retry_ticks -= 1
                 if self._retry_ticks <= 0:

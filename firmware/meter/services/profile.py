@@ -24,13 +24,16 @@ class Profile:
         self.sums = [0] * 11
         self.cfg = books.cfg  # what the slot began with
         self.before = None  # registers at the start, until the first tick
+        s = books.s
+        if s.utc_s:  # as the power left it
+            self.now_s = s.utc_s
+            self.before = s.import_counts, s.export_counts, s.q_import_counts, s.q_export_counts, s.va_counts
         self.waiting = []  # rows the flash has not taken yet
         self.known = 0  # what the ring's next number is, if nothing was cut
 
     async def run(self, beat):
         books = self.books
         sums = self.sums
-        self._slots(-1)
         while True:
             await books.counted.wait()
             books.counted.clear()

@@ -23,16 +23,8 @@ _WAITING_MAX = const(4)  # rows
 
 
 def work(p, now_s: int) -> None:
-    """What is due for the Profile p. now_s -1: at the start; 0: at the end of a slot, or of a minute; else: the clock
-    has not moved on by just a second, or this is the first tick."""
-    if now_s < 0:
-        s = p.books.s
-        if not p.end_s and s.utc_s:
-            # As the power left it.
-            p.now_s = s.utc_s
-            _begin(p, s.utc_s)
-            p.before = _registers(s)
-        return
+    """What is due for the Profile p. now_s 0: at the end of a slot, or of a minute; else: the clock has not moved on by
+    just a second, or this is the first tick."""
     if now_s:
         _move(p, now_s)
     else:
@@ -46,6 +38,8 @@ def work(p, now_s: int) -> None:
 
 
 def _move(p, now_s):
+    if p.before:
+        _begin(p, p.now_s)  # the slot that the power left
     step_s = now_s - p.now_s
     jump = not -_SET_S <= step_s <= _SET_S
     flags = 0

@@ -10,8 +10,6 @@ import struct
 
 from micropython import const
 
-from meter.storage.ring import Ring
-
 DAYS_FIRST = const(157)  # blocks of the partition
 DAYS_BLOCKS = const(24)
 DAYS_KIND = const(5)
@@ -34,6 +32,8 @@ class Frozen:
     """One ring of readings. Raises StorageError."""
 
     def __init__(self, dev, months: bool = False):
+        from meter.storage.ring import Ring  # not at the start, when nothing is frozen
+
         if months:
             self.ring = Ring(dev, MONTHS_FIRST, MONTHS_BLOCKS, SIZE, MONTHS_KIND)
         else:

@@ -33,6 +33,7 @@ _CUT_MOST = const(64)  # numbers tried one after the other
 SIZE = const(376)  # of one phase
 SIZE_3 = const(472)  # of three
 _READS = const(3)  # of a copy that seems damaged: a bit may have been hit on the way
+_AGAIN = const(16)  # bytes: a record of ours never begins with so many that are alike
 
 FRESH = const(0)  # no record anywhere: a new meter
 LOADED = const(1)
@@ -101,6 +102,15 @@ def _is_cut(buf, blank):
     return buf[body + 3] == blank and crc32(memoryview(buf)[:body]) != struct.unpack_from("<I", buf, body)[0]
 
 
+def _was_never_written(fram, slot, buf):
+    """Is buf blank, and does another transfer say so, too? A new meter's start need not read all of it thrice."""
+    if not _is_blank(buf):
+        return False
+    again = bytearray(_AGAIN)
+    fram.read_into(slot, again)
+    return again == buf[:_AGAIN]
+
+
 def _read(fram, slot, buf, s):
     # A copy is damaged, or was never written, when it is each time it is read.
     left = _READS
@@ -110,14 +120,14 @@ def _read(fram, slot, buf, s):
             return unpack_from(buf, s)
         except StorageError:
             left -= 1
-            if not left:
+            if not left or _was_never_written(fram, slot, buf):
                 raise
 
 
 def settle() -> None:
     """The ledger has been loaded: let go of what that took."""
-    global unpack_from, _is_blank, _is_cut, _read
-    unpack_from = _is_blank = _is_cut = _read = None  # pyright: ignore[reportAssignmentType]
+    global unpack_from, _is_blank, _is_cut, _read, _was_never_written
+    unpack_from = _is_blank = _is_cut = _read = _was_never_written = None  # pyright: ignore[reportAssignmentType]
     Ledger.load = None  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -142,6 +152,7 @@ class Ledger:
             best = torn = -1
             damaged = never = None
             twice = False
+            sequence = -1
             for slot in (SLOT_A, SLOT_B):
                 try:
                     sequence = _read(self._fram, slot, buf, s)
@@ -161,10 +172,11 @@ class Ledger:
             if damaged:
                 raise damaged
             return FRESH
+        self.sequence = sequence  # of what s has now
         for _ in range(_READS):
-            self.sequence = _read(self._fram, best_slot, buf, s)
             if self.sequence == best:
                 break
+            self.sequence = _read(self._fram, best_slot, buf, s)
         # The next record has another number than the one that was cut: cut at the same place again, it could make
         # that one whole, or one before it that was stored but never acknowledged.
         ahead = torn - self.sequence

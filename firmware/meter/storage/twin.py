@@ -36,16 +36,18 @@ class Twin:
                 fram.read_into(slot, head)
                 if head == seen:
                     break
-            newer.append(struct.unpack_from(_HEAD, buf, 0)[3])
+            *kind, _, sequence = struct.unpack_from(_HEAD, buf, 0)
+            newer.append(sequence if tuple(kind) == self._kind else 0)
         # The bus is slow: the one that looks older is read only if the other is damaged.
         for n in (1, 0) if newer[1] > newer[0] else (0, 1):
+            if not newer[n]:
+                continue  # never written, or it is not sound
             for _ in range(_READS):
                 fram.read_into(self._slots[n], buf)
                 self.sequence = self._sequence()
                 if self.sequence:
                     return
-                if not any(buf):
-                    break  # never written
+        self.sequence = 0
         buf[:] = bytes(size)
 
     def _sequence(self):
