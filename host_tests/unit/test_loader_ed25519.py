@@ -212,5 +212,5 @@ def test_the_stored_constants_are_those_of_the_curve():
     from loader import ed25519
 
     p = 2**255 - 19
-    assert ed25519._D == -121665 * pow(121666, -1, p) % p
-    assert ed25519._BY == 4 * pow(5, -1, p) % p
+    assert -121665 * pow(121666, -1, p) % p == ed25519._D
+    assert 4 * pow(5, -1, p) % p == ed25519._BY
