@@ -28,8 +28,8 @@ from .terms import Terms, micro
 
 FIRST_TICK_MS = 3500  # two of them are computing (bench/costs.py), and what a cut left may be mended
 FALLS_MS = 60_000  # with some starts that fall before
-# A second, the read and commit that end it, and what holds it up meanwhile: parts that are loaded, flash that is
-# erased, a document from a card that is looked through (0.5 s). Below two, or a tick left out would not be seen.
+# A second, the read and commit that end it, and what holds it up meanwhile: parts being loaded, flash being erased,
+# a document from a card that is looked through (0.5 s). Below two, or a tick left out would not be seen.
 TICK_US = 1_800_000
 SETTLE_MS = 100
 UWH_PER_COUNT = 3125

@@ -139,7 +139,7 @@ class Meter:
         return [record[4] for record in records if record and record[2] == code]
 
     def months(self):
-        record = readings.Readings(self.fram).months()
+        record = readings.Readings(self.fram).buf[readings.MONTHS_AT : readings.DAYS_AT]
         return [(m, low | high << 32) for m, low, high in struct.iter_unpack("<HIH", record) if m]
 
 

@@ -26,6 +26,7 @@ from meter import unload
 from meter.core import codes
 from meter.core.errors import BusError, CardError
 from meter.core.state import others, times
+from meter.storage.readings_at import DAYS_AT, MAGIC, MONTHS_AT, SIZE, SLOT_A, SLOT_B
 
 AID = b"\x01WP"
 KEY_METER = const(1)
@@ -117,12 +118,13 @@ def status_word(s, faults: int) -> int:
 
 
 def months(books) -> bytes:
-    """The readings of the last twelve months; none when they cannot be read."""
-    from meter.storage.readings import Readings
+    """Return the ends of the last twelve months, as the write-back has them: u16 month (as MeterState.month), u48
+    import_counts; newest first, zeros: none, or they cannot be read."""
+    from meter.storage.twin import Twin
 
     try:
-        return Readings(books.fram).months()
+        return bytes(Twin(books.fram, SLOT_A, SLOT_B, SIZE, MAGIC).buf[MONTHS_AT:DAYS_AT])
     except BusError:
         return bytes(_MONTHS_N)
     finally:
-        unload("storage.readings", "storage.twin")
+        unload("storage.twin")

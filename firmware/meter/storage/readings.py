@@ -9,16 +9,11 @@ import struct
 
 from micropython import const
 
+from meter.storage.readings_at import DAYS_AT, MAGIC, MONTHS_AT, SIZE, SLOT_A, SLOT_B
 from meter.storage.twin import Twin
 
-SLOT_A = const(0x0C00)
-SLOT_B = const(0x0E00)
-SIZE = const(188)
 _BODY = const(184)
-_MAGIC = const(0x4D50)  # "PM"
-_MONTHS_AT = const(8)
 _MONTH_N = const(8)  # month u16, counts u48
-_DAYS_AT = const(104)
 _DAY = "<Hq"
 _DAY_N = const(10)
 _WEEK = const(7)
@@ -28,34 +23,30 @@ class Readings(Twin):
     """The newest sound record, or an empty one. Raises BusError, as does store()."""
 
     def __init__(self, fram):
-        super().__init__(fram, SLOT_A, SLOT_B, SIZE, _MAGIC)
-
-    def months(self) -> bytes:
-        """Twelve of u16 month (as MeterState.month), u48 import_counts at its end; newest first, zeros: none."""
-        return bytes(self.buf[_MONTHS_AT:_DAYS_AT])
+        super().__init__(fram, SLOT_A, SLOT_B, SIZE, MAGIC)
 
     def month_began(self, month: int, counts: int) -> None:
         """All months before this one ended with so many counts, as far as they have no reading."""
         buf = self.buf
-        newest = struct.unpack_from("<H", buf, _MONTHS_AT)[0]
+        newest = struct.unpack_from("<H", buf, MONTHS_AT)[0]
         for ended in range(max(newest + 1, month - 12) if newest else month - 1, month):
-            buf[_MONTHS_AT + _MONTH_N : _DAYS_AT] = bytes(buf[_MONTHS_AT : _DAYS_AT - _MONTH_N])
-            struct.pack_into("<HIH", buf, _MONTHS_AT, ended, counts & 0xFFFF_FFFF, counts >> 32)
+            buf[MONTHS_AT + _MONTH_N : DAYS_AT] = bytes(buf[MONTHS_AT : DAYS_AT - _MONTH_N])
+            struct.pack_into("<HIH", buf, MONTHS_AT, ended, counts & 0xFFFF_FFFF, counts >> 32)
             self.changed = True
 
     def put_months(self, ends) -> None:
         """Months whose readings a wrong clock has pushed out, newest first: what is there is not changed."""
-        at = _MONTHS_AT
+        at = MONTHS_AT
         most = 0
         for month, counts in ends:
             then = 0
-            while at < _DAYS_AT:
+            while at < DAYS_AT:
                 then, low, high = struct.unpack_from("<HIH", self.buf, at)
                 if then <= month:
                     break
                 most = low | high << 32
                 at += _MONTH_N
-            if at >= _DAYS_AT:
+            if at >= DAYS_AT:
                 return
             if not then and counts <= most:
                 struct.pack_into("<HIH", self.buf, at, month, counts & 0xFFFF_FFFF, counts >> 32)
@@ -64,26 +55,26 @@ class Readings(Twin):
     def day_began(self, day: int, spent_micro: int) -> None:
         """All energy and charges had cost so much when this day began."""
         buf = self.buf
-        if struct.unpack_from(_DAY, buf, _DAYS_AT)[0] < day:
-            buf[_DAYS_AT + _DAY_N : _BODY] = bytes(buf[_DAYS_AT : _BODY - _DAY_N])
-            struct.pack_into(_DAY, buf, _DAYS_AT, day, spent_micro)
+        if struct.unpack_from(_DAY, buf, DAYS_AT)[0] < day:
+            buf[DAYS_AT + _DAY_N : _BODY] = bytes(buf[DAYS_AT : _BODY - _DAY_N])
+            struct.pack_into(_DAY, buf, DAYS_AT, day, spent_micro)
             self.changed = True
 
     def forget(self, month: int, counts: int, day: int) -> None:
         """What a clock that was wrong has left: this month's end and later ones, ends with more than it began with
         (counts), this day and later ones."""
         buf = self.buf
-        for at, n, end, first in ((_MONTHS_AT, _MONTH_N, _DAYS_AT, month), (_DAYS_AT, _DAY_N, _BODY, day)):
+        for at, n, end, first in ((MONTHS_AT, _MONTH_N, DAYS_AT, month), (DAYS_AT, _DAY_N, _BODY, day)):
             while True:
                 then, low, high = struct.unpack_from("<HIH", buf, at)
-                if then < first and (at != _MONTHS_AT or low | high << 32 <= counts):
+                if then < first and (at != MONTHS_AT or low | high << 32 <= counts):
                     break
                 buf[at:end] = bytes(buf[at + n : end]) + bytes(n)
                 self.changed = True
 
     def spent(self, day: int):
         """What all had cost when this day began; None when not known."""
-        for at in range(_DAYS_AT, _BODY, _DAY_N):
+        for at in range(DAYS_AT, _BODY, _DAY_N):
             then, spent_micro = struct.unpack_from(_DAY, self.buf, at)
             if then == day:
                 return spent_micro
@@ -91,8 +82,8 @@ class Readings(Twin):
 
     def daily_micro(self) -> int:
         """What a day has cost in the mean of the last seven; 0 when not known."""
-        day, spent_micro = struct.unpack_from(_DAY, self.buf, _DAYS_AT)
-        for at in range(_BODY - _DAY_N, _DAYS_AT, -_DAY_N):
+        day, spent_micro = struct.unpack_from(_DAY, self.buf, DAYS_AT)
+        for at in range(_BODY - _DAY_N, DAYS_AT, -_DAY_N):
             then, before_micro = struct.unpack_from(_DAY, self.buf, at)
             if then and day - _WEEK <= then < day:
                 return (spent_micro - before_micro) // (day - then)
