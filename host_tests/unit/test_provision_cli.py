@@ -7,6 +7,7 @@ Not tested here: a serial port; what the firmware says after the restart is a sc
 
 import base64
 import contextlib
+import functools
 import io
 import json
 import os
@@ -28,6 +29,7 @@ from typer.testing import CliRunner
 from scripts.bundle import format as bundles
 from scripts.bundle import keys as bundle_keys
 from scripts.calibrate import document as calibrations
+from scripts.flash import console as start_console
 from scripts.flash.errors import PortError
 from scripts.provision import console
 from scripts.provision.cli import app
@@ -204,8 +206,10 @@ def test_a_meter_whose_port_is_taken_meanwhile_is_not_left_stopped(board, monkey
     assert is_whole(board.root) and board.restarts == 1
 
 
-def test_a_meter_that_says_nothing_is_an_error(board):
+def test_a_meter_that_says_nothing_is_an_error(board, monkeypatch):
     board.says = []
+    soon = functools.partial(start_console.follow, start_s=0.5)  # its clock is the wall's
+    monkeypatch.setattr(start_console, "follow", soon)
     assert "how it came up is not known" in refused("meter", NUMBER, "--port", "it", *HOUSE, code=1)
     assert is_whole(board.root)
 

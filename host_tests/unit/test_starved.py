@@ -12,7 +12,7 @@ import pytest
 from meter.core import codes, config, tariff
 from meter.core.state import MeterState
 from meter.drivers.fram import Fram
-from meter.services import pages, status, supervisor
+from meter.services import pages, supervisor
 from meter.services.books import Books
 from meter.services.metering import Metering
 from meter.storage.events import EventLog
@@ -255,7 +255,8 @@ def test_the_supervisors_own_shortage_is_counted_on_the_display_and_in_the_log(b
     monkeypatch.setattr(one, "feed", feed)
     monkeypatch.setattr(supervisor.asyncio, "sleep_ms", sleep_ms, raising=False)
     monkeypatch.setattr(supervisor.gc, "mem_alloc", lambda: 60_000, raising=False)
-    monkeypatch.setattr(status, "own_free", lambda: (40_000, 0, 0))
+    monkeypatch.setattr(supervisor.gc, "mem_free", lambda: 40_000, raising=False)
+    monkeypatch.setitem(sys.modules, "esp32", SimpleNamespace(HEAP_DATA=4, idf_heap_info=lambda _: []))
     coro = one.run()
     with pytest.raises(Done):
         coro.send(None)
