@@ -106,6 +106,7 @@ class Auditor:
         self.ticks = 0
         self._begins = True  # no record yet
         self.ticks_over = 0
+        self._over = False  # is the load above the limit?
         self._on_us = self.plant.clock.now_us
         self._read = self._booked = (self._on_us, 0)  # when the IC's total was read, and what it had counted
         for rules in self._kept_apart():
@@ -131,6 +132,8 @@ class Auditor:
     def _energy_read(self, addr, counts, now_us):
         if addr == _TOTAL:
             self._read = (now_us, self.plant.meter_ic.lifetime(_TOTAL))
+            # As that tick sees it: by its commit the relay may have opened.
+            self._over = self.plant.house.power_w() > self._terms[0].overload_w
 
     # -- what is written --------------------------------------------------------------------------
 
@@ -214,8 +217,7 @@ class Auditor:
 
     def _tick(self, new):
         self.ticks += 1
-        over = self.plant.house.power_w() > self._terms[0].overload_w
-        self.ticks_over = self.ticks_over + 1 if over else 0
+        self.ticks_over = self.ticks_over + 1 if self._over else 0
         self.rows.tick(new.utc_s)
         if self.ticks == 1:
             self.figures.boot((self.plant.clock.now_us - self._on_us) // 1000)
