@@ -203,10 +203,10 @@ class Household:
             amount = rand.randrange(2_000_000, 30_000_000)
             debt = rand.choice((0, 0, 0, 12_000_000))
             self.did[n] = (amount, debt)
-            cardbooks.purchase(books, books.s.purchase_count + 1, amount, debt, b"\4abcdef", 1)
+            bought = cardbooks.purchase(books, amount, debt), books.s.purchase_count, debt
         else:
-            self.did[n] = None
-        cardbooks.user_card(books, b"\4abcdef", 1, False)
+            self.did[n] = bought = None
+        cardbooks.user_card(books, b"\4abcdef", 1, False, bought)
 
 
 # -- the oracle -------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from meter.services.books import Books
 from meter.services.clock import Clock
 from meter.storage.events import EventLog
 from meter.storage.incidents import Incidents
-from meter.storage.ledger import Ledger
+from meter.storage.ledger import SLOT_A, SLOT_B, Ledger
 
 from host_tests.bench.chips.ds3231 import Ds3231Chip
 from host_tests.bench.chips.mb85rc256v import Mb85rc256vChip
@@ -192,8 +192,8 @@ def test_a_fram_that_is_silent_does_not_stop_it(meter):
 def test_nothing_is_written_over_a_ledger_that_has_not_been_read(meter):
     meter.s.credit_micro = 50_000_000
     meter.books.commit()
-    for at in (0x20, 0x220):
-        meter.chip.data[at] ^= 1  # both copies
+    for copy in (SLOT_A, SLOT_B):
+        meter.chip.data[copy + 0x20] ^= 1
     before = bytes(meter.chip.data)
     with pytest.raises(StorageError):
         meter.boot()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 from meter.core import account, civil, codes, overload, rates, supply
-from meter.core.errors import CardError, MeterError, StorageError
+from meter.core.errors import MeterError, StorageError
 from meter.services import books, cardbooks
 from meter.services.books import Books
 from meter.storage import events, ledger
@@ -81,8 +81,9 @@ def takes_a_torn_copy(patch):
     genuine = ledger.unpack_from
 
     def unpack_from(buf, s):
-        if buf[:3] == b"PL\3":
-            ledger.struct.pack_into("<I", buf, ledger._BODY, ledger.crc32(buf[: ledger._BODY]))
+        if buf[:3] == b"PL" + bytes([ledger._VERSION]):
+            body = ledger._body(buf)
+            ledger.struct.pack_into("<I", buf, body, ledger.crc32(buf[:body]))
         return genuine(buf, s)
 
     patch.setattr(ledger, "unpack_from", unpack_from)
@@ -109,17 +110,17 @@ def takes_any_purchase_ahead(patch):
 
 
 def keeps_a_purchase_it_has_refused(patch):
-    genuine = cardbooks.purchase
+    genuine = cardbooks.user_card
 
-    def purchase(books, count, amount_micro, debt_micro, uid, generation):
-        try:
-            genuine(books, count, amount_micro, debt_micro, uid, generation)
-        except CardError as e:
-            if e.code == codes.CARD_STORAGE:
-                account.purchase(books.s, amount_micro)
-            raise
+    def user_card(books, *rest):
+        bought = type(books.s)()
+        bought.copy_from(books.s)
+        number = genuine(books, *rest)
+        if not number:
+            books.s.copy_from(bought)
+        return number
 
-    patch.setattr(cardbooks, "purchase", purchase)
+    patch.setattr(cardbooks, "user_card", user_card)
 
 
 def forgets_the_remainder(patch):
@@ -271,7 +272,7 @@ def begins_a_month_with_each_day(patch):
 def recovers_debt_before_it_counts_the_purchase(patch):
     genuine = cardbooks.purchase
 
-    def purchase(books, count, amount_micro, debt_micro, uid, generation):
+    def purchase(books, amount_micro, debt_micro):
         s, cfg = books.s, books.cfg
         if not account.hoards(s.credit_micro, amount_micro, cfg.hoard_micro):
             s.debt_micro += debt_micro
@@ -283,7 +284,7 @@ def recovers_debt_before_it_counts_the_purchase(patch):
             debt_micro = 0
         percent, cfg.debt_percent = cfg.debt_percent, 0
         try:
-            genuine(books, count, amount_micro, debt_micro, uid, generation)
+            return genuine(books, amount_micro, debt_micro)
         finally:
             cfg.debt_percent = percent
 
@@ -306,8 +307,9 @@ def lends_again_before_it_is_repaid(patch):
     genuine = cardbooks.purchase
 
     def purchase(books, *rest):
-        genuine(books, *rest)
+        before = genuine(books, *rest)
         books.s.latches &= ~codes.LATCH_EMERGENCY
+        return before
 
     patch.setattr(cardbooks, "purchase", purchase)
 
