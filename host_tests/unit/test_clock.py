@@ -148,6 +148,26 @@ def test_each_second_has_one_tick_from_the_first_reads_on(phase_ms):
     assert ticks[-1][2] % 1_000_000 < 30_000
 
 
+def test_a_look_that_puts_the_clock_back_by_a_few_ms_gives_no_second_a_second_tick():
+    bench = Bench()
+    says = [5, 6, 6, 7, 7, 8]
+    booked = []
+    bench.clock.tick = lambda: says.pop(0) if says else None
+    bench.clock.to_next_second_ms = lambda: 10
+    bench.books.judge = lambda sample, utc: False
+    bench.books.tick = lambda sample, utc, judged: booked.append(utc)
+
+    async def meter():
+        bench.clock.known.set()
+        task = asyncio.ensure_future(Metering(Silent(), bench.clock, bench.books).run(lambda: None))
+        while says:
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    bench.vt.run(meter())
+    assert [utc for utc in booked if utc] == [5, 6, 7, 8]
+
+
 # A look at a start: the first transfers, those around the change of the second, and some between.
 START = Bench().live(0).reads
 AT_START = sorted({1, 2, 3, 4, 5, START // 2, *range(START - 5, START + 1)})

@@ -3,7 +3,8 @@
 
 Which days are charged, and when a wrong clock's are given back, is decided in core/days.py; here is what goes with it.
 Days that are caught up cost what the tariff that held when each began says. Evidence for them: the seconds since the
-last one began in this start. What a start finds is what its clock says of the time without power.
+last one began in this start. What a start finds is what its clock says of the time without power: one that is days
+behind before a start and after it hides days, if it is put right with no start in between.
 
 The register of the month's begin is in the ledger, in the same commit as the charges; the readings (FRAM, in a
 record of their own) are taken from it, and made up for when they could not be written.
