@@ -13,6 +13,7 @@ _TURN_MS = const(50)
 _ON_TIME_MS = const(100)
 _LOADED_TURNS = const(3)
 _TEST_TURNS = const(10)  # by then the relay is where it should be, and every part has been tried
+_TRIED_MS = const(700)  # a card reader that answers noise is found out in a second
 _HELD_MS = const(8000)
 _MOST = const(8)  # of ten seconds
 
@@ -77,6 +78,7 @@ async def _started():
     # As in app.settle().
     type(supervisor).start = None  # pyright: ignore[reportAttributeAccessIssue]
     supervisor.feed()
+    await asyncio.sleep_ms(_TRIED_MS)
     await _calm(supervisor.books, _TEST_TURNS)
     self_test(supervisor, panel, (i2c,))
     asyncio.create_task(_metered(supervisor))
