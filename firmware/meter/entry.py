@@ -9,10 +9,11 @@ from micropython import const
 
 from meter import unload
 
-_TURN_MS = const(100)
-_ON_TIME_MS = const(150)
-_LOADED_TURNS = const(11)
-_TEST_TURNS = const(5)  # by then the relay is where it should be, and every part has been tried
+_TURN_MS = const(50)
+_ON_TIME_MS = const(100)
+_LOADED_TURNS = const(3)
+_TEST_TURNS = const(10)  # by then the relay is where it should be, and every part has been tried
+_TRIED_MS = const(700)  # a card reader that answers noise is found out in a second
 _HELD_MS = const(8000)
 _MOST = const(8)  # of ten seconds
 
@@ -72,27 +73,29 @@ async def _main():
 
 async def _started():
     supervisor, panel, i2c, guard = await _wired()
-    await _calm(_LOADED_TURNS)
+    await _calm(supervisor.books, _LOADED_TURNS)
     supervisor.start("guard", guard.run, silence_ms=25_000, critical=True)
     # As in app.settle().
     type(supervisor).start = None  # pyright: ignore[reportAttributeAccessIssue]
     supervisor.feed()
-    await _calm(_TEST_TURNS)
+    await asyncio.sleep_ms(_TRIED_MS)
+    await _calm(supervisor.books, _TEST_TURNS)
     self_test(supervisor, panel, (i2c,))
     asyncio.create_task(_metered(supervisor))
     return supervisor
 
 
-async def _calm(turns):
-    """Wait until a short sleep has ended on time so often: while tasks load and start their parts, which takes seconds
-    on the chip, it does not. A part that keeps the loop busy for good does not hold the start up for ever."""
+async def _calm(books, turns):
+    """Wait until a tick is booked and then a short sleep has ended on time so often in a row: while tasks load and
+    start their parts, which takes seconds on the chip, it does not; before the first tick they wait for each other. A
+    part that keeps the loop busy for good does not hold the start up for ever."""
     began = time.ticks_ms()
     now = began
-    while turns and time.ticks_diff(now, began) < _HELD_MS:
+    left = turns
+    while left and time.ticks_diff(now, began) < _HELD_MS:
         await asyncio.sleep_ms(_TURN_MS)
         was, now = now, time.ticks_ms()
-        if time.ticks_diff(now, was) < _ON_TIME_MS:
-            turns -= 1
+        left = left - 1 if books.uptime_s and time.ticks_diff(now, was) < _ON_TIME_MS else turns
 
 
 async def _metered(supervisor):

@@ -14,6 +14,7 @@ from .session import Bench
 from .utility_cards import utility_card
 
 SECOND_US = 1_000_000
+START_MAX_US = 10 * SECOND_US
 ON_THE_MINUTE = 28  # 32 seconds after power on the hold has expired
 CARD_MOMENTS = 10  # of a second: what a card meets there differs
 _EVENING = datetime(2026, 1, 12, 22, 15)  # local midnight is 45 minutes away
@@ -24,8 +25,9 @@ def start(costs=ESP32) -> dict[str, int]:
     with Bench(initial_credit="50.00", costs=costs) as b:
         b.plant.held_us = 0
         relay_us = 0
-        while len(b.tick_reads_us) < 2:  # the first read is the IC's start, the second is booked
+        while not relay_us or len(b.tick_reads_us) < 2:  # the first read is the IC's start, the second is booked
             b.run_s(0.01)
+            assert b.plant.clock.now_us < START_MAX_US, "no tick, or the relay is not where it should be"
             if not relay_us and b.state().relay_closed == 1:
                 relay_us = b.plant.clock.now_us
         b.run_s(0.5)

@@ -46,9 +46,10 @@ def test_the_tick_goes_on_across_the_wrap_of_the_tick_counter(bench):
     wrap_us = (1 << 30) * 1000
     b = bench(load_w=3000, start_us=wrap_us - 60_000_000)
     b.run_s(180)
-    reads = list(b.tick_reads_us)
+    # By then ticks fall on whole seconds of the clock.
+    reads = [us for us in b.tick_reads_us if us > wrap_us - 50_000_000]
     assert reads[-1] > wrap_us + 100_000_000
-    assert all(abs(late - early - 1_000_000) < 100_000 for early, late in pairwise(reads[2:]))
+    assert all(abs(late - early - 1_000_000) < 100_000 for early, late in pairwise(reads))
     assert b.meter.wdt_bites == 0
 
 

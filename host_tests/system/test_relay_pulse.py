@@ -130,7 +130,7 @@ def _trip_on_cpython():
 def test_firmware_on_cpython_ends_its_pulses_by_a_timer_too():
     with ProcessPoolExecutor(1) as apart:  # a LocalMeter needs a process of its own
         ((coil, _, length_us),), violations, closed = apart.submit(_trip_on_cpython).result(timeout=300)
-    assert coil == "open" and 60_000 <= length_us <= 61_000 and not violations and not closed
+    assert coil == "open" and 60_000 <= length_us < 65_000 and not violations and not closed
 
 
 def test_an_overload_found_on_a_whole_minute_does_not_wait_for_the_minutes_work():

@@ -49,8 +49,11 @@ def test_cost_is_the_oracles_to_the_last_millionth(results):
 
 
 def test_three_interpreters_come_to_the_same(results):
-    same = [{k: v for k, v in r.items() if k not in VARY} for r in results.values()]
+    same = [{k: v for k, v in r.items() if k not in (*VARY, "ticks")} for r in results.values()]
     assert same[0] == same[1] == same[2]
+    # What a start takes is of the interpreter: CPython loads no .mpy, so its first tick may be a second earlier.
+    ticks = [r["ticks"] for r in results.values()]
+    assert max(ticks) - min(ticks) <= 1
 
 
 def test_rate_switches_and_relay_agree_with_the_oracle(tmp_path):

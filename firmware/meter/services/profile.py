@@ -51,7 +51,7 @@ class Profile:
             sample = books.sample
             if sample is None:
                 flags |= NOT_MEASURED
-            else:
+            elif max(sample.urms_mv):  # the meter lives on the mains: 0 V everywhere is an IC that has just started
                 sums[0] += 1
                 for i in range(books.cfg.phases):
                     sums[2 + i] += sample.urms_mv[i]

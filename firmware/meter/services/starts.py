@@ -205,14 +205,22 @@ def failed(e) -> None:
         _fell(m, rest_s + 2)
     memory.write(m, b"start " + type(e).__name__.encode())
     try:
-        from meter.drivers import buses
         from meter.drivers.fram import Fram
         from meter.services import crash
         from meter.storage import crashes
 
         text = crash.words("start", e)[1]
-        crashes.write(Fram(buses.i2c(), board.FRAM_ADDR), 0, None, 0, text.encode())
+        crashes.write(Fram(_bus(), board.FRAM_ADDR), 0, None, 0, text.encode())
     except Exception as more:
         print("not filed:", more)
     time.sleep_ms(1000 * rest_s)
     machine.reset()
+
+
+def _bus():
+    """The FRAM's. Not by drivers/buses.py: that is one part with app.py, which may be what cannot be loaded."""
+    scl = machine.Pin(board.I2C_SCL)
+    sda = machine.Pin(board.I2C_SDA)
+    if board.SOFT_I2C & 1:
+        return machine.SoftI2C(scl=scl, sda=sda, freq=board.I2C_FREQ)
+    return machine.I2C(board.I2C_ID, scl=scl, sda=sda, freq=board.I2C_FREQ)
