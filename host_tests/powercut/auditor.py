@@ -65,7 +65,6 @@ class Auditor:
         self.records = {}  # event number -> its bytes
         self._seen = 0  # counts of the ICs' lives that are over
         self._lost = 0
-        self._began = plant.rtc.time(plant.clock.now_us)
         self.power_on()
         plant.meter_ic.on_energy_read = self._energy_read
 
@@ -297,8 +296,8 @@ class Auditor:
         self._check_events()
         if self.clock_rules:
             home = timedelta(seconds=self._terms[0].offset_s)
-            days = (plant.rtc.time(plant.clock.now_us) + home).date() - (self._began + home).date()
-            self.blame_all(self.clock_rules.close(s, self._terms[0], days.days))
+            today = (plant.rtc.time(plant.clock.now_us) + home).date()
+            self.blame_all(self.clock_rules.close(s, self._terms[0], today))
         else:
             self.blame_all(self.rows.check(plant.flash, s, cuts > 1))
         for rules in self._kept_apart():

@@ -31,8 +31,10 @@ class ClockRules:
             if new.day != (local.date() - date(2000, 1, 1)).days:
                 yield f"day {new.day} was begun on {local:%d %B}"
 
-    def close(self, state, terms, days: int):
-        """The end. days: that have begun since the first."""
+    def close(self, state, terms, today: date):
+        """The end. The first day is that of the first record: a first start that is cut before it knows none."""
+        first = next(day for day in self._began if day)
+        days = (today - EPOCH.date()).days - first
         if state.charges_micro != days * terms.standing:
             yield f"{state.charges_micro} was charged for {days} days"
         if state.month_counts:
