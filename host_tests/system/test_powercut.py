@@ -157,7 +157,7 @@ BROKEN = {
     "two ticks of three are not committed": (
         "services/books.py",
         ("        self.commit()\n        if begins", "        self.uptime_s % 3 or self.commit()\n        if begins"),
-        ("fram", "none", "ledger", "midnight"),
+        ("fram", "none", "ledger", "alarm"),
         "a tick had been under way",
     ),
     "a day that was charged is not marked so": (
