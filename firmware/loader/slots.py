@@ -216,7 +216,10 @@ def known(root: str = "", feed=None):
     s = load(root)
     if s is None or not s.any():
         print("loader: no boot state")
+        before = s
         s = found(root, feed)
+        if before:
+            s.waits = before.waits  # what bundles have had their tries is still known
         if s.any():
             keep(s, root)
     return s

@@ -193,7 +193,12 @@ def _found(world) -> Stored:
 
 def _known(world) -> Stored:
     state = read_state(world.read("/boot.bin")) if not hasattr(world, "state") else world.state
-    return state if state and state.held() else _found(world)
+    if state and state.held():
+        return state
+    found = _found(world)
+    if state:
+        found.waits = state.waits
+    return found
 
 
 def _forget_damaged(world, s, slots):
@@ -324,7 +329,9 @@ def _start(world, starts, installed) -> Expected:
             if searched:
                 return Expected(0, s, world, installed, False)
             searched = True
+            waits = s.waits
             s = _found(world)
+            s.waits = waits
             continue
         s.settle()
         if s.trial and s.tries < 3:
