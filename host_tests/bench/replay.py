@@ -64,6 +64,11 @@ def _schedule(plant, trace, zero_us, on_progress):
     plant.clock.at(zero_us, step)
 
 
+def _of_statuses(lines, key):
+    """The figure of each STATUS line, one an hour."""
+    return [int(word.removeprefix(key)) for line in lines for word in line.split() if word.startswith(key)]
+
+
 def run(trace, tariff_doc: dict, credit: Fraction | None, arch: str, heap=None, on_progress=lambda s: None) -> dict:
     """Replay a trace; gives the result as a dict. arch: i386, amd64 or cpython."""
     credit = _default_credit(trace, tariff_doc) if credit is None else credit
@@ -107,13 +112,13 @@ def run(trace, tariff_doc: dict, credit: Fraction | None, arch: str, heap=None, 
     oracle_cost, oracle_counts = oracle.cost_micro(trace, tariff_doc, plant.house.log_contact, reads_us, zero_us)
     trace_wh = Fraction(trace.energy_mws(), 3_600_000)
     names = oracle.Calendar(tariff_doc).order
-    free = [int(word.split("=")[1]) for line in statuses for word in line.split() if word.startswith("heap_free_min=")]
+    free = _of_statuses(statuses, "heap_free_min=")
     initial_micro = int(credit * 1_000_000)
     return {
         "interpreter": interpreter,
         "heap_bytes": heap_bytes,
         "heap_free_min": min(free) if free else None,
-        "heap_free_min_by_hour": free,
+        "heap_free_by_hour": _of_statuses(statuses, "heap_free="),
         "seconds_simulated": run_s,
         "seconds_real": round(real_s, 1),
         "rows": len(trace.rows),

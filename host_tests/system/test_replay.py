@@ -15,7 +15,7 @@ from host_tests.bench.documents import tariff
 
 ROOT = Path(__file__).resolve().parents[2]
 HOUSEHOLD = ROOT / "host_tests/vectors/household-minute.csv"
-VARY = ("interpreter", "heap_bytes", "heap_free_min", "heap_free_min_by_hour", "seconds_real")
+VARY = ("interpreter", "heap_bytes", "heap_free_min", "heap_free_by_hour", "seconds_real")
 HEADER = "local_time,active_kw,reactive_kvar,voltage_v,current_a\n"
 ROWS = 20
 
