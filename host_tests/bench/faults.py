@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be broken from the bench: part -> modes, and how each is done to the model.
 
-absent         nobody answers
-wedged         a line is held: transfers time out, MISO stays low. The reader lets go when it is reset;
-jammed         ... and this one does not
-nak            every second transfer, at random, is refused
-garbage        what is read is noise; of the display, what is written
-bits           one bit of one transfer is wrong, each time another one, in turn (wrong_bits.py)
-slow           longer than the data sheet says, or a clock that is stretched in each transfer
-keeps nothing  what is written is acknowledged and not stored
-twin           a second part at the same address: what is read is the AND of both, what is written both take
-twin near      a second clock: what is read of both is a date, two days ago
-impostor       another part in its place, which acknowledges and stores little: the EEPROM of a clock module
-neighbour      that EEPROM at its own address, where nobody asks for it
-strays         it answers at the FRAM's address, and not at its own
+    absent         nobody answers
+    wedged         a line is held: transfers time out, MISO stays low. The reader lets go when it is reset;
+    jammed         ... and this one does not
+    nak            every second transfer, at random, is refused
+    garbage        what is read is noise; of the display, what is written
+    bits           one bit of one transfer is wrong, each time another one, in turn (wrong_bits.py)
+    slow           longer than the data sheet says, or a clock that is stretched in each transfer
+    keeps nothing  what is written is acknowledged and not stored
+    twin           a second part at the same address: what is read is the AND of both, what is written both take
+    twin near      a second clock: what is read of both is a date, two days ago
+    impostor       another part in its place, which acknowledges and stores little: the EEPROM of a clock module
+    neighbour      that EEPROM at its own address, where nobody asks for it
+    strays         it answers at the FRAM's address, and not at its own
 """
 
 import random

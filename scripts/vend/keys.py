@@ -121,7 +121,7 @@ class KeySet:
         masters = self.masters(version)
         if len(masters) <= UTILITY:
             raise KeyFileError(
-                "This is a shop's key file, without the keys of utility cards. Do this in the office, with its key file."
+                "This is a shop's key file, without the keys of utility cards. Make those in the office, with its file."
             )
         return masters
 
