@@ -101,12 +101,21 @@ def amounts() -> set[str]:
 
 
 def keys_fit(keys: dict, number: str) -> bool:
-    """Would a provisioned meter read cards with these keys? They must not be those everybody knows."""
+    """Would a provisioned meter work with these keys? They must not be those everybody knows."""
+    return not demo_keys(number) & set(_key_parts(keys).values())
+
+
+def demo_keys(number: str) -> set[str]:
+    """The keys everybody knows, in hexadecimal: those for cards of this meter, and the public halves."""
     from scripts.vend.keys import KeySet
 
-    demo = KeySet.demo().meter_document(number)
-    known = {demo["card_key"], demo["utility_key"]}
-    return not any(part.get(name) in known for part in (keys, keys.get("previous") or {}) for name in demo)
+    return set(_key_parts(KeySet.demo().meter_document(number)).values())
+
+
+def _key_parts(keys):
+    before = keys.get("previous") or {}
+    found = {name: part.get(name) for part in (before, keys) for name in ("card_key", "utility_key") if name in part}
+    return {**found, **{name: keys[name][1] for name in ("sale", "order") if name in keys}}
 
 
 def is_demo_trust(key: bytes) -> bool:
