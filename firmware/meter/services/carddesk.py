@@ -38,11 +38,12 @@ class CardDesk:
         self.state = at.RESET
 
     def _fit(self, keys, meter_number):
-        from .cardvisit import keys_fit
+        from .keystore import fit
 
         try:
-            return keys_fit(keys, meter_number)
+            return fit(keys, meter_number)
         finally:
+            meter.unload("services.keystore")
             self._leave()
 
     async def run(self, beat):

@@ -10,7 +10,7 @@ insertion (equal count, nothing to credit) and no money. No wait is without an e
 from micropython import const
 
 from meter import unload
-from meter.core import account, codes
+from meter.core import account, codes, keys_doc
 from meter.core.errors import CardError
 from meter.core.state import NO_CARD
 from meter.drivers import desfire
@@ -20,17 +20,6 @@ from . import cardfile
 from .cardguest import Guest
 
 _SAK_ISO_DEP = const(0x20)
-
-# The masters of all virtual meters, which anybody can read here.
-DEMO_METER_MASTER = b"PENNYWATT-DEMO-1"
-DEMO_UTILITY_MASTER = b"PENNYWATT-DEMO-5"
-
-
-def keys_fit(keys, meter_number: str) -> bool:
-    """May a provisioned meter read cards with these keys? They must not be those of a virtual meter."""
-    demo = desfire.derived(DEMO_METER_MASTER, b"CARD" + meter_number.encode())
-    demo_utility = desfire.derived(DEMO_UTILITY_MASTER, b"UTIL")
-    return not (desfire.same(keys[1], demo) or desfire.same(keys[2], demo_utility))
 
 
 class Visit(Guest):
@@ -90,7 +79,8 @@ class Visit(Guest):
 
     async def _login(self, card):
         """With the key in force, or the one before it: a card is given the new one at its next purchase."""
-        _, key, _, before, _ = self.desk.keys
+        key = self.desk.keys[keys_doc.CARD]
+        before = self.desk.keys[keys_doc.CARD_BEFORE]
         data = self.uid + cardfile.AID
         try:
             await card.login(cardfile.KEY_METER, desfire.derived(key, data))
@@ -148,7 +138,7 @@ class Visit(Guest):
     async def _write_back(self):
         books = self.books
         number = self._number
-        record = cardfile.pack_writeback(books, number, self.desk.keys[0], self._months)
+        record = cardfile.pack_writeback(books, number, self.desk.keys[keys_doc.VERSION], self._months)
         for offset in range(0, len(record), desfire.WRITE_MAX):
             await self.card.write(cardfile.F_WRITEBACK, offset, record[offset : offset + desfire.WRITE_MAX])
         await self.card.commit()
