@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loader.ed25519 import sha512, verify
+from loader.ed25519 import verify
 
 from host_tests.bench.process import interpreter
 
@@ -52,7 +52,7 @@ ON_METER = """
 import sys, json
 sys.path[:] = [sys.argv[1]]
 from binascii import hexlify, unhexlify
-from loader.ed25519 import sha512, verify
+from loader.ed25519 import verify
 for what in json.load(sys.stdin):
     what = [unhexlify(w) for w in what]
     print(verify(*what) if len(what) == 3 else hexlify(sha512(what[0])).decode())
