@@ -38,7 +38,7 @@ class Guest:
         books = self.books
         s = books.s
         s.refused_cards += 1
-        if code == codes.CARD_AUTH:
+        if code in (codes.CARD_AUTH, codes.CARD_SIGNATURE):
             s.failed_logins = min(s.failed_logins + 1, 0xFFFF)
             s.lock = min(s.lock + 1, _LOCK_MAX)
             books.locked_at_s = books.uptime_s
