@@ -1,36 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ed25519 signatures, verification only: RFC 8032 section 5.1.7, in steps, so that a meter goes on metering meanwhile.
 
-The port has none. Nothing here is secret, so nothing needs constant time. A verification takes at most about 3,300
-multiplications modulo 2**255-19 and a SHA-512 (sha512.py); what that is in time: host_tests/bench/costs.py.
+The port has none. Nothing here is secret, so nothing needs constant time. A verification is at most 3,450
+multiplications modulo 2**255-19 and a SHA-512 (sha512.py); how long that takes: host_tests/bench/costs.py.
 
 Points: (X, Y, Z, E, H) with x = X/Z, y = Y/Z, and E H = XY/Z, multiplied only where a sum needs it. Those that are
-added: (y - x, y + x, 2z, 2d xy), of their affine or projective coordinates. Formulas: Hisil and others, "Twisted
-Edwards Curves Revisited", 3.1 and 3.3.
+added: (Y - X, Y + X, 2Z, 2d XY/Z). Formulas: Hisil and others, "Twisted Edwards Curves Revisited", 3.1 and 3.3.
 """
 
 from micropython import const
 
 _P = (1 << 255) - 19
 _L = (1 << 252) + 27742317777372353535851937790883648493
-# -121665/121666, the root of -1, and x and y of 1, 3, 5 and 7 times the base point, low byte first: stored, for to
-# compute them takes an ESP32 longer than to load them.
+# -121665/121666, the root of -1, and what is added for 1, 3, 5 and 7 times the base point (Z = 1), low byte first:
+# stored, for to compute them takes an ESP32 longer than to load them.
 _D = 0x52036CEE2B6FFE738CC740797779E89800700A4D4141D8AB75EB4DCA135978A3
 _I = 0x2B8324804FC1DF0B2B4D00993DFBD7A72F431806AD2FE478C4EE1B274A0EA0B0
 _B = (
-    b"\x1a\xd5\x25\x8f\x60\x2d\x56\xc9\xb2\xa7\x25\x95\x60\xc7\x2c\x69\x5c\xdc\xd6\xfd\x31\xe2\xa4\xc0\xfe\x53\x6e"
-    b"\xcd\xd3\x36\x69\x21\x58\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66"
-    b"\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x5c\xe2\xf8\xd3\x5f\x48\x62\xac\x86\x48\x62\x81\x19\x98\x43\x63\x3a"
-    b"\xc8\xda\x3e\x74\xae\xf4\x1f\x49\x8f\x92\x22\x4a\x9c\xae\x67\xd4\xb4\xf5\x78\x48\x68\xc3\x02\x04\x03\x24\x67"
-    b"\x17\xec\x16\x9f\xf7\x9e\x26\x60\x8e\xa1\x26\xa1\xab\x69\xee\x77\xd1\xb1\x67\x12\x33\xf2\x2e\x32\xc0\x9c\x40"
-    b"\x91\xa5\xe1\x1b\x3e\xf9\x19\x28\x5c\xde\xa5\x2d\xd1\xf7\x7c\xef\xfc\x7b\x58\xe3\xad\x3e\xa7\xfd\x49\xed\xc8"
-    b"\x76\xd6\x83\x1f\xd2\x10\x5d\x0b\x43\x89\xca\x2e\x28\x31\x66\x46\x92\x89\x14\x6e\x2c\xe0\x6f\xae\xfe\x98\xb2"
-    b"\x25\x48\x5f\x07\x41\x0e\xf5\x1a\x98\x55\x58\x95\xce\xf1\xbb\xf3\x09\xe8\x83\x07\x81\x1d\x4b\x19\xee\xe3\xe9"
-    b"\x4e\xbd\xf4\xfc\x85\x86\x56\x14\xb8\x62\x40\x9f\xb5\xc4\xc4\x12\x3d\xf2\xab\xf7\x46\x2b\x88\xf0\x41\xad\x36"
-    b"\xdd\x68\x64\xce\x87\x2f\xd5\x47\x2b\xe3\x63\xc5\x31"
+    b"\x3e\x91\x40\xd7\x05\x39\x10\x9d\xb3\xbe\x40\xd1\x05\x9f\x39\xfd\x09\x8a\x8f\x68\x34\x84\xc1\xa5\x67\x12\xf8"
+    b"\x98\x92\x2f\xfd\x44\x85\x3b\x8c\xf5\xc6\x93\xbc\x2f\x19\x0e\x8c\xfb\xc6\x2d\x93\xcf\xc2\x42\x3d\x64\x98\x48"
+    b"\x0b\x27\x65\xba\xd4\x33\x3a\x9d\xcf\x07\x68\xaa\x7a\x87\x05\x12\xc9\xab\x9e\xc4\xaa\xcc\x23\xe8\xd9\x26\x8c"
+    b"\x59\x43\xdd\xcb\x7d\x1b\x5a\xa8\x65\x0c\x9f\x68\x7b\x11\x6f\x65\xd2\xfc\xa4\xe8\x1f\x61\x56\x7d\xba\xc1\xe5"
+    b"\xfd\x53\xd3\x3b\xbd\xd6\x4b\x21\x1a\xf3\x31\x81\x62\xda\x5b\x55\x87\x15\xb9\x2a\x30\x97\xee\x4c\xa8\xb0\x25"
+    b"\xaf\x8a\x4b\x86\xe8\x30\x84\x5a\x02\x32\x67\x01\x9f\x02\x50\x1b\xc1\xf4\xf8\x80\x9a\x1b\x4e\x16\x7a\x89\xd8"
+    b"\xd0\x0d\x3f\x93\xae\x14\x62\xda\x35\x1c\x22\x23\x94\x58\x4c\xdb\xf2\x8c\x45\xe5\x70\xd1\xc6\xb4\xb9\x12\xaf"
+    b"\x26\x28\x5a\xba\xd6\x47\xa4\xc3\x82\x91\x7f\xb7\x29\x27\x4b\xd1\x14\x00\xd5\x87\xa0\x64\xb8\x1c\xf1\x3c\xe3"
+    b"\xf3\x55\x1b\xeb\x73\x7e\x4a\x15\x33\xbb\xa5\x08\x44\xbc\x12\xa2\x02\xed\x5e\xc7\xc3\x48\x50\x8d\x44\xec\xbf"
+    b"\x5a\x0c\xeb\x1b\xdd\xeb\x06\xe2\x46\xf1\xcc\x45\x29\x85\x82\x2a\x81\xf1\xdb\xbb\xbc\xfc\xd1\xbd\xd0\x07\x08"
+    b"\x0e\x27\x2d\xa7\xbd\x1b\x0b\x67\x1b\xb4\x9a\xb6\x3b\x6b\x69\xbe\xaa\x43\xb1\x21\x32\xaa\x9a\x2c\x6f\xba\xa7"
+    b"\x23\xba\x3b\x53\x21\xa0\x6c\x3a\x2c\x19\x92\x4f\x76\xea\x9d\xe0\x17\x53\x2e\x5d\xdd\x6e\x1d\xbf\xa3\x4e\x94"
+    b"\xd0\x5c\x1a\x6b\xd2\xc0\x9d\xb3\x3a\x35\x70\x74\x49\x2e\x54\x28\x82\x52\xb2\x71\x7e\x92\x3c\x28\x69\xea\x1b"
+    b"\x46\xa2\xb3\xb8\x01\xc8\x6d\x83\xf1\x9a\xa4\x3e\x05\x47\x5f\x03\xb3\xf3\xad\x77\x58\xba\x41\x9c\x52\xa7\x90"
+    b"\x0f\x6a\x1c\xbb\x9f\x7a"
 )
-_BITS = const(253)  # of both factors
-_DOUBLINGS = const(11)  # to a step: with the sums among them less than 20 ms
+_BITS = const(254)  # of a factor's digits
+_DOUBLINGS = const(8)  # to a step, with the sums among them
 _LONG = const(20)  # squarings in a row that end a step
 
 
@@ -45,20 +49,39 @@ def verify(public, signature, message) -> bool:
 def steps(public, signature, message):
     """A generator for what verify() does. Yields None between steps of at most 20 ms on an ESP32, and last the answer:
     True or False."""
-    if len(public) != 32 or len(signature) != 64:
-        yield False
-        return
-    r = bytes(signature[:32])
-    s = int.from_bytes(signature[32:], "little")
-    a = yield from _point(public)
-    # 8 times a key of small order, such as 32 zeros, is nothing: anybody could sign for it.
-    if a is None or s >= _L or not _double(_double(_double(a)))[0]:
-        yield False
-        return
     from loader.sha512 import hashed
 
-    k = yield from hashed(r + bytes(public) + bytes(message))
-    yield (yield from _sum(s, int.from_bytes(k, "little") % _L, a)) == r
+    digest = None
+    for digest in hashed(bytes(signature[:32]) + bytes(public) + bytes(message)):
+        if digest is None:
+            yield
+    yield from checked(public, signature, digest)
+
+
+def checked(public, signature, digest):
+    """As steps(). digest: SHA-512 of the first half of the signature, the key, and the message."""
+    a = None
+    s = int.from_bytes(signature[32:], "little")
+    if len(signature) == 64 and s < _L:
+        a = yield from _key(public)
+    if a is None:
+        yield False
+        return
+    yield (yield from _sum(s, int.from_bytes(digest, "little") % _L, a)) == bytes(signature[:32])
+
+
+def usable(public):
+    """As steps(): can a signature by this key be good, and not such as anybody can make?"""
+    yield (yield from _key(public)) is not None
+
+
+def _key(public):
+    """A generator: returns the point, or None when it is none, or of small order: 8 times that, such as 32 zeros, is
+    nothing, and anybody could sign for it."""
+    a = None
+    if len(public) == 32:
+        a = yield from _point(public)
+    return a if a and _double(_double(_double(a)))[0] else None
 
 
 def usable(public):
@@ -69,21 +92,19 @@ def usable(public):
 
 def _sum(s, k, a):
     """A generator: returns S B - k A, encoded, both at once: one doubling for a bit of either."""
-    of_s = _digits(s)
+    digits = bytearray(_BITS)
+    _digits(s, digits, 0)
+    _digits(k, digits, 4)
     yield
-    of_k = _digits(k)
-    yield
-    base = [int.from_bytes(_B[i : i + 32], "little") for i in range(0, len(_B), 32)]
-    base = [_addend((base[i], base[i + 1], 1, base[i], base[i + 1])) for i in range(0, len(base), 2)]
     minus = _odd((_P - a[0], a[1], 1, _P - a[0], a[1]))
-    yield
     r = 0, 1, 1, 0, 1
-    for bit in range(_BITS, -1, -1):
+    for bit in range(_BITS - 1, -1, -1):
         r = _double(r)
-        if of_s[bit]:
-            r = _add(r, base, of_s[bit])
-        if of_k[bit]:
-            r = _add(r, minus, of_k[bit])
+        digit = digits[bit]
+        if digit & 15:
+            r = _add(r, None, digit & 15)
+        if digit > 15:
+            r = _add(r, minus, digit >> 4)
         if not bit % _DOUBLINGS:
             yield
     z = r[2]
@@ -137,21 +158,19 @@ def _raised(z):
     return x
 
 
-def _digits(n):
-    """Odd digits from -7 to 7, as bytes from 249 to 7, at the bits of n where they stand, with three zeros between two
-    at least."""
-    digits = bytearray(_BITS + 1)
+def _digits(n, digits, shift):
+    """Write n as odd digits from -7 to 7 at bits of it, three zeros between two at least, into digits: four bits each,
+    shifted."""
     bit = 0
     while n:
-        low = int(n & 15)
+        low = n & 15
         if low & 1:
-            digits[bit] = (low if low < 8 else low - 16) & 255
+            digits[bit] |= low << shift
             n = n + 8 >> 4  # less the digit, and on to the next that may be one
             bit += 4
         else:
             n >>= 1
             bit += 1
-    return digits
 
 
 def _odd(p):
@@ -166,26 +185,30 @@ def _odd(p):
 
 def _addend(p):
     x, y, z, e, h = p
-    return y - x, y + x, 2 * z, 2 * _D * (e * h % _P) % _P
+    return y - x, y + x, 2 * z, e * h % _P * _D % _P * 2
+
+
+def _base(n):
+    part = [int.from_bytes(_B[i : i + 32], "little") for i in range(96 * n, 96 * n + 96, 32)]
+    return part[0], part[1], 2, part[2]
 
 
 def _add(p, odd, digit):
-    """p and as much of the point that odd is of as the digit says."""
+    """p and a digit's multiple of the point that odd is of, of the base point without."""
     n = _P
+    at = (digit if digit < 8 else 15 - digit) >> 1
+    minus, plus, twice, t = odd[at] if odd else _base(at)
+    if digit > 7:
+        minus, plus, t = plus, minus, -t
     x, y, z, e, h = p
-    if digit < 128:
-        minus, plus, twice, t = odd[digit >> 1]
-    else:
-        plus, minus, twice, t = odd[255 - digit >> 1]
-        t = -t
     a = (y - x) * minus
     b = (y + x) * plus
     c = e * h % n * t % n
-    d = z * twice
+    d = z * twice % n
     e = (b - a) % n
     h = (b + a) % n
-    f = (d - c) % n
-    g = (d + c) % n
+    f = d - c
+    g = d + c
     return e * f % n, g * h % n, f * g % n, e, h
 
 
@@ -197,5 +220,5 @@ def _double(p):
     y *= y
     h = (y + x) % n
     g = (y - x) % n
-    f = (2 * pow(z, 2, n) - g) % n
+    f = 2 * pow(z, 2, n) - g
     return e * f % n, g * h % n, f * g % n, e, h

@@ -41,7 +41,7 @@ _K = (
 
 
 def hashed(message):
-    """A generator that yields None between steps and returns the 64 bytes."""
+    """A generator that yields None between steps, and last the 64 bytes."""
     state = [int.from_bytes(_H[i : i + 8], "big") for i in range(0, 64, 8)]
     data = message + b"\x80" + bytes(-(len(message) + 17) % 128) + (8 * len(message)).to_bytes(16, "big")
     for at in range(0, len(data), 128):
@@ -51,7 +51,7 @@ def hashed(message):
             now = _rounds(now, w, part)
             yield
         state = [x + y & _M64 for x, y in zip(state, now)]
-    return b"".join([x.to_bytes(8, "big") for x in state])
+    yield b"".join([x.to_bytes(8, "big") for x in state])
 
 
 def _rounds(state, w, part):
