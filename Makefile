@@ -68,7 +68,7 @@ test: device-tools lint unit upy system ## All of the next four, cheap things fi
 lint: setup ## ruff, and pyright: the firmware with the ESP32 stubs, the shop and the test bench's tools
 	@$(PY) -m ruff check --quiet --output-format concise .
 	@said=$$($(PY) -m pyright --warnings) || { echo "$$said"; exit 1; }
-	@for tool in vend calibrate accuracy bundle flash provision wiring; do \
+	@for tool in common vend calibrate accuracy bundle flash provision wiring; do \
 		said=$$($(PY) -m pyright --warnings -p scripts/$$tool) || { echo "$$said"; exit 1; }; done
 	@echo "lint: clean"
 

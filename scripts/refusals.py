@@ -8,11 +8,14 @@ from collections.abc import Callable
 
 import typer
 
+from .common.errors import InputError
+
 
 def refusals(tool: str, *errors: type[Exception], code: int = 2, interrupted: str = "") -> Callable:
     """A decorator for the commands of `tool`.
 
-    `errors` end a command with `code` (or the error's own .code) and their text: {"error": text, "kind": its .name}.
+    `errors`, and a file that is not fit (InputError), end a command with `code` (or the error's own .code) and their
+    text: {"error": text, "kind": its .name}.
     `interrupted` is what Ctrl-C leaves behind, where it leaves something.
     """
 
@@ -21,7 +24,7 @@ def refusals(tool: str, *errors: type[Exception], code: int = 2, interrupted: st
         def run(*args, **options):
             try:
                 return command(*args, **options)
-            except errors as e:
+            except (InputError, *errors) as e:
                 if options.get("as_json"):
                     kind = getattr(e, "name", "")
                     print(json.dumps({"error": str(e)} | ({"kind": kind} if kind else {})))

@@ -12,7 +12,7 @@ from scripts.vend.utility_formats import COVER_RESET, KEY_CHANGE, READ_OUT, RELA
 from .documents import settings
 from .largest import all_watched, as_bytes, largest
 from .session import Bench
-from .utility_cards import new_keys, utility_card
+from .utility_cards import SERIAL, new_keys, utility_card
 
 METERING, HOUSEHOLD, SUPPLIER = "metering", "household", "supplier"
 VISIT_S = 12
@@ -20,7 +20,7 @@ _EVENING = datetime(2026, 1, 12, 22, 41)  # local midnight, with its registers a
 
 
 def _keys(number):
-    return utility_card(KEY_CHANGE, new_keys(number, 2, b"a new card key 2", b"new utility key2", 5), 5, number)
+    return utility_card(KEY_CHANGE, new_keys(number, 2, b"a new card key 2", b"new utility key2", SERIAL), SERIAL, number)
 
 
 def visits(number: str):

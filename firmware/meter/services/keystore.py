@@ -3,6 +3,7 @@
 
 import json
 import os
+from binascii import crc32
 
 from meter import unload
 from meter.core import keys_doc
@@ -45,17 +46,21 @@ def put(root: str, keys) -> None:
     from meter.storage import documents
 
     try:
+        text = json.dumps(pack(keys)).encode()
         f = documents.stage(root, _NAME)
         try:
-            f.write(json.dumps(pack(keys)).encode())
+            f.write(text)
         finally:
             f.close()
+        if documents.check_sum(root, documents.kept(_NAME, "new")) != (len(text), crc32(text)):
+            raise OSError
         try:
             os.remove(root + "/" + documents.kept(_NAME))
         except OSError:
             pass  # there is none
         documents.put_aside(root, _NAME, _NAME)
-    except OSError:
+    except (OSError, StorageError):
+        documents.discard(root, _NAME)
         raise StorageError(0, "the file system does not take " + _NAME)
     finally:
         unload("core.keys_doc", "storage.documents")

@@ -14,6 +14,7 @@ async def work(u) -> tuple:
     number = books.next_writeback()
     if not number:
         raise CardError(codes.CARD_STORAGE, "ledger")
-    if await u.answer(utility.DONE, cardfile.pack_writeback(books, number, u.desk.keys[keys_doc.VERSION], cardfile.months(books))):
+    version = u.desk.keys[keys_doc.VERSION]
+    if await u.answer(utility.DONE, cardfile.pack_writeback(books, number, version, cardfile.months(books))):
         return (CARD + " Meter read", "The card has it.", "", ""), utility.DONE
     return (CARD + " Meter not read", "The card is full:", "empty it at the", "office."), utility.FAILED
