@@ -50,7 +50,7 @@ _VERSION_3 = const(3)  # of the purchase
 LABEL_N = const(17)
 IDENTITY_N = const(24)
 PURCHASE_N = const(48)  # without the signature
-SIGNATURE_N = const(64)  # which follows
+HALF_N = const(32)  # of that, which follows: it is too long for one frame
 WRITEBACK_N = const(256)
 _MONTHS_N = const(96)
 

@@ -130,7 +130,8 @@ class Visit(Guest):
             raise CardError(verdict, "count")
         if key_no != self.desk.keys[keys_doc.SALE_NO]:
             raise CardError(codes.CARD_KEY_OLD, "key")
-        record += await self.card.read(cardfile.F_PURCHASE, cardfile.PURCHASE_N, cardfile.SIGNATURE_N)
+        for offset in (cardfile.PURCHASE_N, cardfile.PURCHASE_N + cardfile.HALF_N):
+            record += await self.card.read(cardfile.F_PURCHASE, offset, cardfile.HALF_N)
         self.bought = self._generation, self._months, self._renewed, count, amount_micro, debt_micro, record
         return at.NEW
 
