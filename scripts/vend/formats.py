@@ -2,8 +2,9 @@
 """The records of a user card, bytes <-> dataclasses.
 
 Numbers are little-endian; money in millionths (_micro), energy in counts of 3125 uWh (_counts), time in
-seconds since 2000-01-01 UTC (_utc_s). Every record ends with a CRC-32 over its file number and all bytes
-before, so a record in the wrong file is no record. Text is ASCII, filled up with zeros.
+seconds since 2000-01-01 UTC (_utc_s). Every record has a CRC-32 over its file number and the bytes before, so a
+record in the wrong file is no record; of a purchase the supplier's signature follows. Text is ASCII, filled up with
+zeros.
 
 unpack raises FormatError when bytes are not the record, pack when a value does not fit into it.
 """
@@ -13,10 +14,14 @@ import zlib
 from dataclasses import dataclass
 
 from .errors import FormatError
+from .signing import NO_SIGNATURE, NUMBER_MAX, SIGNATURE_N, SigningKeys, verify
 from .units import AMOUNT_MAX_MICRO
 
 LABEL, IDENTITY, PURCHASE, WRITEBACK = range(4)  # file numbers
-LABEL_N, IDENTITY_N, PURCHASE_N, WRITEBACK_N = 17, 24, 32, 256
+LABEL_N, IDENTITY_N, PURCHASE_N, WRITEBACK_N = 17, 24, 112, 256
+PURCHASE_BODY_N = 44  # what the signature is over
+PURCHASE_SIGNATURE_AT = 48
+PURCHASE_PREFIX = b"PW purchase\0"
 
 KIND_USER = 1
 METER_NUMBER_MAX_N = 12
@@ -26,7 +31,7 @@ RELAY_OPEN, RELAY_CLOSED, RELAY_UNKNOWN = 0, 1, 2
 
 _LABEL = struct.Struct("<B12s")
 _IDENTITY = struct.Struct("<BBH12s3sB")
-_PURCHASE = struct.Struct("<BBHIQQI")
+_PURCHASE = struct.Struct("<BBHIQQI12s3sB")
 _WRITEBACK = struct.Struct("<BBHHHHHIIQQ8QqQQQQIQI12Q")
 
 
@@ -128,23 +133,84 @@ class Purchase:
     debt_micro: int = 0
     sold_utc_s: int = 0
 
-    def _check(self) -> None:
+    def check(self) -> None:
         _expect(self.amount_micro <= AMOUNT_MAX_MICRO >= self.debt_micro, "purchase", "the amount is too large")
         _expect((self.count == 0) == (self.amount_micro == 0), "purchase", "number and amount do not go together")
         _expect(self.count != 0 or self.debt_micro == 0, "purchase", "a debt without a purchase")
 
-    def pack(self) -> bytes:
-        self._check()
-        fields = (2, 0, 0, self.count, self.amount_micro, self.debt_micro, self.sold_utc_s)
-        return seal(PURCHASE, packed(_PURCHASE, "purchase", *fields))
+
+@dataclass(frozen=True)
+class SignedPurchase:
+    """File 2 of a card: the last purchase, for which card of which meter it was sold, and the supplier's signature.
+
+    Before anything is sold, key number and signature are zeros.
+    """
+
+    purchase: Purchase
+    meter_number: str
+    generation: int
+    currency: str
+    key_number: int = 0
+    signature: bytes = NO_SIGNATURE
 
     @classmethod
-    def unpack(cls, record: bytes) -> "Purchase":
-        version, spare, spare2, *fields = _PURCHASE.unpack(opened(PURCHASE, PURCHASE_N, record, "purchase"))
-        _expect(version == 2 and not spare and not spare2, "purchase", f"version {version}")
-        found = cls(*fields)
+    def of(
+        cls, purchase: Purchase, identity: Identity, sale: SigningKeys, number: int | None = None
+    ) -> "SignedPurchase":
+        """Signed with the sale key of this number, or the newest."""
+        purchase.check()
+        place = identity.meter_number, identity.generation, identity.currency
+        if not purchase.count:
+            return cls(purchase, *place)
+        number = sale.newest if number is None else number
+        bare = cls(purchase, *place, number)
+        return cls(purchase, *place, number, sale.sign(bare.message(), number))
+
+    def body(self) -> bytes:
+        sold = self.purchase
+        return packed(
+            _PURCHASE, "purchase", 3, self.key_number, self.generation, sold.count, sold.amount_micro, sold.debt_micro,
+            sold.sold_utc_s, meter_number_bytes(self.meter_number), text_bytes(self.currency, 3, "currency"), 0,
+        )  # fmt: skip
+
+    def message(self) -> bytes:
+        """What is signed."""
+        return PURCHASE_PREFIX + self.body()
+
+    def _check(self) -> None:
+        self.purchase.check()
+        signed = self.key_number != 0
+        _expect(signed == bool(self.purchase.count), "purchase", "number and key do not go together")
+        _expect(signed or self.signature == NO_SIGNATURE, "purchase", "a signature without a purchase")
+        _expect(0 <= self.key_number <= NUMBER_MAX and len(self.signature) == SIGNATURE_N, "purchase", "its key")
+        _expect(1 <= self.generation <= GENERATION_MAX, "purchase", f"generation {self.generation}")
+        _expect(len(self.currency) == 3, "purchase", "its currency")
+
+    def pack(self) -> bytes:
+        self._check()
+        return seal(PURCHASE, self.body()) + self.signature
+
+    @classmethod
+    def unpack(cls, record: bytes) -> "SignedPurchase":
+        """Whether the signature is right is another question: signed_by()."""
+        if len(record) != PURCHASE_N:
+            raise FormatError(f"The purchase has {len(record)} bytes instead of {PURCHASE_N}.")
+        body = opened(PURCHASE, PURCHASE_SIGNATURE_AT, record[:PURCHASE_SIGNATURE_AT], "purchase")
+        version, key_number, generation, count, amount, debt, sold, number, currency, spare = _PURCHASE.unpack(body)
+        _expect(version == 3 and not spare, "purchase", f"version {version}")
+        place = text_of(number, "meter number"), generation, text_of(currency, "currency")
+        _expect(place[0] != "", "purchase", "no meter number")
+        found = cls(Purchase(count, amount, debt, sold), *place, key_number, record[PURCHASE_SIGNATURE_AT:])
         found._check()
         return found
+
+    def signed_by(self, public: bytes) -> bool:
+        return verify(public, self.signature, self.message())
+
+    def belongs_to(self, identity: Identity) -> bool:
+        """Was it sold for this very card?"""
+        place = identity.meter_number, identity.generation, identity.currency
+        return (self.meter_number, self.generation, self.currency) == place
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from .desfire import NO_FILE, PLAIN, Carrier, Desfire
 from .errors import CardStatus, FormatError, Refused
-from .formats import GENERATION_MAX, IDENTITY, IDENTITY_N, LABEL, PURCHASE, Identity, Label, Purchase
+from .formats import GENERATION_MAX, IDENTITY, IDENTITY_N, LABEL, PURCHASE, Identity, Label, Purchase, SignedPurchase
 from .journal import DONE, ISSUE, REPLACE, SALE, VOID, Entry
 from .keys import MASTER, USER_AID, VENDING
 from .personalise import USER_FILES, change_keys, has_application, login, make_application, make_files, refuse_other_use
@@ -122,6 +122,7 @@ def _finish(shop, card: Desfire, intent: Entry) -> Made:
     number, version = intent.meter, intent.data["key_version"]
     identity = Identity(number, intent.data["generation"], intent.data["currency"])
     purchase = intent.purchase
+    record = SignedPurchase.of(purchase, identity, shop.keys.sale)
 
     def known(role, key_version):
         return shop.keys.user_card_key(key_version, role, card.uid, number)
@@ -133,7 +134,7 @@ def _finish(shop, card: Desfire, intent: Entry) -> Made:
         login(card, VENDING, known, "card")
         card.write(LABEL, 0, Label(number).pack(), PLAIN)
         card.write(IDENTITY, 0, identity.pack())
-        card.write(PURCHASE, 0, purchase.pack())
+        card.write(PURCHASE, 0, record.pack())
         card.commit()
     shop.journal.settle(intent, DONE)
     return Made(identity, purchase, version, purchase if intent.data.get("carried_over") else None)

@@ -26,6 +26,7 @@ from .formats import (
     Identity,
     Label,
     Purchase,
+    SignedPurchase,
     WriteBack,
 )
 from .journal import DONE, ISSUE, REKEY, REPLACE, SALE, VOID
@@ -43,10 +44,14 @@ class UserCard:
     meter_number: str
     key_versions: list[int]
     identity: Identity
-    purchase: Purchase
+    record: SignedPurchase
     write_back: WriteBack | None  # None: it has not been to the meter
     settled: list[str] = field(default_factory=list)  # what was found out about cut-off work, in words
     replaced: bool = False  # another card is the meter's now
+
+    @property
+    def purchase(self) -> Purchase:
+        return self.record.purchase
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ def _look(shop, card):
     login(card, VENDING, lambda role, v: shop.keys.user_card_key(v, role, card.uid, number), "card")
     try:
         identity = Identity.unpack(card.read(IDENTITY, 0, IDENTITY_N))
-        purchase = Purchase.unpack(card.read(PURCHASE, 0, PURCHASE_N))
+        record = SignedPurchase.unpack(card.read(PURCHASE, 0, PURCHASE_N))
     except FormatError as e:
         raise FormatError(f"{e} Replace the card.") from e
     if identity.meter_number != number:
@@ -87,7 +92,7 @@ def _look(shop, card):
         back = WriteBack.unpack(card.read(WRITEBACK, 0, WRITEBACK_N))
     except FormatError as e:
         raise FormatError(f"{e} The customer puts the card into the meter once more.") from e
-    return UserCard(card, number, versions, identity, purchase, back)
+    return UserCard(card, number, versions, identity, record, back)
 
 
 def _label(shop, card):
@@ -177,7 +182,7 @@ def sell(shop: Shop, carrier: Carrier, amount_micro: int, debt_micro: int = 0) -
         raise Refused("An amount is more than nothing, and a debt is not negative.")
     found = read_card(shop, carrier)
     purchase = Purchase(found.purchase.count + 1, amount_micro, debt_micro, shop.clock())
-    record = purchase.pack()
+    record = SignedPurchase.of(purchase, found.identity, shop.keys.sale).pack()
     try:
         _check_sale(shop, found)
     except Refused as e:

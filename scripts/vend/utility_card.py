@@ -39,6 +39,7 @@ from .utility_formats import (
     Answer,
     Head,
     KeyChange,
+    Meters,
     answer_n,
     kind_word,
 )
@@ -133,7 +134,9 @@ def write_card(
     if key_version is None:
         key_version = shop.version_for(meter_number) if meter_number else shop.keys.newest
     shop.keys.masters(key_version)
-    head = Head.of(kind, _serial(shop) if serial is None else serial, document, meter_number)
+    meters = Meters.one(meter_number)
+    contents = meters.contents(document)
+    head = Head.of(kind, _serial(shop) if serial is None else serial, document, meters).signed(shop.keys.order)
     card = shop.card(carrier)
     refuse_other_use(card, UTILITY_AID)
     rescued = _rescue(shop, card)
@@ -145,11 +148,11 @@ def write_card(
     known = _known(shop, card)
     make_application(card, UTILITY_AID)
     change_keys(card, known, key_version)
-    files = utility_files(kind, len(document), answers)
+    files = utility_files(kind, len(contents), answers)
     make_files(card, known(MASTER, key_version), files)
     login(card, VENDING, known, "card")
-    for at in range(0, len(document), _CHUNK_N):
-        card.write(DOCUMENT, at, document[at : at + _CHUNK_N])
+    for at in range(0, len(contents), _CHUNK_N):
+        card.write(DOCUMENT, at, contents[at : at + _CHUNK_N])
     card.write(HEAD, 0, head.pack())
     card.clear_records(ANSWERS)
     card.commit()
