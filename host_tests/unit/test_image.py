@@ -210,10 +210,10 @@ def command(*args):
 
 
 def test_the_command_reports_in_json(tmp_path):
-    (tmp_path / "s.json").write_text("{}")
+    (tmp_path / "s.json").write_text('{"meter_number": "7"}')
     done = command("--json", "--out", str(tmp_path / "i.bin"), f"settings.json={tmp_path}/s.json")
     report = json.loads(done.stdout)
-    assert report["files"]["settings.json"] == 2
+    assert report["files"]["settings.json"] == 21
     assert report["bytes"] == (tmp_path / "i.bin").stat().st_size == VFS_SIZE
 
 
@@ -261,10 +261,10 @@ def test_make_image_hands_version_and_key_on(more):
 
 @pytest.mark.parametrize(
     "content, reason",
-    [(None, "cannot be read: No such file or directory"), ("{", "is not JSON: Expecting property name")],
+    [(None, "cannot be read: No such file or directory"), ("{", "line 1: it is no JSON from here on (Expecting property name")],
 )
 def test_the_command_refuses_a_document_that_is_none_and_writes_nothing(tmp_path, content, reason):
-    document = tmp_path / "s.json"
+    document = tmp_path / "settings.json"
     if content is not None:
         document.write_text(content)
     done = command("--out", str(tmp_path / "i.bin"), str(document))
