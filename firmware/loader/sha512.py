@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SHA-512 as FIPS 180-4 has it, in steps: the port has none. Two blocks (a message of 112 to 239 bytes) take 8 steps."""
+"""SHA-512 as FIPS 180-4 has it, in steps: the port has none. A block of 128 bytes takes 4 steps."""
 
 from micropython import const
 

@@ -21,7 +21,7 @@ _TABLE = (  # name, value, what, where it comes from
     ("read_byte_ns", 200, "a byte of it: 40 MHz, two lines, and LittleFS's checksum", "estimated from clock and code"),
     ("program_us", 60, "a program or erase of flash, on top of the part's own 0.7 ms a page, 45 ms a sector",
      "estimated"),
-    ("field_us", 110, "a multiplication modulo 2**255-19; a signature needs 3,300 at most, 500 of them squarings in a row",
+    ("field_us", 110, "a multiplication modulo 2**255-19; a signature needs 3,300 at most, 500 of them in a row",
      "measured here (0.9 us in a row, 1.1 us with the additions and byte code between)"),
     ("point_us", 1_490, "a doubling of a point, 258 to a signature: 11 multiplications, of sums, too, and its share of "
      "SHA-512 (two blocks, 70 ms); with its collections a signature takes 0.6 s", "measured here (4.3 ms a signature)"),
