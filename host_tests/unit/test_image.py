@@ -261,7 +261,7 @@ def test_make_image_hands_version_and_key_on(more):
 
 @pytest.mark.parametrize(
     "content, reason",
-    [(None, "cannot be read: No such file or directory"), ("{", "line 1: it is no JSON from here on (Expecting property name")],
+    [(None, "cannot be read: No such file or directory"), ("{", "line 1: it is no JSON from here on (Exp")],
 )
 def test_the_command_refuses_a_document_that_is_none_and_writes_nothing(tmp_path, content, reason):
     document = tmp_path / "settings.json"
