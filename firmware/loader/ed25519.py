@@ -84,12 +84,6 @@ def _key(public):
     return a if a and _double(_double(_double(a)))[0] else None
 
 
-def usable(public):
-    """A generator as steps() is: is this a point, and not of small order?"""
-    a = (yield from _point(public)) if len(public) == 32 else None
-    yield a is not None and _double(_double(_double(a)))[0] != 0
-
-
 def _sum(s, k, a):
     """A generator: returns S B - k A, encoded, both at once: one doubling for a bit of either."""
     digits = bytearray(_BITS)

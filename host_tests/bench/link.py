@@ -155,7 +155,12 @@ class Link:
         if op == ops.PIN_GET:
             pin = buf[pos + 1]
             stuck = self.stuck.get(pin)
-            buf[ops.RSP_AT] = self.level[pin] if stuck is None else stuck()
+            if stuck is not None:
+                buf[ops.RSP_AT] = stuck()
+            elif pin == self.board.RELAY_SENSE:
+                buf[ops.RSP_AT] = self.relay.sense(self.clock.now_us)
+            else:
+                buf[ops.RSP_AT] = self.level[pin]
             return pos + 2
         if op == ops.PIN_MODE:
             return pos + 4

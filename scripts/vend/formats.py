@@ -9,6 +9,7 @@ zeros.
 unpack raises FormatError when bytes are not the record, pack when a value does not fit into it.
 """
 
+import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ GENERATION_MAX = 255
 MONTHS = 12
 RELAY_OPEN, RELAY_CLOSED, RELAY_UNKNOWN = 0, 1, 2
 
+_METER_NUMBER = re.compile(r"[0-9A-Z-]{1,12}")  # both as the meter's settings have them (core/config_doc.py)
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _LABEL = struct.Struct("<B12s")
 _IDENTITY = struct.Struct("<BBH12s3sB")
 _PURCHASE = struct.Struct("<BBHIQQI12s3sB")
@@ -56,11 +59,13 @@ def packed(layout: struct.Struct, what: str, *fields) -> bytes:
         raise FormatError(f"A number does not fit into the {what}: {e}.") from e
 
 
-def text_bytes(text: str, n: int, what: str) -> bytes:
-    """Printable ASCII without blanks, as the meter accepts it."""
-    if not text or len(text) > n or not all(32 < ord(c) < 127 for c in text):
-        raise FormatError(f"The {what} {text!r} is not usable: 1 to {n} plain letters and digits, no blanks.")
-    return text.encode("ascii")
+def _canonical(text, form, what, words):
+    """The one form a meter has it in, as bytes. It is not made: two cards must not differ by a typist's habit."""
+    if form.fullmatch(text):
+        return text.encode("ascii")
+    near = text.strip().upper()
+    hint = f" Did you mean {near}?" if form.fullmatch(near) else ""
+    raise FormatError(f"The {what} {text!r} is none that a meter has: {words}.{hint}")
 
 
 def text_of(field: bytes, what: str) -> str:
@@ -76,7 +81,11 @@ def _expect(good: bool, what: str, why: str) -> None:
 
 
 def meter_number_bytes(number: str) -> bytes:
-    return text_bytes(number, METER_NUMBER_MAX_N, "meter number")
+    return _canonical(number, _METER_NUMBER, "meter number", f"1 to {METER_NUMBER_MAX_N} digits, capitals or '-'")
+
+
+def currency_bytes(currency: str) -> bytes:
+    return _canonical(currency, _CURRENCY, "currency", "three capitals, such as EUR")
 
 
 @dataclass(frozen=True)
@@ -108,9 +117,7 @@ class Identity:
     def pack(self) -> bytes:
         if not 1 <= self.generation <= GENERATION_MAX:
             raise FormatError(f"The card's generation {self.generation} is outside 1 to {GENERATION_MAX}.")
-        if len(self.currency) != 3:
-            raise FormatError(f"The currency {self.currency!r} is not three letters, such as EUR.")
-        currency = text_bytes(self.currency, 3, "currency")
+        currency = currency_bytes(self.currency)
         number = meter_number_bytes(self.meter_number)
         return seal(IDENTITY, packed(_IDENTITY, "identity", 1, self.kind, self.generation, number, currency, 0))
 
@@ -170,7 +177,7 @@ class SignedPurchase:
         sold = self.purchase
         return packed(
             _PURCHASE, "purchase", 3, self.key_number, self.generation, sold.count, sold.amount_micro, sold.debt_micro,
-            sold.sold_utc_s, meter_number_bytes(self.meter_number), text_bytes(self.currency, 3, "currency"), 0,
+            sold.sold_utc_s, meter_number_bytes(self.meter_number), currency_bytes(self.currency), 0,
         )  # fmt: skip
 
     def message(self) -> bytes:
@@ -184,7 +191,6 @@ class SignedPurchase:
         _expect(signed or self.signature == NO_SIGNATURE, "purchase", "a signature without a purchase")
         _expect(0 <= self.key_number <= NUMBER_MAX and len(self.signature) == SIGNATURE_N, "purchase", "its key")
         _expect(1 <= self.generation <= GENERATION_MAX, "purchase", f"generation {self.generation}")
-        _expect(len(self.currency) == 3, "purchase", "its currency")
 
     def pack(self) -> bytes:
         self._check()

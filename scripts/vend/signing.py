@@ -90,5 +90,10 @@ class SigningKeys:
         """The public half, 32 bytes; None: of the newest."""
         return public_half(self.seed(number))
 
+    def fingerprints(self) -> dict[int, str]:
+        """The first 8 bytes of each public half's SHA-256, for people to compare."""
+        digits = {number: hashlib.sha256(self.public(number)).hexdigest()[:16] for number in self._seeds}
+        return {number: "-".join(text[i : i + 4] for i in range(0, 16, 4)) for number, text in digits.items()}
+
     def sign(self, message: bytes, number: int | None = None) -> bytes:
         return sign(self.seed(number), message)
