@@ -3,8 +3,8 @@
 
 import pytest
 
-from host_tests.bench.chips.desfire import DesfireCard
 from host_tests.bench import cards
+from host_tests.bench.chips.desfire import DesfireCard
 from host_tests.unit.vend_bench import NUMBER, UID, Hand, Meter, after_change, shop_at
 from scripts.vend import issuing, user_card
 from scripts.vend.crypto import ZERO

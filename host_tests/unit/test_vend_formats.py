@@ -168,10 +168,8 @@ def test_the_bytes_of_a_change_of_public_keys_are_those_agreed():
 def test_a_change_of_public_keys_with_a_byte_changed_proves_nothing(at):
     bad = bytearray(u.TrustChange.of(KEYS.sale, KEYS.order).pack())
     bad[at] ^= 1
-    try:
+    with contextlib.suppress(FormatError):
         assert not u.TrustChange.unpack(bytes(bad)).proven()
-    except FormatError:
-        pass
 
 
 @pytest.mark.parametrize(
@@ -267,7 +265,8 @@ def test_the_status_word_comes_apart():
     [
         f.Label(""), f.Label("1234567890123"), f.Label("12 34"), f.Label("Zähler"), f.Identity("1", 0, "EUR"),
         f.Identity("1", 256, "EUR"), f.Identity("1", 1, "EURO"), f.SignedPurchase(f.Purchase(1, 5), "1", 1, "EUR"),
-        f.SignedPurchase(SOLD, "1", 1, "EUR", 1, b""), f.SignedPurchase(SOLD, "1", 0, "EUR", 1), f.WriteBack(credit_micro=2**63), f.WriteBack(rate_counts=(0,)),
+        f.SignedPurchase(SOLD, "1", 1, "EUR", 1, b""), f.SignedPurchase(SOLD, "1", 0, "EUR", 1),
+        f.WriteBack(credit_micro=2**63), f.WriteBack(rate_counts=(0,)),
         f.WriteBack(months=(f.Month(2000, 1, 0),)), f.WriteBack(months=(f.Month(2025, 13, 0),)),
         u.Head(8, 0, 0, bytes(32), key_number=1), u.Head(1, 0, 0, bytes(32)), u.Answer("", 0, 0, 1, 0),
     ],
