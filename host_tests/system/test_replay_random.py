@@ -6,7 +6,7 @@ later tariff. PENNYWATT_EXAMPLES=1000 tries more.
 """
 
 import os
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
