@@ -25,9 +25,10 @@ from .chips.desfire import DesfireCard
 
 ORDER_KEY = DEMO.order.seed()  # private: number 1
 UID = "04A1B2C3D4E5E0"
+SERIAL = 821_400_000  # seconds since 2000: the day before a bench's clock begins
 
 
-def head(kind: int, document: bytes = b"", serial: int = 1, number: str = "", version: int = 3, *,
+def head(kind: int, document: bytes = b"", serial: int = SERIAL, number: str = "", version: int = 3, *,
          last: str | None = None, listed: tuple[str, ...] = (), key: bytes = ORDER_KEY, key_number: int = 1,
          signature: bytes | None = None) -> bytes:  # fmt: skip
     """The head of a card. number: the meter, or the first one up to `last`; listed: meters that stand before the
@@ -40,7 +41,7 @@ def head(kind: int, document: bytes = b"", serial: int = 1, number: str = "", ve
     return seal(HEAD, body + (sign(key, HEAD_PREFIX + body) if signature is None else signature))
 
 
-def utility_card(kind: int, document: bytes = b"", serial: int = 1, number: str = "", uid: str = UID,
+def utility_card(kind: int, document: bytes = b"", serial: int = SERIAL, number: str = "", uid: str = UID,
                  keys: KeySet = DEMO, header=None, room: int = 4, listed: tuple[str, ...] = (),
                  **options) -> DesfireCard:  # fmt: skip
     """A card as the supplier makes it. header: another head record; room: how many answers it takes; options: as of

@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 from meter import made
-from meter.core import civil, codes, config, tariff
+from meter.core import civil, codes, config, keys_doc, tariff
 from meter.core.errors import ConfigError, StorageError
 from meter.services import change
 from meter.storage import documents
@@ -137,23 +137,31 @@ def root(tmp_path):
 def test_documents_as_provisioned_are_no_fault(root):
     cfg, rates, later, found, faults = made.read(str(root))
     assert (cfg.meter_number, rates.name, faults) == (settings()["meter_number"], tariff_doc()["name"], 0)
-    assert found == (1, bytes.fromhex(keys()["card_key"]), bytes.fromhex(keys()["utility_key"]), None, None)
+    assert found == keys_doc.parse(keys())
     assert later is None
 
 
 def test_the_keys_before_are_read_with_those_in_force(root):
-    before = {"card_key": "11" * 16, "utility_key": "22" * 16}
+    before = {"version": 1, "card_key": "11" * 16, "until": 9900}
     (root / "keys.json").write_bytes(json.dumps({**keys(), "version": 2, "previous": before}).encode())
     found = made.read(str(root))[3]
-    assert (found[0], found[3], found[4]) == (2, b"\x11" * 16, b"\x22" * 16)
+    assert (found[keys_doc.VERSION], found[keys_doc.CARD_BEFORE]) == (2, b"\x11" * 16)
 
 
 @pytest.mark.parametrize(
-    "damage", [b"{", b'{"version": 1}', b'{"version": 1, "card_key": "00", "utility_key": "00"}', b'{"previous": 1}']
+    ("damage", "words"),
+    [
+        (b"{", "keys: keys.json: this is not JSON"),
+        (b'{"version": 1}', "keys: sale: must be a number and a key"),
+        (b'{"previous": 1}', "keys: previous: must be a JSON object"),
+        (json.dumps({**keys(), "card_key": "00"}).encode(), "keys: card_key: must be 16 bytes in hexadecimal"),
+        (json.dumps({**keys(), "signs": 1}).encode(), "keys: signs: is not known here"),
+    ],
 )
-def test_keys_that_are_not_fit_are_none_and_reported(root, damage):
+def test_keys_that_are_not_fit_are_none_and_reported(root, capsys, damage, words):
     (root / "keys.json").write_bytes(damage)
     assert made.read(str(root))[3:] == (None, codes.FAULT_KEYS)
+    assert words in capsys.readouterr().out
 
 
 def test_keys_that_are_not_fit_give_way_to_those_before(root):
@@ -181,6 +189,45 @@ def test_a_tariff_that_is_not_fit_gives_way_to_the_one_before(root):
     (root / "tariff.json").write_bytes(json.dumps({"name": "x", "currency": "USD", "price": "0.1"}).encode())
     _, rates, _, _, faults = made.read(str(root))
     assert rates.name == "Before" and faults == codes.FAULT_TARIFF
+
+
+def test_settings_that_are_not_fit_still_say_whose_the_meter_is(root):
+    (root / "settings.json").write_text(json.dumps({**settings(provisioned=True, currency="KES"), "alarm_1": "5"}))
+    (root / "tariff.json").write_text(json.dumps({"name": "x", "currency": "KES", "price": "25"}))
+    cfg, rates, _, _, faults = made.read(str(root))
+    assert (cfg.provisioned, cfg.currency, rates.prices_micro) == (True, "KES", (25_000_000,))
+    assert cfg.alarm1_micro == config.Settings().alarm1_micro
+    assert faults & ~codes.FAULT_CALIBRATION == codes.FAULT_SETTINGS
+
+
+def test_a_meter_whose_settings_are_lost_goes_on_at_the_price_and_in_the_currency_of_its_tariff(root):
+    (root / "settings.json").write_bytes(b"?")
+    (root / "tariff.json").write_text(json.dumps({"name": "x", "currency": "KES", "price": "25"}))
+    (root / "later.json").write_text(
+        json.dumps({"name": "y", "currency": "USD", "price": "1", "from": "2099-01-01 00:00"})
+    )
+    cfg, rates, later, _, faults = made.read(str(root))
+    assert (cfg.currency, rates.prices_micro, later) == ("KES", (25_000_000,), None)
+    assert faults == codes.FAULT_SETTINGS
+
+
+@pytest.mark.parametrize("damage", [b"?", b'{"name": "x"}', b'{"name": "x", "currency": "USD", "price": "1"}', None])
+def test_a_provisioned_meter_without_any_fit_tariff_has_one_that_says_so(root, damage):
+    (root / "settings.json").write_text(json.dumps(settings(provisioned=True)))
+    for name in ("tariff.json", "tariff.old"):
+        if damage is None:
+            (root / name).unlink(missing_ok=True)
+        else:
+            (root / name).write_bytes(damage)
+    cfg, rates, _, _, faults = made.read(str(root))
+    assert faults & codes.FAULT_TARIFF and cfg.provisioned
+    assert (rates.name, rates.rate_names, rates.prices_micro) == ("", ("No tariff: no price",), (0,))
+
+
+def test_a_meter_that_is_nobodys_yet_and_has_no_tariff_counts_at_none(root):
+    (root / "tariff.json").unlink()
+    rates, faults = made.read(str(root))[1:5:3]
+    assert (rates.name, rates.rate_names, rates.prices_micro) == ("none", ("flat",), (0,)) and faults
 
 
 def test_without_any_fit_document_the_harmless_ones_serve(root):

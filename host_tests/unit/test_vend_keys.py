@@ -145,6 +145,11 @@ def test_a_short_passphrase_is_refused(tmp_path):
         keyfile.save(tmp_path / "k", DEMO, "1234567", log2_n=4)
 
 
+def test_a_place_where_no_file_can_be_is_refused_in_words(path):
+    with pytest.raises(KeyFileError, match="cannot be written: Not a directory"):
+        keyfile.save(path / "k", DEMO, PASSPHRASE, log2_n=4)
+
+
 def changed(path, change):
     envelope = json.loads(path.read_text())
     change(envelope)

@@ -35,7 +35,7 @@ def test_meter_number_alone_gives_the_defaults():
         if name not in ("meter_number", "watch"):  # what is watched for: test_watch.py
             assert getattr(s, name) == getattr(plain, name), name
     assert (s.phases, s.currency, s.decimals, s.dst, s.provisioned) == (1, "EUR", 2, None, False)
-    assert (s.alarm1_micro, s.alarm2_micro, s.overdraft_micro, s.hoard_micro) == (10_000_000, 5_000_000, 0, 0)
+    assert (s.alarm1_micro, s.alarm2_micro, s.overdraft_micro, s.hoard_micro) == (10_000_000, 5_000_000, 0, -1)
     assert (s.overload_w, s.overload_hold_s, s.overload_wait_s, s.relay_pulse_ms) == (0, 30, 0, 60)
     assert (s.utc_offset_min, s.pulse_constant, s.initial_credit_micro) == (0, 3200, 0)
     assert (s.emergency_micro, s.debt_day_micro, s.debt_percent, s.friendly) == (0, 0, 0, None)
@@ -108,7 +108,7 @@ def test_refusals_name_the_place_and_the_remedy():
         ({"pulse_constant": 1600}, "pulse_constant: must be 3200"),
         ({"emergency": 5}, 'emergency: must be an amount in quotes, such as "0.25"'),
         ({"emergency": "-1"}, 'emergency: "-1" is below 0'),
-        ({"emergency": "1000001"}, 'emergency: "1000001" is above 1000000'),
+        ({"emergency": "1000000001"}, 'emergency: "1000000001" is above 1000000000'),
         ({"emergency": "50.01", "hoard": "50"}, "emergency: is above the hoarding cap"),
         ({"debt_per_day": "-0.01"}, 'debt_per_day: "-0.01" is below 0'),
         ({"debt_per_day": 1}, 'debt_per_day: must be an amount in quotes, such as "0.25"'),
@@ -124,7 +124,10 @@ def test_refusals_name_the_place_and_the_remedy():
         ({"demand_min": 7}, "demand_min: must divide an hour"),
         ({"profile_min": 40}, "profile_min: must divide an hour"),
         ({"dst": "us"}, "dst: must be a JSON object"),
-        ({"dst": {"start": [3, 5, "sunday", "02:00"]}}, 'dst.start: must read [month, week, "sun", "02:00"]'),
+        (
+            {"dst": {"start": [3, 5, "sunday", "02:00"]}},
+            'dst.start: must read [month, week, "sun", "02:00"] or ["03-21", "02:00"]',
+        ),
     ):
         assert refusal_of(**changes) == words, (refusal_of(**changes), words)
 
@@ -132,7 +135,7 @@ def test_refusals_name_the_place_and_the_remedy():
 def test_what_is_no_amount():
     for text in (
         "", ".", "1.", ".5", "+1", "--1", "- 1", "1e3", " 1", "1 ", "0x1", "1_0", "\u0661", "1.2.3", "NaN",
-        "1234567890", "1000001", None, True, 5, [], {},
+        "12345678901", "1000000001", None, True, 5, [], {},
     ):  # fmt: skip
         assert refusal_of(overdraft=text).startswith("overdraft: "), text
 
@@ -182,6 +185,14 @@ def test_meter_numbers():
     assert refusal({}).startswith("meter_number: ")
 
 
+def test_an_edge_of_summer_time_may_be_hours_away_from_its_day_or_on_a_date():
+    for text, minute in (("24:00", 1440), ("50:00", 3000), ("-01:00", -60), ("167:00", 10020), ("-167:00", -10020)):
+        rule = {"start": [3, 4, "thu", text], "end": [10, 5, "sun", "02:00"]}
+        assert settings(dst=rule).dst[0] == (3, 4, 3, minute)
+    rule = {"start": ["03-20", "24:00"], "end": ["09-20", "24:00"]}
+    assert settings(dst=rule).dst[:2] == ((3, 20, 7, 1440), (9, 20, 7, 1440))
+
+
 def test_bad_daylight_saving_rules():
     good = {"start": [3, 5, "sun", "02:00"], "end": [10, 5, "sun", "03:00"]}
     for change, place in (
@@ -193,8 +204,17 @@ def test_bad_daylight_saving_rules():
         ({"end": [10, 0, "sun", "02:00"]}, "dst.end[1]"),
         ({"end": [10, 1, 6, "02:00"]}, "dst.end"),
         ({"end": [10, 1, ["sun"], "02:00"]}, "dst.end"),
-        ({"end": [10, 1, "sun", "24:00"]}, "dst.end[3]"),
         ({"end": [10, 1, "sun", "2:00"]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", "167:01"]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", "-167:01"]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", "24:60"]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", "+24:00"]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", "--1:00"]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", ""]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", 24]}, "dst.end[3]"),
+        ({"end": ["02-29", "24:00"]}, "dst.end[0]"),
+        ({"end": ["10-31", "24"]}, "dst.end[1]"),
+        ({"end": ["03-31", "24:00"]}, "dst.end"),
         ({"end": [3, 1, "sun", "02:00"]}, "dst.end"),
         ({"shift_min": 0}, "dst.shift_min"),
         ({"basis": "gmt"}, "dst.basis"),
