@@ -17,6 +17,8 @@ PYTEST := $(PY) -m pytest -q $(PYTEST_ARGS)
 TRACE ?=
 CREDIT ?=
 TARIFF ?=
+LATER ?=
+BILLING_DAY ?=
 ARCH ?= i386
 PORT ?=
 WARP ?= 1
@@ -34,9 +36,10 @@ CARD ?=
 sim: setup ## Run the virtual meter, with its page in the browser [PORT=8080 WARP=1 CARD=card.json]
 	@$(BENCH).sim --port $(or $(PORT),8080) --warp $(WARP) $(if $(CARD),--card "$(CARD)") $(ARGS)
 
-replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIFF=file.json ARCH=i386|amd64|cpython]
+replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIFF=a.json LATER=b.json BILLING_DAY=1 ARCH=…]
 	@test -n "$(TRACE)" || { echo "replay: which trace? Say make replay TRACE=file.csv" >&2; exit 2; }
-	@$(BENCH).replay "$(TRACE)" --arch $(ARCH) $(if $(CREDIT),--credit "$(CREDIT)") $(if $(TARIFF),--tariff "$(TARIFF)") $(ARGS)
+	@$(BENCH).replay "$(TRACE)" --arch "$(ARCH)" $(if $(CREDIT),--credit "$(CREDIT)") $(if $(TARIFF),--tariff "$(TARIFF)") \
+		$(if $(LATER),--later "$(LATER)") $(if $(BILLING_DAY),--billing-day "$(BILLING_DAY)") $(ARGS)
 
 flash: device-tools ## A bare ESP32: MicroPython, firmware, clock, self-test: PORT=/dev/ttyUSB0 [BOARD= FIRMWARE=file AGAIN=1]
 	@$(PY) -m scripts.flash flash --port "$(PORT)" --board $(BOARD) $(BUNDLED) \
@@ -45,7 +48,7 @@ flash: device-tools ## A bare ESP32: MicroPython, firmware, clock, self-test: PO
 deploy: device-tools ## The firmware of this tree onto a board that has some: PORT=/dev/ttyUSB0 [BOARD= VERSION= KEY=]
 	@$(PY) -m scripts.flash deploy --port "$(PORT)" --board $(BOARD) $(BUNDLED) $(ARGS)
 
-bundle: setup ## One signed file of the firmware, the same bytes each time: VERSION=1.4.0 [BOARD= KEY=key.pem]
+bundle: setup ## One signed file of the firmware, the same bytes each time: VERSION=1.4.0 [BOARD= KEY=bundle.key]
 	@test -n "$(VERSION)" || { echo "bundle: which version? Say make bundle VERSION=1.4.0" >&2; exit 2; }
 	@$(PY) -m scripts.bundle build --board $(BOARD) $(BUNDLED) $(ARGS)
 
@@ -68,7 +71,7 @@ test: device-tools lint unit upy system ## All of the next four, cheap things fi
 lint: setup ## ruff, and pyright: the firmware with the ESP32 stubs, the shop and the test bench's tools
 	@$(PY) -m ruff check --quiet --output-format concise .
 	@said=$$($(PY) -m pyright --warnings) || { echo "$$said"; exit 1; }
-	@for tool in vend calibrate accuracy bundle flash provision wiring; do \
+	@for tool in common vend calibrate accuracy bundle flash provision wiring; do \
 		said=$$($(PY) -m pyright --warnings -p scripts/$$tool) || { echo "$$said"; exit 1; }; done
 	@echo "lint: clean"
 

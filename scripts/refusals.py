@@ -8,11 +8,14 @@ from collections.abc import Callable
 
 import typer
 
+from .common.errors import InputError
+
 
 def refusals(tool: str, *errors: type[Exception], code: int = 2, interrupted: str = "") -> Callable:
     """A decorator for the commands of `tool`.
 
-    `errors` end a command with `code` (or the error's own .code) and their text: {"error": text, "kind": its .name}.
+    `errors`, a file that is not fit (InputError), or that cannot be written, end a command with `code` (or the error's
+    own .code) and their text: {"error": text, "kind": its .name}.
     `interrupted` is what Ctrl-C leaves behind, where it leaves something.
     """
 
@@ -21,12 +24,14 @@ def refusals(tool: str, *errors: type[Exception], code: int = 2, interrupted: st
         def run(*args, **options):
             try:
                 return command(*args, **options)
-            except errors as e:
-                if options.get("as_json"):
-                    kind = getattr(e, "name", "")
-                    print(json.dumps({"error": str(e)} | ({"kind": kind} if kind else {})))
-                print(f"{tool}: {e}", file=sys.stderr)
+            except (InputError, *errors) as e:
+                _say(tool, str(e), getattr(e, "name", ""), options)
                 raise typer.Exit(getattr(e, "code", code)) from None
+            except OSError as e:  # a place where nothing can be written, a disk that is full
+                if not (e.strerror and e.filename) or isinstance(e, BrokenPipeError):
+                    raise
+                _say(tool, f"{e.filename}: {e.strerror}. Name another file.", "", options)
+                raise typer.Exit(code) from None
             except KeyboardInterrupt:
                 if not interrupted:
                     raise
@@ -36,3 +41,9 @@ def refusals(tool: str, *errors: type[Exception], code: int = 2, interrupted: st
         return run
 
     return plain
+
+
+def _say(tool, text, kind, options):
+    if options.get("as_json"):
+        print(json.dumps({"error": text} | ({"kind": kind} if kind else {})))
+    print(f"{tool}: {text}", file=sys.stderr)

@@ -113,8 +113,11 @@ class Link:
         elif what == ops.COLLECT:
             us = costs.collect_us
             self._garbage = 0
+        elif n > 1:
+            us = n * costs.field_us
         else:
-            us = costs.power_us + n * costs.point_us
+            us = costs.point_us
+            self._garbage += costs.point_garbage
         if self._garbage > costs.garbage_bytes:
             self._garbage = 0
             us += costs.collect_us

@@ -1,23 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recorded households: CSV with local_time,active_kw,reactive_kvar,voltage_v,current_a.
 
-A row holds until the next one, the last as long as the one before it. Figures are exact: what the file
-says in decimals becomes whole mW, mvar, mV and mA, or the row is refused.
+A row holds until the next one, the last as long as the one before it. Figures are exact: what the file says in
+decimals becomes whole mW, mvar, mV and mA. Each row is counted by the meter, or refused by its line before anything
+runs: what the metering IC or its driver would leave out is no row. Raises InputError.
 """
 
-import csv
+import re
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
 
+from scripts.common import InputError, read_csv
+
 COLUMNS = ["local_time", "active_kw", "reactive_kvar", "voltage_v", "current_a"]
+# What one phase of the meter counts, in mW and mvar. The driver (drivers/atm90e32_energy.py) believes 35 kVA, which are
+# 100 A at 350 V; up to the start threshold (PStartTh, drivers/atm90e32_regs.py) the IC counts nothing.
+MOST_M = 35_000_000
+START_M = 1_000
+# With 480 V, 65.535 A (all that the IC's current register holds at 1 mA a count) are less than 35 kVA.
+MOST_MV = 480_000
+MOST_MA = 65_535
+# The RTC keeps 2000 to 2099; days are counted from the first of them, and day 0 is none.
+FIRST, LAST = datetime(2000, 1, 2), datetime(2099, 12, 31, 23, 59)
 _EPOCH = datetime(2000, 1, 1)
-
-
-class TraceError(ValueError):
-    """The file is not a trace; the text names the line."""
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 
 
 @dataclass(frozen=True)
@@ -27,23 +35,30 @@ class Row:
     q_mvar: int
     u_mv: int
     i_ma: int
+    line: int
 
 
 @dataclass(frozen=True)
 class Trace:
     rows: list
     end_s: int
-    holes: list  # (line, seconds) where rows are further apart than three of the usual steps
 
     @property
     def start_s(self) -> int:
         return self.rows[0].at_s
 
+    @property
+    def holes(self) -> list:
+        """(line, seconds) of rows that come more than three of the usual steps after the one before."""
+        steps = [b.at_s - a.at_s for a, b in pairwise(self.rows)]
+        usual = sorted(steps)[len(steps) // 2] if steps else 0
+        return [(row.line, step) for row, step in zip(self.rows[1:], steps, strict=True) if step > 3 * usual]
+
     def first(self, n: int) -> "Trace":
         """Its first n rows as a trace of their own."""
         if n >= len(self.rows):
             return self
-        return Trace(self.rows[:n], self.rows[n].at_s, self.holes)
+        return Trace(self.rows[:n], self.rows[n].at_s)
 
     def segments(self):
         """(start_s, end_s, row) one after another."""
@@ -55,63 +70,57 @@ class Trace:
         return sum(max(0, row.p_mw) * (end - start) for start, end, row in self.segments())
 
 
-def _figure(text: str, name: str, scale: int, low: int, high: int) -> int:
-    try:
-        value = Decimal(text) * scale
-    except InvalidOperation:
-        raise ValueError(f"{name} is {text!r}, not a number") from None
-    if not value.is_finite():
-        raise ValueError(f"{name} is {text!r}, not a number")
-    if value != int(value):
-        raise ValueError(f"{name} is {text}: at most {len(str(scale)) - 1} decimals are kept")
-    if not low <= value <= high:
-        raise ValueError(f"{name} is {text}: a meter sees {Decimal(low) / scale} to {Decimal(high) / scale}")
-    return int(value)
-
-
-def _row(fields) -> Row:
-    if len(fields) != len(COLUMNS):
-        raise ValueError(f"{len(fields)} fields where {len(COLUMNS)} belong")
-    try:
-        moment = datetime.fromisoformat(fields[0])
-    except ValueError:
-        raise ValueError(f"local_time is {fields[0]!r}, not a time like 2006-12-16T17:24:00") from None
-    if moment.tzinfo is not None or moment.microsecond:
-        raise ValueError(f"local_time is {fields[0]!r}: local time in whole seconds, without a zone, belongs here")
-    if not 2000 <= moment.year <= 2099:
-        raise ValueError(f"local_time is {fields[0]!r}: the meter's calendar is 2000 to 2099")
-    return Row(
-        int((moment - _EPOCH).total_seconds()),
-        _figure(fields[1], "active_kw", 1_000_000, -99_999_999, 99_999_999),
-        _figure(fields[2], "reactive_kvar", 1_000_000, -99_999_999, 99_999_999),
-        _figure(fields[3], "voltage_v", 1000, 0, 480_000),
-        _figure(fields[4], "current_a", 1000, 0, 65_535),
-    )
-
-
-def read(path: Path) -> Trace:
-    """Read a whole trace. Raises TraceError naming the first bad line, OSError when there is no file."""
-    rows, lines = [], []
-    with open(path, newline="", encoding="utf-8") as f:
-        reader = csv.reader(f)
-        header = next(reader, None)
-        if header != COLUMNS:
-            raise TraceError(f"line 1: the columns must be {','.join(COLUMNS)}")
-        try:
-            for fields in reader:
-                try:
-                    row = _row(fields)
-                    if rows and row.at_s <= rows[-1].at_s:
-                        raise ValueError(f"local_time {fields[0]} does not come after the row before it")
-                except ValueError as e:
-                    raise TraceError(f"line {reader.line_num}: {e}") from None
-                rows.append(row)
-                lines.append(reader.line_num)
-        except (csv.Error, UnicodeDecodeError) as e:
-            raise TraceError(f"line {reader.line_num + 1}: {e}") from None
+def read(path: Path | str) -> Trace:
+    """A whole trace. Raises InputError with the first line that is wrong."""
+    rows = []
+    for cells in read_csv(path, COLUMNS):
+        row = _row(cells)
+        if rows and row.at_s <= rows[-1].at_s:
+            how = "is the time" if row.at_s == rows[-1].at_s else "is before that"
+            why = f"local_time {cells.cells['local_time']} {how} of line {rows[-1].line}"
+            raise cells.wrong(why, "Times must rise")
+        rows.append(row)
     if len(rows) < 2:
-        raise TraceError("a trace needs at least two rows: how long the last one holds is taken from the one before")
-    steps = [b.at_s - a.at_s for a, b in pairwise(rows)]
-    usual = sorted(steps)[len(steps) // 2]
-    holes = [(lines[n + 1], step) for n, step in enumerate(steps) if step > 3 * usual]
-    return Trace(rows, rows[-1].at_s + steps[-1], holes)
+        why = "a trace needs two rows, for the last holds as long as the one before"
+        raise InputError(path, why, "Write more rows")
+    end_s = 2 * rows[-1].at_s - rows[-2].at_s
+    if end_s > _seconds(LAST):
+        raise InputError(path, f"this row lasts longer than the meter's clock, {LAST}", line=rows[-1].line)
+    return Trace(rows, end_s)
+
+
+def _seconds(moment):
+    return int((moment - _EPOCH).total_seconds())
+
+
+def _row(cells) -> Row:
+    p_mw = _power(cells, "active_kw")
+    q_mvar = _power(cells, "reactive_kvar")
+    u_mv = cells.decimal("voltage_v", 3, 0, MOST_MV)
+    i_ma = cells.decimal("current_a", 3, 0, MOST_MA)
+    if not u_mv and (p_mw or q_mvar or i_ma):
+        name = COLUMNS[1] if p_mw else COLUMNS[2] if q_mvar else COLUMNS[4]
+        raise cells.wrong(f"{name} is {cells.cells[name]} at 0 V, where nothing flows", "Write 0, or the voltage")
+    return Row(_seconds(_time(cells)), p_mw, q_mvar, u_mv, i_ma, cells.line)
+
+
+def _power(cells, name):
+    value = cells.decimal(name, 6, -MOST_M, MOST_M)
+    if 0 < abs(value) <= START_M:
+        why = f"{name} is {cells.cells[name]}, and the metering IC counts nothing up to {START_M / 1_000_000:.3f}"
+        raise cells.wrong(why, "Write 0, or more")
+    return value
+
+
+def _time(cells):
+    text = cells.cells["local_time"]
+    try:
+        if not _TIME.fullmatch(text):
+            raise ValueError
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        why = f"local_time {text[:40]!r} is no time like 2006-12-16T17:24:00"
+        raise cells.wrong(why, "Write local time in whole seconds, without a zone") from None
+    if not FIRST <= moment <= LAST:
+        raise cells.wrong(f"local_time is {text}, and the meter's calendar is {FIRST} to {LAST}")
+    return moment

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a year must come to: registers, rates, freezes and maximum demand from the documents, the calendar and sums.
+"""What a meter's books must come to: registers, rates, freezes and maximum demand from documents, calendar and sums.
 
-Shares nothing with the firmware. It is told what happened (power on, a tick at this time with so many counts, a
-purchase, other documents) and applies the rules as they are written down:
+The oracle of the simulated year, of a replay and of the tariff's tests. Shares nothing with the firmware. It is told
+what happened (power on, a tick at this time with so many counts, a purchase, other documents) and applies the rules as
+they are written down:
 
     a tick       belongs to the minute, rate, day and month in which it is read; without a clock, to the fallback rate
-    a day        begins with its first tick: all is frozen, the day is charged, then the tick is booked. Days without
-                 a tick are charged and frozen with the next one; set back, nothing is done until the last day is over
+    a day        begins with its first tick: all is frozen, the day is charged by the tariff that held when it began,
+                 then the tick is booked. Days without a tick are charged and frozen with the next one; set back,
+                 nothing is done until the last day is over. The day on which a meter first has a clock is not charged
     a month      begins on the billing day, with the day; maxima begin anew when the minute before has been counted
     demand       whole minutes metered without a break, at the rate of the last of them. Power off, no clock, a clock
                  that leaves out a minute or goes back to one before, another interval: what was before is forgotten
@@ -22,6 +24,10 @@ from fractions import Fraction
 EPOCH = datetime(2000, 1, 1)
 COUNTS_PER_KWH = 320_000
 RATES = 8
+DEFAULTS = {
+    "utc_offset_min": 0, "dst": None, "phases": 1, "initial_credit": "0", "debt_per_day": "0", "debt_percent": 0,
+    "demand_min": 15, "billing_day": 1,
+}  # fmt: skip
 ENERGIES = ("export_counts", "q_import_counts", "q_export_counts", "va_counts")
 
 
@@ -40,14 +46,16 @@ def last_sunday(year: int, month: int) -> datetime:
 
 
 class Zone:
-    """Local time where the European Union's summer time holds."""
+    """Local time, with the European Union's summer time or with none."""
 
-    def __init__(self, offset_min: int):
+    def __init__(self, offset_min: int, summer_time: bool = True):
         self.offset_min = offset_min
-        self.summers = {}
+        self.summers = {} if summer_time else None
 
     def local(self, utc_s: int) -> datetime:
         utc = EPOCH + timedelta(seconds=utc_s)
+        if self.summers is None:
+            return utc + timedelta(minutes=self.offset_min)
         if utc.year not in self.summers:
             self.summers[utc.year] = last_sunday(utc.year, 3), last_sunday(utc.year, 10)
         begins, ends = self.summers[utc.year]
@@ -55,14 +63,15 @@ class Zone:
 
 
 class Prices:
-    """A tariff document."""
+    """A tariff document that a meter takes, read the plain way: core/tariff_doc.py says what may be in it."""
 
     def __init__(self, doc: dict):
         self.doc = doc
-        self.names = [rate["name"] for rate in doc["rates"]]
-        self.prices = [micro(rate["price"]) for rate in doc["rates"]]
-        self.fallback = self.names.index(doc["fallback"])
-        self.standing = micro(doc["standing"])
+        rates = doc.get("rates") or [{"name": "flat", "price": doc["price"]}]
+        self.names = [rate["name"] for rate in rates]
+        self.prices = [micro(rate["price"]) for rate in rates]
+        self.fallback = self.names.index(doc.get("fallback", self.names[0]))
+        self.standing = micro(doc.get("standing", "0"))
         self.steps = [(kwh * COUNTS_PER_KWH, micro(more)) for kwh, more in doc.get("steps", [])]
         self.signals = [
             (datetime.fromisoformat(begins), datetime.fromisoformat(ends), micro(price), name)
@@ -79,13 +88,22 @@ class Prices:
         return [rate for at, rate in self.days[day] if at <= minute][-1]
 
     def _switches(self, day):
-        doc = self.doc
-        special = dict(doc.get("special_days", []))
-        profile = special.get(day.isoformat()) or special.get(day.strftime("*-%m-%d"))
-        if not profile:
-            begun = [week for first, week in doc["seasons"] if first <= day.strftime("%m-%d")]
-            profile = doc["weeks"][(begun or [doc["seasons"][-1][1]])[-1]][day.weekday()]
-        return [(int(at[:2]) * 60 + int(at[3:]), self.names.index(rate)) for at, rate in doc["days"][profile]]
+        profiles = self.doc.get("days")
+        if not profiles:
+            return [(0, 0)]
+        return [(int(at[:2]) * 60 + int(at[3:]), self.names.index(rate)) for at, rate in profiles[self._profile(day)]]
+
+    def _profile(self, day):
+        special = dict(self.doc.get("special_days", []))
+        for text in (day.isoformat(), day.strftime("*-%m-%d")):
+            if text in special:
+                return special[text]
+        weeks = self.doc.get("weeks")
+        if not weeks:
+            return next(iter(self.doc["days"]))
+        seasons = self.doc.get("seasons") or [["01-01", next(iter(weeks))]]
+        begun = [week for first, week in seasons if first <= day.strftime("%m-%d")]
+        return weeks[begun[-1] if begun else seasons[-1][1]][day.weekday()]
 
     def signal(self, now: datetime):
         """(price, name) of the signal in force, or None."""
@@ -101,8 +119,8 @@ class Prices:
 
 class Oracle:
     def __init__(self, settings: dict, tariff: dict, later: dict | None = None):
-        self.settings = settings
-        self.zone = Zone(settings["utc_offset_min"])
+        self.settings = settings = {**DEFAULTS, **settings}
+        self.zone = Zone(settings["utc_offset_min"], settings["dst"] == "eu")
         self.documents = Prices(tariff), later and Prices(later)
         self.totals = dict.fromkeys(("import_counts", *ENERGIES), 0)
         self.phases = [0] * 12 if settings["phases"] == 3 else []
@@ -128,6 +146,7 @@ class Oracle:
     def power_on(self) -> None:
         """What was committed is there; the tick under way is not."""
         self.prices, self.later = self.documents
+        self.before = None  # in force before a `later` that has come
         if self.utc_s:
             self._take_later(self.zone.local(self.utc_s))
         self.ticked = False  # with a clock, since this start
@@ -136,9 +155,11 @@ class Oracle:
         self.forget(None)
 
     def put_in_force(self, settings: dict, tariff: dict, later: dict | None) -> None:
+        settings = {**DEFAULTS, **settings}
         other = settings["demand_min"] != self.settings["demand_min"]
         self.settings = settings
         self.documents = self.prices, self.later = Prices(tariff), later and Prices(later)
+        self.before = None
         if other:
             self.forget(self.minute)
             self.maxima = [[(0, 0), (0, 0)] for _ in range(RATES)]
@@ -204,7 +225,7 @@ class Oracle:
 
     def _take_later(self, now):
         if self.later and now >= self.later.begins:
-            self.prices, self.later = self.later, None
+            self.before, self.prices, self.later = self.prices, self.later, None
 
     def _begin_day(self, now):
         today = now.date()
@@ -222,10 +243,15 @@ class Oracle:
             self.month_cost = [*self.rate_cost, self.charges]
             self.maxima = [[(0, 0), (0, 0)] for _ in range(RATES)]
         days = (today - first).days + 1 if self.day else 0
-        self.charges += days * self.prices.standing
+        self.charges += sum(self._standing(today - timedelta(n)) for n in range(days))
         self._pay(days * micro(self.settings["debt_per_day"]))
         self.day = today
         self.spent_at[today] = spent
+
+    def _standing(self, day) -> int:
+        """What a day costs by the tariff that held when it began."""
+        begun = not self.before or datetime(day.year, day.month, day.day) >= self.prices.begins
+        return (self.prices if begun else self.before).standing
 
     def _frozen(self, first, last):
         return {

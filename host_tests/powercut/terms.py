@@ -2,14 +2,9 @@
 """What is agreed with the household: tariff and settings, as far as money and supply hang on them."""
 
 from datetime import timedelta
-from decimal import Decimal
 
-from host_tests.bench.oracle import COUNTS_PER_KWH, Calendar
 from host_tests.bench.plant import EPOCH
-
-
-def micro(amount: str) -> int:
-    return int(Decimal(amount) * 1_000_000)
+from host_tests.bench.year_oracle import COUNTS_PER_KWH, Prices, micro
 
 
 class Terms:
@@ -20,13 +15,12 @@ class Terms:
         self.offset_s = settings["utc_offset_min"] * 60
         self.debt_day, self.debt_percent = micro(settings["debt_per_day"]), settings["debt_percent"]
         self.standing = micro(tariff["standing"])
-        self._calendar = Calendar(tariff)
-        self._prices = [int(price * 1_000_000) for price in self._calendar.prices.values()]
+        self._tariff = Prices(tariff)
+        self._prices = self._tariff.prices
 
     def rate(self, utc_s: int) -> int:
         """Which rate is in force, by its place in the tariff."""
-        local = EPOCH + timedelta(seconds=utc_s + self.offset_s)
-        return self._calendar.order.index(self._calendar.rate_at(local))
+        return self._tariff.rate(EPOCH + timedelta(seconds=utc_s + self.offset_s))
 
     def check_costs(self, old, new):
         """Is what came between two records booked to the right rate, and at its price to the last millionth?"""

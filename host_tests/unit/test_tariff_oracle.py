@@ -7,7 +7,7 @@ zoneinfo gets its rules as POSIX text (IEEE 1003.1 TZ), so no time zone database
 import io
 import json
 import struct
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -17,6 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from meter.core import civil, config, rates, tariff
 from meter.core.errors import ConfigError
+
+from host_tests.bench.year_oracle import Prices
+
+from .tariff_documents import documents, moments
 
 Y2000 = datetime(2000, 1, 1, tzinfo=UTC)
 seconds = st.integers(0, 2**32 - 366 * 86400)
@@ -129,69 +133,25 @@ def test_zones_people_live_in_hour_by_hour_for_30_years(name, offset_min, rule):
         utc_s += 3600
 
 
-@st.composite
-def documents(draw):
-    """A good tariff document with everything in it, small enough that seasons and special days matter."""
-    rate_names = [f"r{i}" for i in range(draw(st.integers(1, 8)))]
-    day_names = draw(st.lists(st.text("abcdef", min_size=1, max_size=4), min_size=1, max_size=5, unique=True))
-    week_names = draw(
-        st.lists(st.text("uvwxyz", min_size=1, max_size=4), min_size=1, max_size=4, unique=True)
-    )
-    days = {}
-    for name in day_names:
-        times = sorted({0} | draw(st.sets(st.integers(1, 1439), max_size=15)))
-        days[name] = [[f"{t // 60:02d}:{t % 60:02d}", draw(st.sampled_from(rate_names))] for t in times]
-    weeks = {n: draw(st.lists(st.sampled_from(day_names), min_size=7, max_size=7)) for n in week_names}
-    plain_dates = st.dates(date(2001, 1, 1), date(2001, 12, 31)).map(lambda d: d.strftime("%m-%d"))
-    seasons = [
-        [day, draw(st.sampled_from(week_names))]
-        for day in sorted(draw(st.sets(plain_dates, min_size=1, max_size=6)))
-    ]
-    special_dates = st.one_of(
-        st.dates(date(2024, 1, 1), date(2024, 12, 31)).map(lambda d: d.strftime("*-%m-%d")),
-        st.dates(date(2024, 1, 1), date(2026, 12, 31)).map(lambda d: d.isoformat()),
-    )
-    special = [
-        [day, draw(st.sampled_from(day_names))]
-        for day in draw(st.lists(special_dates, max_size=12, unique=True))
-    ]
-    return {
-        "name": "Random",
-        "currency": "EUR",
-        "rates": [{"name": n, "price": str(i)} for i, n in enumerate(rate_names)],
-        "days": days,
-        "weeks": weeks,
-        "seasons": seasons,
-        "special_days": special,
-        "fallback": draw(st.sampled_from(rate_names)),
-    }
-
-
-def rate_by_the_book(doc, moment):
-    """The document read aloud, with strings and dates only."""
-    special = dict(map(tuple, doc["special_days"]))
-    month_day = moment.strftime("%m-%d")
-    day = special.get(moment.date().isoformat()) or special.get("*-" + month_day)
-    if day is None:
-        begun = [week for first, week in doc["seasons"] if first <= month_day]
-        week = begun[-1] if begun else doc["seasons"][-1][1]
-        day = doc["weeks"][week][moment.weekday()]
-    return [rate for time, rate in doc["days"][day] if time <= moment.strftime("%H:%M")][-1]
-
-
-@given(documents(), st.lists(st.datetimes(datetime(2024, 1, 1), datetime(2026, 12, 31, 23, 59)), max_size=30))
-def test_rate_is_the_one_the_document_says(doc, moments):
-    t = tariff.parse(json.loads(json.dumps(doc)))
-    assert t.rate_names[t.fallback] == doc["fallback"]
-    written = [datetime.fromisoformat(d) for d, _ in doc["special_days"] if d[0] != "*"]
-    for moment in moments + written:
+@given(st.data())
+def test_rate_price_and_signal_are_those_the_document_says(data):
+    near = data.draw(moments())
+    doc = data.draw(documents(near))
+    t, said = tariff.parse(json.loads(json.dumps(doc))), Prices(doc)
+    assert t.rate_names[t.fallback] == said.names[said.fallback]
+    assert (list(t.rate_names), list(t.prices_micro)) == (said.names, said.prices)
+    assert (t.standing_micro, list(zip(t.steps[::2], t.steps[1::2], strict=True))) == (said.standing, said.steps)
+    assert t.from_minute == (said.begins - datetime(2000, 1, 1)) // timedelta(minutes=1)
+    written = [datetime.fromisoformat(d) for d, _ in doc.get("special_days", []) if d[0] != "*"]
+    anywhere = data.draw(st.lists(st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 31, 23, 59)), max_size=20))
+    for moment in [near, near - timedelta(minutes=1), *anywhere, *written]:
         minute = moment.hour * 60 + moment.minute
         rate, until = rates.rate_until(t, moment.year, moment.month, moment.day, moment.weekday(), minute)
-        assert t.rate_names[rate] == rate_by_the_book(doc, moment)
+        assert rate == said.rate(moment)
         assert minute < until <= 1440
         midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
         for later in range(minute, until):
-            assert t.rate_names[rate] == rate_by_the_book(doc, midnight + timedelta(minutes=later))
+            assert rate == said.rate(midnight + timedelta(minutes=later))
 
 
 @given(st.integers(0, 999), st.text("0123456789", max_size=6))

@@ -20,6 +20,7 @@ from .readers import open_reader
 from .shop import Shop
 
 PASSPHRASE_ENV = "PENNYWATT_PASSPHRASE"
+SHOP_PASSPHRASE_ENV = "PENNYWATT_SHOP_PASSPHRASE"  # of the file that 'keys export-shop' makes
 
 CardOption = Annotated[
     str, typer.Option("--card", envvar="PENNYWATT_CARD", help="Where the card is: pcsc, pcsc:NAME or sim:FILE")
@@ -40,6 +41,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as on
 VersionOption = Annotated[
     int | None, typer.Option("--key-version", help="Keys the meter has (default: what it reported, else the newest)")
 ]
+ClockOption = Annotated[
+    bool, typer.Option("--clock-is-right", help="Work on although the journal's last entry is far from this clock")
+]
+SaleKeyOption = Annotated[
+    int | None, typer.Option("--sale-key", help="Sale key the meter has (default: as known, else the newest)")
+]
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="The meter's number")]
 
 CARD = "pcsc"
@@ -49,18 +56,21 @@ DEMO = Path("demo")  # not a file: the keys everybody knows, for simulated cards
 plain = refusals("vend", VendError)
 
 
-def passphrase(file: Path | None, new: bool = False) -> str:
+def passphrase(file: Path | None, new: bool = False, env: str = PASSPHRASE_ENV) -> str:
     """From the file, the environment, or the keyboard (asked twice for a new one)."""
     if file is not None:
         try:
-            lines = file.read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as e:
-            raise KeyFileError(f"The passphrase file {file} cannot be read: {e}.") from e
+            lines = file.read_bytes().decode("utf-8").splitlines()
+        except OSError as e:
+            raise KeyFileError(f"The passphrase file {file} cannot be read: {e.strerror}. Name another one.") from e
+        except UnicodeDecodeError as e:
+            raise KeyFileError(f"The passphrase file {file} is not text in UTF-8. Save it again as UTF-8.") from e
         return lines[0] if lines else ""
-    if PASSPHRASE_ENV in os.environ:
-        return os.environ[PASSPHRASE_ENV]
+    if env in os.environ:
+        return os.environ[env]
     if not sys.stdin.isatty():
-        raise KeyFileError(f"A passphrase is needed. Give --passphrase-file or set {PASSPHRASE_ENV}.")
+        option = "--passphrase-file" if env == PASSPHRASE_ENV else "--shop-passphrase-file"
+        raise KeyFileError(f"A passphrase is needed. Give {option} or set {env}.")
     text = f"Passphrase (at least {PASSPHRASE_MIN_N} characters)" if new else "Passphrase"
     return typer.prompt(text, hide_input=True, confirmation_prompt=new, err=True)
 
@@ -80,11 +90,15 @@ def journal_path(keys: Path, journal: Path | None) -> Path:
 
 @contextlib.contextmanager
 def counter(
-    card: str, keys: Path, journal: Path | None, passphrase_file: Path | None
+    card: str, keys: Path, journal: Path | None, passphrase_file: Path | None, clock_is_right: bool = False
 ) -> Iterator[tuple[Shop, Carrier]]:
-    """Keys and journal open, a card on the reader."""
+    """Keys and journal open, a card on the reader. Refused when the clock is far from the journal's last entry."""
     if keys == DEMO and not card.startswith("sim:"):
         raise Refused("Everybody knows the demo keys: they are for simulated cards only. Say --card sim:FILE.")
     masters = open_keys(keys, passphrase_file)
-    with Journal(journal_path(keys, journal)) as book, contextlib.closing(open_reader(card)) as carrier:
-        yield Shop(masters, book), carrier
+    with Journal(journal_path(keys, journal)) as book:
+        shop = Shop(masters, book)
+        if not clock_is_right:
+            book.check_clock(shop.clock())
+        with contextlib.closing(open_reader(card)) as carrier:
+            yield shop, carrier
