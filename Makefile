@@ -48,7 +48,7 @@ flash: device-tools ## A bare ESP32: MicroPython, firmware, clock, self-test: PO
 deploy: device-tools ## The firmware of this tree onto a board that has some: PORT=/dev/ttyUSB0 [BOARD= VERSION= KEY=]
 	@$(PY) -m scripts.flash deploy --port "$(PORT)" --board $(BOARD) $(BUNDLED) $(ARGS)
 
-bundle: setup ## One signed file of the firmware, the same bytes each time: VERSION=1.4.0 [BOARD= KEY=key.pem]
+bundle: setup ## One signed file of the firmware, the same bytes each time: VERSION=1.4.0 [BOARD= KEY=bundle.key]
 	@test -n "$(VERSION)" || { echo "bundle: which version? Say make bundle VERSION=1.4.0" >&2; exit 2; }
 	@$(PY) -m scripts.bundle build --board $(BOARD) $(BUNDLED) $(ARGS)
 

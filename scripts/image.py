@@ -16,8 +16,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from .bundle import BundleError, demo_key, explain, head_of, loader_files, public_bytes, seal, slot_files
 from .bundle.firmware import write_whole
+from .common import read_text
 from .flash import boards
 from .flash.errors import FlashError
+from .image_documents import ImageError
+from .image_documents import read as read_documents
 from .refusals import refusals
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,10 +28,6 @@ BLOCK = 4096
 LOG = 512  # bytes of a folder's log, written anew beyond that: finding a file reads it, up to where its name would be
 DEVELOPMENT = "0.0.0.dev"  # version of firmware that is nobody's release
 _OURS = ("a/", "b/", "boot/", "board.", "meter/", "loader/")
-
-
-class ImageError(Exception):
-    """The image could not be built; str() says why in one sentence."""
 
 
 def collect(
@@ -122,22 +121,6 @@ def write_image(out_path: Path, image: bytes) -> None:
     write_whole(out_path, image, 0o600)
 
 
-def _read_documents(specs: list[str]) -> dict[str, bytes]:
-    documents = {}
-    for spec in specs:
-        name, _, path = spec.rpartition("=")
-        try:
-            content = Path(path).read_bytes()
-            if path.endswith(".json"):
-                json.loads(content)
-        except OSError as e:
-            raise ImageError(f"document {path} cannot be read: {e.strerror}") from e
-        except ValueError as e:
-            raise ImageError(f"document {path} is not JSON: {e}") from e
-        documents[name or Path(path).name] = content
-    return documents
-
-
 def _cli():
     from typing import Annotated
 
@@ -164,9 +147,11 @@ def _cli():
     ):
         """Build the meter's LittleFS image: compiled firmware, board file and documents."""
         if trace is not None:
-            print(explain(trace.read_text(), board), end="")
+            print(explain(read_text(trace), board), end="")
             return
-        files = collect(_read_documents(document or []), board, version=version, key=key_of(key))
+        size_for(board)  # there is such a board
+        documents = read_documents(document or [], board, key is None)
+        files = collect(documents, board, version=version, key=key_of(key))
         data = pack(files, size_for(board) if size is None else size)
         write_image(out, data)
         used = sum(-(-len(content) // BLOCK) for content in files.values())

@@ -14,8 +14,8 @@ from .common.errors import InputError
 def refusals(tool: str, *errors: type[Exception], code: int = 2, interrupted: str = "") -> Callable:
     """A decorator for the commands of `tool`.
 
-    `errors`, and a file that is not fit (InputError), end a command with `code` (or the error's own .code) and their
-    text: {"error": text, "kind": its .name}.
+    `errors`, a file that is not fit (InputError), or that cannot be written, end a command with `code` (or the error's
+    own .code) and their text: {"error": text, "kind": its .name}.
     `interrupted` is what Ctrl-C leaves behind, where it leaves something.
     """
 
@@ -25,11 +25,13 @@ def refusals(tool: str, *errors: type[Exception], code: int = 2, interrupted: st
             try:
                 return command(*args, **options)
             except (InputError, *errors) as e:
-                if options.get("as_json"):
-                    kind = getattr(e, "name", "")
-                    print(json.dumps({"error": str(e)} | ({"kind": kind} if kind else {})))
-                print(f"{tool}: {e}", file=sys.stderr)
+                _say(tool, str(e), getattr(e, "name", ""), options)
                 raise typer.Exit(getattr(e, "code", code)) from None
+            except OSError as e:  # a place where nothing can be written, a disk that is full
+                if not (e.strerror and e.filename) or isinstance(e, BrokenPipeError):
+                    raise
+                _say(tool, f"{e.filename}: {e.strerror}. Name another file.", "", options)
+                raise typer.Exit(code) from None
             except KeyboardInterrupt:
                 if not interrupted:
                     raise
@@ -39,3 +41,9 @@ def refusals(tool: str, *errors: type[Exception], code: int = 2, interrupted: st
         return run
 
     return plain
+
+
+def _say(tool, text, kind, options):
+    if options.get("as_json"):
+        print(json.dumps({"error": text} | ({"kind": kind} if kind else {})))
+    print(f"{tool}: {text}", file=sys.stderr)

@@ -144,4 +144,5 @@ def _documents():
     made_with = made.read("", how[3])
     unload("made", "storage.aside", "storage.documents", "core.config", "services.starts", "services.memory")
     unload("core.checks")
+    unload("core.keys_doc")
     return how, made_with

@@ -6,7 +6,7 @@ import os
 from micropython import const
 
 from meter import unload
-from meter.core import codes, config
+from meter.core import codes, config, keys_doc
 from meter.core import tariff as tariffs
 from meter.core.errors import ConfigError
 from meter.storage import aside, documents
@@ -24,7 +24,7 @@ def read(root: str = "", fell: int = 0):
     fault mask has aside.mask() from bit 16 on.
 
     The calibration is in the settings.
-    keys: (version, card key, utility key, card key before or None, utility key before or None).
+    keys: of keys_doc.parse().
 
     A document that is missing or not fit is said on the console, reported as a fault, and replaced by the one
     before it, or by what can do no harm: default limits, energy counted at no price, no card accepted. A part that was
@@ -56,7 +56,7 @@ def read(root: str = "", fell: int = 0):
     later = None
     if ahead and not price:
         later, _ = _of(root, "later.json", priced)
-    keys, current = _of(root, "keys.json", _keys)
+    keys, current = _of(root, "keys.json", keys_doc.parse)
     if not current:
         faults |= codes.FAULT_KEYS
     return cfg, tariff, later, keys, faults
@@ -110,23 +110,6 @@ def _calibrate(root, cfg, level):
         print("calibration: there is none")
     cfg.calibrations = found
     return fault
-
-
-def _keys(doc):
-    try:
-        before = doc.get("previous") or {}
-        card_before = _key(before["card_key"]) if before else None
-        utility_before = _key(before["utility_key"]) if before else None
-        return doc["version"], _key(doc["card_key"]), _key(doc["utility_key"]), card_before, utility_before
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise ConfigError("keys", "are not a version and keys of 16 bytes in hexadecimal")
-
-
-def _key(text):
-    key = bytes.fromhex(text)
-    if len(key) != 16:
-        raise ValueError
-    return key
 
 
 def _eventless(doc):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bench's cards, good and forged: made, sold on and read with the shop's own library and demo keys.
+"""The bench's cards, good and forged: made, signed, sold on and read with the shop's own library and demo keys.
 
 Nothing here looks at a rule of the shop's: cards no shop would issue, and records no shop would write, are half of
 what a meter is tested with.
@@ -16,19 +16,26 @@ from scripts.vend.formats import (
     LABEL_N,
     PURCHASE,
     PURCHASE_N,
+    PURCHASE_PREFIX,
     WRITEBACK,
     WRITEBACK_N,
+    Identity,
     Label,
-    Purchase,
+    SignedPurchase,
     WriteBack,
     seal,
 )
 from scripts.vend.keys import MASTER, USER_AID, VENDING, KeySet
 from scripts.vend.personalise import USER_FILES, change_keys, make_application, make_files
+from scripts.vend.signing import NO_SIGNATURE, sign
 
 from .chips.desfire import DesfireCard
 
 DEMO = KeySet.demo()  # of the virtual world; a provisioned meter refuses its keys, by their check value
+SALE_KEY = DEMO.sale.seed()  # private: number 1
+OTHER_KEY = bytes(range(32))  # of another supplier
+UNSIGNED = NO_SIGNATURE
+NUMBER = "00012345"
 AID = USER_AID
 SIZES = (LABEL_N, IDENTITY_N, PURCHASE_N, WRITEBACK_N)
 
@@ -75,8 +82,18 @@ def identity(meter_number: str, generation: int = 1, kind: int = 1, currency: st
     return seal(IDENTITY, struct.pack("<BBH12s3sB", *fields))
 
 
-def purchase(count: int, amount_micro: int, debt_micro: int = 0, sold_utc_s: int = 0) -> bytes:
-    return seal(PURCHASE, struct.pack("<B3xIQQI", 2, count, amount_micro, debt_micro, sold_utc_s))
+def purchase(count: int, amount_micro: int, debt_micro: int = 0, sold_utc_s: int = 0, *, number: str = NUMBER,
+             generation: int = 1, currency: str = "EUR", key_number: int | None = None, key: bytes = SALE_KEY,
+             signature: bytes | None = None, version: int = 3) -> bytes:  # fmt: skip
+    """File 2 of a card. key: a private one; key_number: what the record says of it (None: 1, or 0 before anything
+    was sold); signature: in place of the right one."""
+    if key_number is None:
+        key_number = 1 if count else 0
+    fields = (version, key_number, generation, count, amount_micro, debt_micro, sold_utc_s)
+    body = struct.pack("<BBHIQQI12s3sB", *fields, number.encode("ascii"), currency.encode("ascii"), 0)
+    if signature is None:
+        signature = sign(key, PURCHASE_PREFIX + body) if count else NO_SIGNATURE
+    return seal(PURCHASE, body) + signature
 
 
 def personalise(card: DesfireCard, meter_number: str, generation: int = 1, kind: int = 1, currency: str = "EUR",
@@ -93,7 +110,7 @@ def personalise(card: DesfireCard, meter_number: str, generation: int = 1, kind:
     t.login(VENDING, known(VENDING, keys.newest))
     t.write(LABEL, 0, label(meter_number), PLAIN)
     t.write(IDENTITY, 0, identity(meter_number, generation, kind, currency))
-    t.write(PURCHASE, 0, purchase(0, 0))
+    t.write(PURCHASE, 0, purchase(0, 0, number=meter_number, generation=generation, currency=currency))
     t.commit()
     t.close()
 
@@ -119,21 +136,31 @@ def _carried(card):
     """(what was sold last, what the meter has booked). FormatError: one of them is damaged."""
     t = _shop(card)
     try:
-        sold = Purchase.unpack(t.read(PURCHASE, 0, PURCHASE_N))
+        sold = SignedPurchase.unpack(t.read(PURCHASE, 0, PURCHASE_N)).purchase
         back = WriteBack.unpack(t.read(WRITEBACK, 0, WRITEBACK_N))
     finally:
         t.close()
     return sold, back.purchase_count if back else 0
 
 
-def sell(card: DesfireCard, amount_micro: int, debt_micro: int = 0) -> int:
-    """Write the next purchase; gives its number. ValueError when the last one has not come back as booked."""
+def put_purchase(card: DesfireCard, count: int, amount_micro: int, debt_micro: int = 0, **options) -> None:
+    """Write a purchase with what the card's identity says; options as of purchase(), for forgeries."""
+    t = _shop(card)
+    found = Identity.unpack(t.read(IDENTITY, 0, IDENTITY_N))
+    t.close()
+    place = {"number": found.meter_number, "generation": found.generation, "currency": found.currency}
+    put(card, PURCHASE, purchase(count, amount_micro, debt_micro, **{**place, **options}))
+
+
+def sell(card: DesfireCard, amount_micro: int, debt_micro: int = 0, **options) -> int:
+    """Write the next purchase; gives its number. options: as of purchase(), for forgeries. ValueError when the last
+    one has not come back as booked."""
     if amount_micro <= 0:
         raise ValueError("an amount must be more than nothing")
     sold, booked = _carried(card)
     if sold.count != booked:
         raise ValueError(f"purchase {sold.count} has not been to the meter yet")
-    put(card, PURCHASE, purchase(sold.count + 1, amount_micro, debt_micro))
+    put_purchase(card, sold.count + 1, amount_micro, debt_micro, **options)
     return sold.count + 1
 
 

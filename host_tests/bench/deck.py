@@ -2,17 +2,17 @@
 """The cards lying beside the bench: the household's, the supplier's, and those that must be refused."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from scripts.vend.formats import PURCHASE
 from scripts.vend.utility_formats import COVER_RESET, RELAY_TEST, TARIFF
 
 from .card_file import CardFile
-from .cards import personalise, purchase, put, read_back, sell
+from .cards import personalise, purchase, put, put_purchase, read_back, sell
 from .chips.desfire import DesfireCard
 from .chips.mifare_classic import ClassicCard
-from .utility_cards import utility_card
+from .utility_cards import head, put_head, utility_card
 
 
 @dataclass
@@ -25,9 +25,16 @@ class BenchCard:
 
 
 class Deck:
-    """The cards lying beside the bench, for one meter."""
+    """The cards lying beside the bench, for one meter. utc_s: the time, from which an inspector's cards have their
+    serials: they are made new whenever one is taken."""
 
-    def __init__(self, meter_number: str, currency: str = "EUR", files: Iterable[CardFile] = ()):
+    def __init__(
+        self,
+        meter_number: str,
+        currency: str = "EUR",
+        files: Iterable[CardFile] = (),
+        utc_s: Callable[[], int] = lambda: 1,
+    ):
         uid = bytes.fromhex("04A1B2C3D4E5F0")
         good = DesfireCard(uid)
         personalise(good, meter_number, currency=currency)
@@ -41,13 +48,16 @@ class Deck:
             # The same customer's card between two purchases: what was sold last has been booked.
             booked = read_back(good)
             count = booked.purchase_count if booked else 0
-            put(empty, PURCHASE, purchase(count, 20_000_000 if count else 0))
+            put_purchase(empty, count, 20_000_000 if count else 0)
+
+        def fresh(card, kind):
+            return lambda: put_head(card, head(kind, serial=utc_s()))
 
         replayed = DesfireCard(uid)
         replayed.restore(unsold)
         malformed = DesfireCard(uid)
         malformed.restore(unsold)
-        broken = bytearray(purchase(1, 20_000_000))
+        broken = bytearray(purchase(1, 20_000_000, number=meter_number, currency=currency))
         broken[9] ^= 0x40
         put(malformed, PURCHASE, bytes(broken))
         blank = DesfireCard(bytes.fromhex("04A1B2C3D4E5F2"))
@@ -59,6 +69,7 @@ class Deck:
         offer = utility_card(TARIFF, json.dumps(flat).encode(), serial=1, uid="04A1B2C3D4E5E1")
         relay_test = utility_card(RELAY_TEST, uid="04A1B2C3D4E5E2")
         inspector = utility_card(COVER_RESET, uid="04A1B2C3D4E5E3")
+        fresh_test, fresh_inspector = fresh(relay_test, RELAY_TEST), fresh(inspector, COVER_RESET)
         self.cards = (
             *(BenchCard(f"file{n}", card.path.name, "From the shop.", card, card.read) for n, card in enumerate(files)),
             BenchCard("good", "Your card", "A purchase of 20.00 waits on it.", good),
@@ -69,8 +80,10 @@ class Deck:
             BenchCard("blank", "Blank DESFire", "As it comes from the factory.", blank),
             BenchCard("classic", "Transport card", "A MIFARE Classic: the wrong kind.", classic),
             BenchCard("tariff", "New tariff", "The supplier's: one price, 0.20, at all times.", offer),
-            BenchCard("relay", "Relay test", "The supplier's: switches off and on.", relay_test),
-            BenchCard("inspector", "Inspector", "The supplier's: releases what tampering blocked.", inspector),
+            BenchCard("relay", "Relay test", "The supplier's: switches off and on.", relay_test, fresh_test),
+            BenchCard(
+                "inspector", "Inspector", "The supplier's: releases what tampering blocked.", inspector, fresh_inspector
+            ),
         )
         self._by_id = {entry.id: entry for entry in self.cards}
 

@@ -47,6 +47,7 @@ class House:
     def set_frequency(self, freq_chz: int) -> None:
         """Of the mains, in 0.01 Hz."""
         self.meter_ic.set_freq(freq_chz, self.clock.now_us)
+        self.relay.period_us = 100_000_000 // freq_chz
 
     # -- wiring and tampering ---------------------------------------------------------------------
 

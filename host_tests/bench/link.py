@@ -113,8 +113,11 @@ class Link:
         elif what == ops.COLLECT:
             us = costs.collect_us
             self._garbage = 0
+        elif n > 1:
+            us = n * costs.field_us
         else:
-            us = costs.power_us + n * costs.point_us
+            us = costs.point_us
+            self._garbage += costs.point_garbage
         if self._garbage > costs.garbage_bytes:
             self._garbage = 0
             us += costs.collect_us
@@ -152,7 +155,12 @@ class Link:
         if op == ops.PIN_GET:
             pin = buf[pos + 1]
             stuck = self.stuck.get(pin)
-            buf[ops.RSP_AT] = self.level[pin] if stuck is None else stuck()
+            if stuck is not None:
+                buf[ops.RSP_AT] = stuck()
+            elif pin == self.board.RELAY_SENSE:
+                buf[ops.RSP_AT] = self.relay.sense(self.clock.now_us)
+            else:
+                buf[ops.RSP_AT] = self.level[pin]
             return pos + 2
         if op == ops.PIN_MODE:
             return pos + 4

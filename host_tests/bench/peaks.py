@@ -7,12 +7,13 @@ the display, of the memory), after a collection. One run each, no best of severa
 
 from datetime import datetime
 
-from scripts.vend.utility_formats import COVER_RESET, KEY_CHANGE, READ_OUT, RELAY_TEST, SETTINGS, TARIFF
+from scripts.vend.utility_formats import COVER_RESET, KEY_CHANGE, READ_OUT, RELAY_TEST, SETTINGS, TARIFF, TRUST_CHANGE
 
-from .documents import settings
+from .cards import DEMO
+from .documents import settings, tariff
 from .largest import all_watched, as_bytes, largest
 from .session import Bench
-from .utility_cards import new_keys, utility_card
+from .utility_cards import SERIAL, new_keys, new_trust, utility_card
 
 METERING, HOUSEHOLD, SUPPLIER = "metering", "household", "supplier"
 VISIT_S = 12
@@ -20,7 +21,17 @@ _EVENING = datetime(2026, 1, 12, 22, 41)  # local midnight, with its registers a
 
 
 def _keys(number):
-    return utility_card(KEY_CHANGE, new_keys(number, 2, b"a new card key 2", b"new utility key2", 5), 5, number)
+    document = new_keys(number, 2, b"a new card key 2", b"new utility key2", SERIAL)
+    return utility_card(KEY_CHANGE, document, number=number)
+
+
+def _trust():
+    return utility_card(TRUST_CHANGE, new_trust(DEMO.sale.rolled(), DEMO.order.rolled()))
+
+
+def _listed(number):
+    """The longest list of meters, and what is left of the card for a tariff."""
+    return utility_card(TARIFF, as_bytes(tariff()), listed=(*(f"LIST{n:08}" for n in range(99)), number))
 
 
 def visits(number: str):
@@ -32,7 +43,9 @@ def visits(number: str):
     yield HOUSEHOLD, "of the wrong kind", "classic"
     yield SUPPLIER, "settings near all limits", utility_card(SETTINGS, as_bytes(all_watched()))
     yield SUPPLIER, "the largest tariff", utility_card(TARIFF, as_bytes(largest()))
+    yield SUPPLIER, "a tariff for a hundred meters", _listed(number)
     yield SUPPLIER, "keys", _keys(number)
+    yield SUPPLIER, "supplier's keys", _trust()
     yield SUPPLIER, "relay test", utility_card(RELAY_TEST)
     yield SUPPLIER, "read-out", utility_card(READ_OUT)
     yield SUPPLIER, "inspection", utility_card(COVER_RESET)

@@ -59,7 +59,13 @@ class Bench:
             costs=costs,
         )
         self.meter = MeterProcess(self.plant, arch, heap)
-        self.deck = Deck(self.settings["meter_number"], self.settings["currency"], card_files)
+        began_s = int((utc - EPOCH).total_seconds())
+        self.deck = Deck(
+            self.settings["meter_number"],
+            self.settings["currency"],
+            card_files,
+            lambda: began_s + (self.plant.clock.now_us - start_us) // 1_000_000,
+        )
         self.card = None
         self.plugged = False
         self.load_w, self.pf_milli = load_w, 980

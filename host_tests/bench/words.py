@@ -16,8 +16,8 @@ _EVENTS = {
     35: "emergency credit lent", 36: "debt taken over", 37: "days charged", 38: "keys changed", 39: "relay test",
     40: "inspected", 48: "fault", 49: "fault cleared", 50: "no metering",
     64: "tariff changed", 65: "settings changed", 66: "document refused", 67: "document taken",
-    68: "documents put aside", 70: "bundle given up", 80: "cover open",
-    81: "cover closed", 82: "magnet near", 83: "magnet gone", 96: "alarm 1", 97: "alarm 2",
+    68: "documents put aside", 70: "bundle given up", 72: "supplier's keys changed",
+    80: "cover open", 81: "cover closed", 82: "magnet near", 83: "magnet gone", 96: "alarm 1", 97: "alarm 2",
     106: "cover was opened while the meter was off", 108: "not the calibration that was sealed",
     112: "task restarted", 113: "ledger copy damaged", 114: "flash block given up",
     115: "too little heap",
@@ -43,6 +43,8 @@ _CARDS = {
     1: "not a card of this kind", 2: "another meter's", 3: "used already", 4: "one before it is missing",
     5: "damaged", 6: "pulled", 7: "wrong key", 8: "replaced", 9: "too much credit", 10: "reader", 11: "memory",
     12: "too many failed logins", 13: "older than one used here", 14: "two at once",
+    15: "another currency", 16: "not signed by the supplier", 17: "signed with a key that is not in force",
+    18: "made later than the clock says",
 }  # fmt: skip
 
 
@@ -78,6 +80,8 @@ def event_text(event) -> str:
         return f"{event.value} days charged at once" if event.value else "a wrong date: days are counted anew"
     if event.code == 38:
         return f"keys of version {event.value} in force"
+    if event.code == 72:
+        return f"supplier's keys changed: purchases by no. {event.value >> 8}, orders by no. {event.value & 255}"
     if event.code == 39:
         return "relay test passed" if event.value == 3 else "relay test failed"
     if event.code & ~1 in _FOUND:

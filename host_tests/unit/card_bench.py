@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 
 import pytest
-from meter.core import config, tariff
+from meter.core import config, keys_doc, tariff
 from meter.core.state import MeterState
 from meter.drivers.fram import Fram
 from meter.drivers.pn532 import Pn532
@@ -20,11 +20,12 @@ from host_tests.bench.chips.mb85rc256v import Mb85rc256vChip
 from host_tests.bench.chips.pn532 import Pn532Chip
 from host_tests.bench.cpython import VirtualTime
 from host_tests.bench.direct import DirectI2C, DirectPin
+from host_tests.bench.documents import MADE
 from scripts.vend.errors import CardStatus
 
 NUMBER = "00012345"
 _FILES = tempfile.TemporaryDirectory(prefix="pennywatt-")  # where a meter's documents go, if a test gives no place
-KEYS = (1, DEMO.card_key(1, NUMBER), DEMO.utility_key(1), None, None)
+KEYS = keys_doc.parse(DEMO.meter_document(NUMBER, made=MADE))
 TARIFF = {"name": "One price", "currency": "EUR", "price": "0.25"}
 
 
@@ -34,6 +35,14 @@ def refused(status):
     with pytest.raises(CardStatus) as e:
         yield
     assert e.value.status == status
+
+
+def with_keys(keys=KEYS, **changed):
+    """The same keys but for some, by the names of their positions in core/keys_doc.py."""
+    keys = list(keys)
+    for name, key in changed.items():
+        keys[getattr(keys_doc, name)] = key
+    return tuple(keys)
 
 
 class Slot:

@@ -11,12 +11,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from loader import bundle as on_meter
 from loader import state
 
 from scripts import bundle
 from scripts.bundle import BundleError, format, keys
 from scripts.image import boot_state, collect
+from scripts.vend import keyfile
+from scripts.vend.keys import KeySet
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"meter/__init__.mpy": b"M\x06one", "board.mpy": b"M\x06two"}
@@ -115,25 +118,54 @@ def test_the_boot_state_of_an_image_is_what_the_loader_reads(tmp_path):
 
 
 def test_a_key_is_made_once_and_only_its_owner_reads_it(tmp_path):
-    path = tmp_path / "k.pem"
-    made = keys.make_key(path, b"long enough")
+    path = tmp_path / "k.key"
+    made = keys.make_key(path, "long enough")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert bundle.public_bytes(bundle.read_key(path, b"long enough")) == bundle.public_bytes(made)
-    with pytest.raises(BundleError, match="is there already"):
-        keys.make_key(path, b"long enough")
+    assert bundle.public_bytes(bundle.read_key(path, "long enough")) == bundle.public_bytes(made)
+    with pytest.raises(BundleError, match="exists already"):
+        keys.make_key(path, "long enough")
 
 
 def test_a_key_does_not_open_with_another_passphrase(tmp_path):
-    keys.make_key(tmp_path / "k.pem", b"long enough")
-    for wrong in (b"long enougH", b"long"):
+    keys.make_key(tmp_path / "k.key", "long enough")
+    for wrong in ("long enougH", "long"):
         with pytest.raises(BundleError, match="does not open"):
-            bundle.read_key(tmp_path / "k.pem", wrong)
+            bundle.read_key(tmp_path / "k.key", wrong)
 
 
-def test_a_key_needs_a_passphrase(tmp_path):
-    with pytest.raises(BundleError, match="needs a passphrase"):
-        keys.make_key(tmp_path / "k.pem", b"")
+@pytest.mark.parametrize("short", ["", "x", "1234567"])
+def test_a_key_needs_a_passphrase_of_eight_characters(tmp_path, short):
+    with pytest.raises(BundleError, match="the passphrase is too short: it needs 8 characters"):
+        keys.make_key(tmp_path / "k.key", short)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_keys_lock_is_that_of_the_masters(tmp_path):
+    keys.make_key(tmp_path / "k.key", "long enough")
+    head = json.loads((tmp_path / "k.key").read_text())
+    assert head["scrypt"]["log2_n"] == 16 and head["cipher"]["name"] == "AES-256-GCM"
+    for weaker in ({"log2_n": 4}, {"note": ""}, {"salt": "00" * 16}):
+        (tmp_path / "k.key").write_text(json.dumps({**head, "scrypt": {**head["scrypt"], **weaker}}))
+        with pytest.raises(BundleError, match=r"does not open .*, or the file was changed"):
+            bundle.read_key(tmp_path / "k.key", "long enough")
+
+
+def test_a_masters_file_is_no_signing_key_though_its_passphrase_is_right(tmp_path):
+    keyfile.save(tmp_path / "m", KeySet.demo(), "long enough", log2_n=4)
+    with pytest.raises(BundleError, match="not a key file of this kind"):
+        bundle.read_key(tmp_path / "m", "long enough")
+    forged = (tmp_path / "m").read_text().replace("pennywatt-masters", keys.KIND)
+    (tmp_path / "m").write_text(forged)
+    with pytest.raises(BundleError, match="or the file was changed"):
+        bundle.read_key(tmp_path / "m", "long enough")
+
+
+def test_a_key_under_the_weak_lock_of_a_pem_file_is_refused_with_the_remedy(tmp_path):
+    lock = BestAvailableEncryption(b"long enough")
+    pem = keys.Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock)
+    (tmp_path / "old.pem").write_bytes(pem)
+    with pytest.raises(BundleError, match=r"old\.pem is a PEM file, .*: make a key with `bundle key bundle\.key`"):
+        bundle.read_key(tmp_path / "old.pem", "long enough")
 
 
 def command(*args, **env):
@@ -145,7 +177,7 @@ def command(*args, **env):
 
 def test_the_command_builds_signs_and_shows(tmp_path):
     secret = {"PENNYWATT_BUNDLE_PASSPHRASE": "long enough"}
-    pem, out = str(tmp_path / "k.pem"), str(tmp_path / "x.pwb")
+    pem, out = str(tmp_path / "k.key"), str(tmp_path / "x.pwb")
     assert command("key", pem, **secret).returncode == 0
     built = command("build", "--version", "2.0.0", "--key", pem, "--out", out, "--json", **secret)
     assert json.loads(built.stdout)["version"] == "2.0.0"
@@ -157,11 +189,12 @@ def test_the_command_builds_signs_and_shows(tmp_path):
     "args, said",
     [
         (("build", "--version", "2"), "is no version"),
+        (("build", "--version", "\u0661.2.3"), "is no version"),
         (("build", "--version", "2.0.0", "--board", "toaster"), "there is no board toaster"),
-        (("build", "--version", "2.0.0", "--key", "/nowhere/k.pem"), "the key /nowhere/k.pem cannot be read"),
-        (("build", "--version", "2.0.0", "--key", "README.md"), "the passphrase of README.md is needed"),
-        (("show", "/nowhere/x.pwb"), "cannot be read"),
-        (("show", "README.md"), "this is no bundle"),
+        (("build", "--version", "2.0.0", "--key", "/nowhere/k.key"), "/nowhere/k.key: it cannot be read"),
+        (("build", "--version", "2.0.0", "--key", "README.md"), "README.md is not a key file"),
+        (("show", "/nowhere/x.pwb"), "/nowhere/x.pwb: it cannot be read"),
+        (("show", "README.md"), "README.md: this is no bundle"),
     ],
 )
 def test_the_command_says_why_not_in_one_sentence(args, said):

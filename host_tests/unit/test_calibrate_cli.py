@@ -7,6 +7,7 @@ import os
 import pty
 import threading
 import tty
+from pathlib import Path
 
 import pytest
 from meter.core import calibration, config
@@ -191,6 +192,9 @@ def test_a_document_its_meter_would_refuse_is_refused(made, change, words):
         ([], "--port"),
         (["--sim", "--upload"], "--upload"),
         (["--port", "/dev/x", "--board", "nowhere"], "esp32_devkit"),
+        (["--sim", "--board", "nowhere"], "--board"),
+        (["--sim", "--reference", "230 V 5 A"], "--reference"),
+        (["--sim", "--reader", "log"], "--reader"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(file, args, words):
@@ -205,6 +209,39 @@ def test_the_check_at_the_simulated_house_finds_its_turned_transformer():
     assert [(f["code"], f["phase"]) for f in json.loads(done.stdout)] == [("turned", "A")]
     assert "swap its two wires" in run("check", "--sim").stdout
     assert run("check", "--sim", "--wiring", "2P").exit_code == 2
+
+
+def test_upload_with_a_simulated_part_is_refused_before_anything_is_written(file):
+    assert run("run", "--meter", NUMBER, "--out", file, "--sim", "--upload").exit_code == 2
+    assert not file.exists()
+
+
+def test_a_place_where_no_document_can_be_written_is_found_before_calibrating(tmp_path):
+    done = run("run", "--meter", NUMBER, "--sim", "--out", tmp_path / "no" / "c.json")
+    assert done.exit_code == 2 and "Calibrating" not in done.stderr and "cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (["31=6B2A", "31=0001"], "Register 31 is given twice"),
+        (["3a=6B2A", "3A=6B2A"], "Register 3A is given twice"),
+        (["31=6B2A", "--ic", "\udcff"], "There is no IC"),
+        (["31=6B2A", "--meter", "\udcff"], "no meter's number"),
+        (["31=6B2A", "--meter", "pw1"], "no meter's number"),
+        (["\udcff"], "no register and word"),
+    ],
+)
+def test_words_that_are_none_or_given_twice_are_refused(file, args, why):
+    more = [] if "--meter" in args else ["--meter", NUMBER]
+    more += [] if "--ic" in args else ["--ic", "atm90e26"]
+    done = run("words", *args, *more, "--out", file)
+    assert done.exit_code == 2 and why in done.stderr and not file.exists()
+
+
+@pytest.mark.parametrize("neutral", ["inf", "nan", "1e999", "-2"])
+def test_a_current_that_is_none_is_refused(neutral):
+    assert run("check", "--sim", "--neutral", neutral).exit_code == 2
 
 
 # -- the reference -----------------------------------------------------------------------------------
@@ -223,7 +260,9 @@ def test_typed_readings(text, pf, reading):
     assert parse(text, pf) == reading
 
 
-@pytest.mark.parametrize("text", ["", "230 V", "230,1 V 5 A", "230 kV 5 A", "1.2.3 V 5 A", "nan V 5 A"])
+@pytest.mark.parametrize("text", ["", "230 V", "230,1 V 5 A", "230 kV 5 A", "1.2.3 V 5 A", "nan V 5 A",
+                                  "2300 V 5 A", "230 V 5000 A", "230 V 5 A PF 2", "230 V -5 A", "230 V 5 A 1e999999 W",
+                                  "\u0661\u0662 V 5 A"])  # fmt: skip
 def test_what_is_no_reading_is_refused_with_an_example(text):
     with pytest.raises(ReadingError, match=r"230\.12 V 5\.003 A"):
         parse(text)
@@ -240,6 +279,23 @@ def test_the_last_line_of_a_file_counts(tmp_path):
     asked = []
     assert Lines(tmp_path / "log", asked.append).at(Point(1, 230_000, 5_000, 500)).p_uw == 575_000_000
     assert asked == ["Set phase B: 230 V, 5 A, PF 0.5 lagging. Then press Enter"]
+
+
+@pytest.mark.parametrize("line", ["230 5 575", "2300 5 575 0.5", "230 5 1e999999 1", "230 5 575 1_0", "230 5 575 2"])
+def test_a_line_of_a_file_that_is_no_reading_is_refused_by_its_number(tmp_path, line):
+    (tmp_path / "log").write_text(f"230 5 575 0.5\n{line}\n\n")
+    with pytest.raises(ReadingError, match="log, line 2: "):
+        Lines(tmp_path / "log", lambda text: "").at(Point(1, 230_000, 5_000, 500))
+
+
+def test_a_reference_that_writes_exponents_is_read(tmp_path):
+    (tmp_path / "log").write_text("+2.3E+02 5 1.15e3 1.")
+    assert Lines(tmp_path / "log", lambda text: "").at(Point(0, 1, 1)) == Reading(230_000_000, 5_000_000, 1_150_000_000)
+
+
+def test_what_sends_no_lines_is_not_read_for_ever():
+    with pytest.raises(ReadingError, match="are no lines"):
+        Lines(Path("/dev/zero"), lambda text: "").at(Point(0, 1, 1))
 
 
 def test_of_a_port_the_first_whole_line_counts():

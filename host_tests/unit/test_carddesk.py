@@ -5,9 +5,9 @@ import asyncio
 import itertools
 
 import pytest
-from meter.core import codes
+from meter.core import codes, keys_doc
 from meter.services import carddesk_states as states
-from meter.services import cardvisit
+from meter.services import keystore
 
 from host_tests.bench import cards
 from host_tests.bench.chips.desfire import DesfireCard
@@ -15,8 +15,9 @@ from host_tests.bench.chips.mifare_classic import ClassicCard
 from host_tests.bench.chips.ntag import NtagCard
 from host_tests.bench.deck import Deck
 from scripts.vend.keys import METER, UTILITY, KeySet
+from scripts.vend.signing import SigningKeys
 
-from .card_bench import KEYS, NUMBER, Meter
+from .card_bench import KEYS, NUMBER, Meter, with_keys
 
 UID = bytes.fromhex("04A1B2C3D4E5F0")
 OTHER_UID = bytes.fromhex("04A1B2C3D4E5FF")
@@ -466,19 +467,25 @@ def test_every_card_of_the_deck_does_what_its_label_says(entry):
 
 
 def test_the_firmware_knows_the_demo_masters():
-    masters = (cardvisit.DEMO_METER_MASTER, cardvisit.DEMO_UTILITY_MASTER)
+    masters = (keystore.DEMO_METER_MASTER, keystore.DEMO_UTILITY_MASTER)
     assert masters == (cards.DEMO.masters(1)[METER], cards.DEMO.masters(1)[UTILITY])
+    assert (cards.DEMO.sale.public(), cards.DEMO.order.public()) == (keystore.DEMO_SALE, keystore.DEMO_ORDER)
 
 
 OWN = b"this one's alone"
+SIGNERS = SigningKeys("sale", {1: bytes(32)}), SigningKeys("order", {1: bytes(31) + b"1"})
+OWN_KEYS = keys_doc.parse(KeySet({1: (OWN,) * 6}, *SIGNERS).meter_document(NUMBER))
 
 
 @pytest.mark.parametrize(
     ("keys", "provisioned"),
     [
         (KEYS, True),
-        ((1, OWN, KEYS[2], None, None), True),
-        ((1, KEYS[1], OWN, None, None), True),
+        (with_keys(OWN_KEYS, CARD=KEYS[1]), True),
+        (with_keys(OWN_KEYS, UTILITY=KEYS[2]), True),
+        (with_keys(OWN_KEYS, SALE=cards.DEMO.sale.public()), True),
+        (with_keys(OWN_KEYS, ORDER=cards.DEMO.order.public()), True),
+        (with_keys(OWN_KEYS, SALE=cards.DEMO.order.public()), True),
         (None, False),
         (None, True),
     ],
@@ -493,10 +500,8 @@ def test_a_meter_without_keys_of_its_own_reads_no_card_and_says_so(keys, provisi
 
 def test_a_provisioned_meter_takes_cards_of_its_own_key():
     card = DesfireCard(UID)
-    own = KeySet({1: (OWN,) * 6})
-    cards.personalise(card, NUMBER, keys=own)
-    keys = (1, own.card_key(1, NUMBER), own.utility_key(1), None, None)
-    meter = shown(card, keys=keys, provisioned=True)
+    cards.personalise(card, NUMBER, keys=KeySet({1: (OWN,) * 6}))
+    meter = shown(card, keys=OWN_KEYS, provisioned=True)
     assert not meter.books.faults & codes.FAULT_KEYS
     assert meter.s.card_uid == UID
 

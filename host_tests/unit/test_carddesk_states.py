@@ -10,12 +10,13 @@ from meter.services.carddialogue import Dialogue
 from meter.services.cardvisit import Visit
 
 STATES = (
-    "RESET", "WAIT", "IDENTIFY", "READ", "ACCOUNT", "WRITE_BACK", "SUPPLIER",
+    "RESET", "WAIT", "IDENTIFY", "READ", "ACCOUNT", "WRITE_BACK", "PROVE", "SUPPLIER",
     "RESULT", "FIGURES", "REFUSAL", "UNFINISHED", "REMOVE",
 )  # fmt: skip
 EVENTS = (
     "READER_OK", "READER_LOST", "CARD_IN", "GENUINE", "JUDGED", "BOOKED",
     "WRITTEN", "UNWRITTEN", "REFUSED", "PULLED", "TIME_UP", "GONE", "NO_HOUSEHOLDS", "SERVED",
+    "NEW", "PROVEN",
 )  # fmt: skip
 
 # state: "event -> next" for all that may happen; whatever is not here must be refused.
@@ -27,6 +28,9 @@ IDENTIFY    REFUSED     REFUSAL
 IDENTIFY    PULLED      REFUSAL
 IDENTIFY    NO_HOUSEHOLDS SUPPLIER
 READ        JUDGED      ACCOUNT
+READ        NEW         PROVE
+PROVE       PROVEN      ACCOUNT
+PROVE       REFUSED     REFUSAL
 READ        REFUSED     REFUSAL
 READ        PULLED      REFUSAL
 ACCOUNT     BOOKED      WRITE_BACK
@@ -48,7 +52,7 @@ REMOVE      GONE        WAIT
 """
 NEXT = {(state, event): after for state, event, after in map(str.split, MEANT.strip().splitlines())}
 # A reader can be lost wherever it is being talked to.
-NEXT |= {(state, "READER_LOST"): "RESET" for state in STATES if state != "ACCOUNT"}
+NEXT |= {(state, "READER_LOST"): "RESET" for state in STATES if state not in ("ACCOUNT", "PROVE")}
 
 
 def number(name):
@@ -70,9 +74,10 @@ def test_every_state_with_every_event(state, event):
 
 
 def test_money_is_out_of_reach_without_identity_and_judgement():
-    """Every path from WAIT to ACCOUNT goes through GENUINE and JUDGED."""
-    before = {a for (a, event), b in NEXT.items() if b == "ACCOUNT"}
-    assert before == {"READ"}
+    """Every path from WAIT to ACCOUNT goes through GENUINE, and JUDGED or PROVEN."""
+    before = {(a, event) for (a, event), b in NEXT.items() if b == "ACCOUNT"}
+    assert before == {("READ", "JUDGED"), ("PROVE", "PROVEN")}
+    assert {(a, event) for (a, event), b in NEXT.items() if b == "PROVE"} == {("READ", "NEW")}
     assert {(a, event) for (a, event), b in NEXT.items() if b == "READ"} == {("IDENTIFY", "GENUINE")}
 
 
@@ -88,7 +93,7 @@ def test_from_every_state_the_desk_gets_back_to_waiting():
 
 
 def test_every_state_has_something_to_do():
-    assert len(Visit._DO) == STATES.index("SUPPLIER") - STATES.index("IDENTIFY")
+    assert len(Visit._DO) == STATES.index("PROVE") - STATES.index("IDENTIFY")
     assert len(Dialogue._DO) == len(STATES) - STATES.index("RESULT")
 
 

@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 from meter import made
-from meter.core import civil, codes, config, tariff
+from meter.core import civil, codes, config, keys_doc, tariff
 from meter.core.errors import ConfigError, StorageError
 from meter.services import change
 from meter.storage import documents
@@ -137,23 +137,31 @@ def root(tmp_path):
 def test_documents_as_provisioned_are_no_fault(root):
     cfg, rates, later, found, faults = made.read(str(root))
     assert (cfg.meter_number, rates.name, faults) == (settings()["meter_number"], tariff_doc()["name"], 0)
-    assert found == (1, bytes.fromhex(keys()["card_key"]), bytes.fromhex(keys()["utility_key"]), None, None)
+    assert found == keys_doc.parse(keys())
     assert later is None
 
 
 def test_the_keys_before_are_read_with_those_in_force(root):
-    before = {"card_key": "11" * 16, "utility_key": "22" * 16}
+    before = {"version": 1, "card_key": "11" * 16, "until": 9900}
     (root / "keys.json").write_bytes(json.dumps({**keys(), "version": 2, "previous": before}).encode())
     found = made.read(str(root))[3]
-    assert (found[0], found[3], found[4]) == (2, b"\x11" * 16, b"\x22" * 16)
+    assert (found[keys_doc.VERSION], found[keys_doc.CARD_BEFORE]) == (2, b"\x11" * 16)
 
 
 @pytest.mark.parametrize(
-    "damage", [b"{", b'{"version": 1}', b'{"version": 1, "card_key": "00", "utility_key": "00"}', b'{"previous": 1}']
+    ("damage", "words"),
+    [
+        (b"{", "keys: keys.json: this is not JSON"),
+        (b'{"version": 1}', "keys: sale: must be a number and a key"),
+        (b'{"previous": 1}', "keys: previous: must be a JSON object"),
+        (json.dumps({**keys(), "card_key": "00"}).encode(), "keys: card_key: must be 16 bytes in hexadecimal"),
+        (json.dumps({**keys(), "signs": 1}).encode(), "keys: signs: is not known here"),
+    ],
 )
-def test_keys_that_are_not_fit_are_none_and_reported(root, damage):
+def test_keys_that_are_not_fit_are_none_and_reported(root, capsys, damage, words):
     (root / "keys.json").write_bytes(damage)
     assert made.read(str(root))[3:] == (None, codes.FAULT_KEYS)
+    assert words in capsys.readouterr().out
 
 
 def test_keys_that_are_not_fit_give_way_to_those_before(root):

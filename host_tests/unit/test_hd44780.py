@@ -131,6 +131,35 @@ def test_start_brings_back_a_display_after_a_brown_out():
     bench.check(HELLO)
 
 
+def test_a_display_that_browned_out_after_any_byte_of_a_start_is_whole_after_the_next():
+    for after in range(1, 2000):
+        bench = Bench().start()
+        bench.lcd.show(HELLO)
+        bench.chip.dips_after = after
+        bench.vt.run(bench.lcd.start(keep=True))
+        if bench.chip.dips_after > 0:
+            break
+        bench.chip.lost = 0
+        bench.vt.run(bench.lcd.start(keep=True))
+        bench.check(HELLO)
+        assert bytes(bench.chip.cgram[:8]) == b"\x02\x04\x08\x1f\x02\x04\x08\x00", "the bolt"
+    assert after > 500, "each byte of a start"
+
+
+def test_a_display_that_browned_out_after_any_byte_of_a_page_is_whole_after_a_start():
+    for after in range(1, 1000):
+        bench = Bench().start()
+        bench.chip.dips_after = after
+        bench.lcd.show(HELLO)
+        if bench.chip.dips_after > 0:
+            break
+        bench.chip.lost = 0
+        bench.vt.run(bench.lcd.start(keep=True))
+        bench.check(HELLO)
+        assert bytes(bench.chip.cgram[:8]) == b"\x02\x04\x08\x1f\x02\x04\x08\x00", "the bolt"
+    assert after > 200, "each byte of a page"
+
+
 def test_an_unchanged_display_costs_no_transfer():
     bench = Bench().start()
     bench.lcd.show(HELLO)

@@ -210,10 +210,10 @@ def command(*args):
 
 
 def test_the_command_reports_in_json(tmp_path):
-    (tmp_path / "s.json").write_text("{}")
+    (tmp_path / "s.json").write_text('{"meter_number": "7"}')
     done = command("--json", "--out", str(tmp_path / "i.bin"), f"settings.json={tmp_path}/s.json")
     report = json.loads(done.stdout)
-    assert report["files"]["settings.json"] == 2
+    assert report["files"]["settings.json"] == 21
     assert report["bytes"] == (tmp_path / "i.bin").stat().st_size == VFS_SIZE
 
 
@@ -221,13 +221,13 @@ def test_the_command_reports_in_json(tmp_path):
 def release(tmp_path, monkeypatch):
     """An operator's key under a passphrase, with its public half among a meter's documents."""
     monkeypatch.setenv("PENNYWATT_BUNDLE_PASSPHRASE", "a long one")
-    trust = public_bytes(make_key(tmp_path / "key.pem", b"a long one"))
+    trust = public_bytes(make_key(tmp_path / "bundle.key", "a long one"))
     (tmp_path / "trust.key").write_bytes(trust)
     return ["--out", str(tmp_path / "i.bin"), "--version", "1.4.0", str(tmp_path / "trust.key")]
 
 
 def test_the_command_signs_a_release_with_the_operators_key(tmp_path, release):
-    done = command("--json", "--key", str(tmp_path / "key.pem"), *release)
+    done = command("--json", "--key", str(tmp_path / "bundle.key"), *release)
     fs = littlefs.LittleFS(block_size=BLOCK, block_count=VFS_SIZE // BLOCK, mount=False)
     fs.context.buffer[:] = (tmp_path / "i.bin").read_bytes()
     fs.mount()
@@ -239,11 +239,11 @@ def test_the_command_signs_a_release_with_the_operators_key(tmp_path, release):
 
 @pytest.mark.parametrize(
     "passphrase, key, reason",
-    [("a long one", [], "name that operator's key"), ("another", ["--key", "key.pem"], "does not open")],
+    [("a long one", [], "name that operator's key"), ("another", ["--key", "bundle.key"], "does not open")],
 )
 def test_the_command_refuses_a_key_that_is_not_the_operators(tmp_path, monkeypatch, release, passphrase, key, reason):
     monkeypatch.setenv("PENNYWATT_BUNDLE_PASSPHRASE", passphrase)
-    done = command(*release, *(str(tmp_path / word) if word == "key.pem" else word for word in key))
+    done = command(*release, *(str(tmp_path / word) if word == "bundle.key" else word for word in key))
     assert done.returncode == 2
     assert reason in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "i.bin").exists()
@@ -251,20 +251,20 @@ def test_the_command_refuses_a_key_that_is_not_the_operators(tmp_path, monkeypat
 
 @pytest.mark.parametrize("more", [[], ["FIRMWARE=mp.bin"]])
 def test_make_image_hands_version_and_key_on(more):
-    given = ["VERSION=1.4.0", "KEY=key.pem", "BOARD=esp32_8m", "DOCUMENTS=a.json", *more]
+    given = ["VERSION=1.4.0", "KEY=bundle.key", "BOARD=esp32_8m", "DOCUMENTS=a.json", *more]
     line = ["make", "-n", "--no-print-directory", "image", *given]
     said = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
     typed = " ".join(said.replace("\\\n", " ").rpartition("-m scripts.")[2].split())
     what = 'flash image --firmware "mp.bin"' if more else "image"
-    assert typed == f'{what} --board esp32_8m --version "1.4.0" --key "key.pem" a.json'
+    assert typed == f'{what} --board esp32_8m --version "1.4.0" --key "bundle.key" a.json'
 
 
 @pytest.mark.parametrize(
     "content, reason",
-    [(None, "cannot be read: No such file or directory"), ("{", "is not JSON: Expecting property name")],
+    [(None, "cannot be read: No such file or directory"), ("{", "line 1: it is no JSON from here on (Exp")],
 )
 def test_the_command_refuses_a_document_that_is_none_and_writes_nothing(tmp_path, content, reason):
-    document = tmp_path / "s.json"
+    document = tmp_path / "settings.json"
     if content is not None:
         document.write_text(content)
     done = command("--out", str(tmp_path / "i.bin"), str(document))

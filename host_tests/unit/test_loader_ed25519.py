@@ -4,6 +4,7 @@
 import hashlib
 import json
 import subprocess
+from math import isqrt
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loader.ed25519 import sha512, verify
+from loader import ed25519
+from loader import sha512 as sha512_module
+from loader.ed25519 import checked, steps, usable, verify
+from loader.sha512 import hashed
 
+from host_tests.bench import costs
 from host_tests.bench.process import interpreter
 
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
@@ -52,10 +57,11 @@ ON_METER = """
 import sys, json
 sys.path[:] = [sys.argv[1]]
 from binascii import hexlify, unhexlify
-from loader.ed25519 import sha512, verify
+from loader.ed25519 import verify
+from loader.sha512 import hashed
 for what in json.load(sys.stdin):
     what = [unhexlify(w) for w in what]
-    print(verify(*what) if len(what) == 3 else hexlify(sha512(what[0])).decode())
+    print(verify(*what) if len(what) == 3 else hexlify(list(hashed(what[0]))[-1]).decode())
 """
 IN_LITTLE_HEAP = """
 import gc, sys
@@ -81,6 +87,10 @@ def test_a_published_signature_is_accepted_and_none_of_another_message(public, m
     public, message, signature = (bytes.fromhex(x) for x in (public, message, signature))
     assert verify(public, signature, message)
     assert not verify(public, signature, message + b"\0")
+
+
+def sha512(message: bytes) -> bytes:
+    return list(hashed(message))[-1]
 
 
 @given(st.binary(max_size=400))
@@ -162,12 +172,135 @@ def test_a_wrong_length_is_refused(public, signature):
     assert not verify(b"\x58" * public, bytes(signature), b"")
 
 
-def test_the_tables_of_sha512_are_computed_right():
-    """The first round constant is the fraction of the cube root of 2, the first state that of the root of 2."""
-    from loader import ed25519
+def test_the_stored_tables_are_those_of_the_standards():
+    """Of SHA-512: fractions of roots of primes. Of the curve: its constants, and odd multiples of the base point."""
+    primes = [n for n in range(2, 410) if all(n % p for p in range(2, n))]
 
-    assert ed25519._root(2 << 192, 3) & (1 << 64) - 1 == 0x428A2F98D728AE22
-    assert ed25519._root(2 << 128, 2) & (1 << 64) - 1 == 0x6A09E667F3BCC908
+    def words(roots):
+        return b"".join((root & (1 << 64) - 1).to_bytes(8, "big") for root in roots)
+
+    assert len(primes) == 80
+    assert words(isqrt(p << 128) for p in primes[:8]) == sha512_module._H
+    cubes = [round_down(p << 192) for p in primes]
+    assert all(c**3 <= p << 192 < (c + 1) ** 3 for c, p in zip(cubes, primes, strict=True))
+    assert words(cubes) == sha512_module._K
+    d = -121665 * pow(121666, -1, P) % P
+    assert d == ed25519._D and ed25519._I**2 % P == P - 1
+    for n in (1, 3, 5, 7):
+        minus, plus, twice, t = ed25519._base(n >> 1)
+        y = int.from_bytes(multiple_of_base(n), "little")
+        x = (plus - minus) * pow(2, -1, P) % P
+        assert (twice, (plus + minus) * pow(2, -1, P) % P, x & 1) == (2, y & (1 << 255) - 1, y >> 255)
+        assert t == 2 * d * x * (y & (1 << 255) - 1) % P
+
+
+def round_down(cube: int) -> int:
+    """The integer cube root."""
+    low, high = 0, 1 << 80
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if middle**3 <= cube else (low, middle)
+    return low
+
+
+def multiple_of_base(n: int) -> bytes:
+    """n times the base point, encoded, by the affine law of addition."""
+    base = 4 * pow(5, -1, P) % P
+    d = -121665 * pow(121666, -1, P) % P
+    square = (base * base - 1) * pow(d * base * base + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    x = P - x if x & 1 else x
+    whole = 0, 1
+    for _ in range(n):
+        (a, b), c = whole, d * whole[0] * x * whole[1] * base
+        whole = (
+            (a * base + x * b) * pow(1 + c, -1, P) % P,
+            (b * base + a * x) * pow(1 - c, -1, P) % P,
+        )
+    return (whole[1] | (whole[0] & 1) << 255).to_bytes(32, "little")
+
+
+class Counted(int):
+    """The modulus, counting what is reduced by it."""
+
+    times = 0
+
+    def __rmod__(self, number):
+        Counted.times += 1
+        return int(number) % int(self)
+
+
+@pytest.fixture
+def count(monkeypatch):
+    """Calls a function, and gives the multiplications modulo 2**255-19 that it took, and by what powers."""
+
+    def power(base, exponent, modulus):
+        powers.append(exponent)
+        Counted.times += exponent.bit_length() - 1
+        return pow(base, exponent, int(modulus))
+
+    powers = []
+    monkeypatch.setattr(ed25519, "_P", Counted(P))
+    monkeypatch.setattr(ed25519, "pow", power, raising=False)
+
+    def counted(call, *args):
+        Counted.times = 0
+        powers.clear()
+        return call(*args), Counted.times, list(powers)
+
+    return counted
+
+
+def test_a_verification_takes_no_more_than_the_bench_charges_for_it(count):
+    """The bench sees powers only: squarings in a row, and one squaring for each doubling of a point, which stands for
+    what else a doubling has its share of (host_tests/bench/costs.py)."""
+    most = 0
+    for n in range(40):
+        key = Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32)
+        message = bytes([n]) * 56
+        good, times, powers = count(verify, key.public_key().public_bytes_raw(), key.sign(message), message)
+        doublings = powers.count(2)
+        assert good and costs.POINT_FIELDS * doublings + sum(p.bit_length() - 1 for p in powers if p > 2) >= times
+        most = max(most, times)
+    assert 3_100 < most <= 3_300
+    print(f"at most {most} multiplications, {doublings} doublings")
+
+
+def test_no_step_of_a_verification_takes_20_ms_as_modelled(count):
+    """By the table of costs; a collection of the heap falls into a step twice at most."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    walk = steps(key.public_key().public_bytes_raw(), key.sign(b"m"), b"m")
+    answers, longest = [], 0
+    while not answers or answers[-1] is None:
+        answer, times, powers = count(next, walk)
+        answers.append(answer)
+        of_points = powers.count(2)
+        us = of_points * costs.ESP32.point_us + max(0, times - costs.POINT_FIELDS * of_points) * costs.ESP32.field_us
+        collections = -(-of_points * costs.ESP32.point_garbage // costs.ESP32.garbage_bytes)
+        longest = max(longest, us + collections * costs.ESP32.collect_us)
+    assert answers[-1] is True and len(answers) > 40
+    assert 10_000 < longest <= 20_000
+    assert next(walk, "no more") == "no more"
+
+
+def test_a_digest_made_before_gives_the_same_answer():
+    key = Ed25519PrivateKey.from_private_bytes(b"\x05" * 32)
+    public, signature = key.public_key().public_bytes_raw(), key.sign(b"m")
+    for message, good in ((b"m", True), (b"n", False)):
+        digest = sha512(signature[:32] + public + message)
+        assert list(checked(public, signature, digest))[-1] is good
+
+
+@pytest.mark.parametrize("y", [*SMALL, P, P + 1, 2, 7])
+def test_a_key_that_is_no_point_or_of_small_order_is_not_usable(y):
+    """2 and 7 are no y of a point."""
+    assert list(usable((y % 2**256).to_bytes(32, "little")))[-1] is False
+
+
+def test_a_key_that_somebody_made_is_usable():
+    assert list(usable(Ed25519PrivateKey.from_private_bytes(b"\x06" * 32).public_key().public_bytes_raw()))[-1] is True
 
 
 def on_micropython(arch, script, *args, text="", heap="112k"):
@@ -206,11 +339,3 @@ def test_a_verification_needs_less_heap_than_a_start_has(tmp_path):
     public, message, signature = RFC_8032[2]
     done = on_micropython("i386", script, public, signature, message, heap="32k")
     assert done.stdout.strip() == "True", done.stderr
-
-
-def test_the_stored_constants_are_those_of_the_curve():
-    from loader import ed25519
-
-    p = 2**255 - 19
-    assert -121665 * pow(121666, -1, p) % p == ed25519._D
-    assert 4 * pow(5, -1, p) % p == ed25519._BY

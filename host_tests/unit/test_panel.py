@@ -896,17 +896,28 @@ def test_the_display_is_started_anew_when_the_relay_has_switched():
     bench.run(script)
 
 
-def test_a_display_that_lost_its_mind_is_back_within_a_minute():
+# In between two things that are sent; in the middle of the balance; and of the start that mends, 45 s after the first:
+# of a byte of it, a glyph, a row, its last byte.
+@pytest.mark.parametrize("at_ms", [2_500, 44_100, 45_200])
+@pytest.mark.parametrize("dips_after", [0, 1, 2, 3, 4, 5, 8, 11, 12, 19, 100, 301, 302, 480, 600, 640, 690, 700])
+def test_a_display_that_browned_out_at_any_moment_is_whole_within_a_minute_and_nobody_pulled_a_plug(at_ms, dips_after):
     bench = Bench()
-    bench.books.alarm = 1
+    bench.books.alarm = 1  # the balance stays
 
     async def script():
-        await seconds(2)
-        bench.chip.brown_out(bench.vt.now_us)
-        await seconds(20)
+        await asyncio.sleep_ms(at_ms)
+        bench.books.s.credit_micro -= 1_110_000
+        if dips_after:
+            bench.chip.dips_after = dips_after
+            while bench.chip.dips_after > 0:
+                await asyncio.sleep_ms(100)
+                bench.books.s.credit_micro -= 10_000
+        else:
+            bench.chip.brown_out(bench.vt.now_us)
         assert bench.page() is None
-        await seconds(40)
-        assert bench.page() == 0
+        await seconds(60)
+        assert bench.page() == 0 and bench.chip.display_on and bench.chip.backlight
+        assert bytes(bench.chip.cgram[:8]) == b"\x02\x04\x08\x1f\x02\x04\x08\x00", "the bolt"
 
     bench.run(script)
 

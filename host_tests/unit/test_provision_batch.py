@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scripts.common import InputError
 from scripts.provision import batch, folder, identity, numbers
-from scripts.provision.errors import DocumentError, FileError, RefusedError
+from scripts.provision.errors import FileError, RefusedError
 from scripts.provision.numbers import Numbers
 
 from .test_provision_board import SOURCE
@@ -84,7 +85,7 @@ def test_a_folder_changed_since_is_left_alone():
 @pytest.mark.parametrize("text", ["", "\n", "nummer\n1\n", "number,number\n1,2\n", "number\n",
                                   "number,provisioned\n1,false\n", 'number\n"1\n'])  # fmt: skip
 def test_a_table_that_is_none_is_refused_before_anything_is_made(text):
-    with pytest.raises(DocumentError):
+    with pytest.raises(InputError):
         batch.read(table(text))
 
 
@@ -92,7 +93,7 @@ def test_a_table_that_is_none_is_refused_before_anything_is_made(text):
 def test_any_bytes_are_a_table_or_an_error_in_words(content):
     path = Path("any.csv")
     path.write_bytes(content)
-    with contextlib.suppress(DocumentError, FileError):
+    with contextlib.suppress(InputError):
         assert batch.read(path)
 
 

@@ -253,10 +253,10 @@ def test_older_keys_do_not_replace_newer_ones_by_themselves(board, desk):
 
 
 def test_a_folder_is_what_make_image_takes(desk):
-    from scripts.image import _read_documents
+    from scripts.image import read_documents
 
     provision("meter", NUMBER, "--documents", "d", *HOUSE)
-    documents = _read_documents([str(path) for path in sorted(Path("d").iterdir())])
+    documents = read_documents([str(path) for path in sorted(Path("d").iterdir())], "esp32_devkit", False)
     assert set(documents) == {"settings.json", "tariff.json", "keys.json", "trust.key"}
     assert is_whole(Path("d"))
 

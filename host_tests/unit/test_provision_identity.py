@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
-from meter.services.cardvisit import keys_fit
+from meter.core import keys_doc
+from meter.services import keystore
 
 from scripts.bundle import keys as bundle_keys
 from scripts.provision import console, firmware, identity, trust
@@ -163,8 +164,7 @@ def test_demo_keys_in_a_key_file_of_ones_own_are_refused():
 def test_the_firmware_agrees_on_which_keys_are_demo_keys():
     for masters in (MASTERS, KeySet.demo()):
         keys = masters.meter_document(NUMBER)
-        pair = 1, bytes.fromhex(keys["card_key"]), bytes.fromhex(keys["utility_key"])
-        assert firmware.keys_fit(keys, NUMBER) == keys_fit(pair, NUMBER)
+        assert firmware.keys_fit(keys, NUMBER) == keystore.fit(keys_doc.parse(keys), NUMBER)
 
 
 def test_the_identity_shows_no_key():

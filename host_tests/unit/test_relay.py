@@ -17,18 +17,15 @@ class Bench:
     def __init__(self, closed=False, pulse_ms=60, at_us=0):
         self.vt = VirtualTime(at_us)
         self.contacts = []
-        self.sense = DirectPin(0)
-        self.model = LatchingRelay(
-            self.vt.at,
-            lambda on, t: self.contacts.append((on, t)),
-            lambda level: self.sense.drive(level),
-            closed,
-        )
-        self.sense.drive(self.model.sense_level)
+        self.model = LatchingRelay(self.vt.at, lambda on, t: self.contacts.append((on, t)), None, closed)
+        self.sense = lambda: self.model.sense(self.vt.now_us)
         self.open_pin = DirectPin(0, lambda level: self.model.open_coil(level, self.vt.now_us))
         self.close_pin = DirectPin(0, lambda level: self.model.close_coil(level, self.vt.now_us))
         self.timer = DirectTimer(self.vt)
         self.relay = Relay(self.open_pin, self.close_pin, self.sense, self.timer, pulse_ms)
+
+    def sensed(self):
+        return self.vt.run(self.relay.sensed())
 
     def check(self):
         assert self.model.violations == []
@@ -42,9 +39,9 @@ def bench():
 
 def test_close_connects_the_load_and_open_disconnects_it(bench):
     bench.vt.run(bench.relay.move(1))
-    assert bench.model.closed and bench.relay.sensed() == 1
+    assert bench.model.closed and bench.sensed() == 1
     bench.vt.run(bench.relay.move(0))
-    assert not bench.model.closed and bench.relay.sensed() == 0
+    assert not bench.model.closed and bench.sensed() == 0
     bench.check()
 
 
@@ -201,14 +198,56 @@ def test_ending_a_pulse_makes_no_closure_each_time(bench):
     assert seen[0] is seen[1]
 
 
-@pytest.mark.parametrize(
-    ("samples", "sensed"),
-    [((1, 1, 1), 1), ((0, 0, 0), 0), ((1, 0, 1), 1), ((0, 1, 0), 0), ((0, 1, 1), 1), ((1, 0, 0), 0)],
-)
-def test_sensed_is_the_majority_of_three(samples, sensed):
-    left = list(samples)
-    timer = DirectTimer(VirtualTime())
-    assert Relay(DirectPin(), DirectPin(), lambda: left.pop(0), timer).sensed() == sensed
+@pytest.mark.parametrize("period_us", [20_000, 16_667, 22_000])
+@pytest.mark.parametrize("held_ms", [0, 1, 3, 5])
+def test_voltage_is_sensed_at_every_moment_of_the_period_though_the_line_follows_half_waves(period_us, held_ms):
+    bench = Bench(closed=True)
+    bench.model.period_us = period_us
+    line = bench.sense
+
+    def held():  # by other tasks, before each look
+        time.sleep_ms(held_ms)
+        return line()
+
+    bench.relay._sense = held
+    for _ in range(100):
+        assert bench.sensed() == 1
+        bench.vt.now_us += 7_300
+    bench.model.mains = False
+    assert bench.sensed() == 0
+
+
+def test_three_looks_within_microseconds_would_find_no_voltage_half_of_the_time():
+    bench = Bench(closed=True)
+    found = set()
+    for _ in range(40):
+        found.add(tuple(bench.sense() for _ in range(3)))
+        bench.vt.now_us += 1_300
+    assert found == {(0, 0, 0), (1, 1, 1)}
+
+
+def test_no_voltage_is_said_after_a_whole_period_of_the_slowest_mains(bench):
+    before = bench.vt.now_us
+    assert bench.sensed() == 0
+    assert bench.vt.now_us - before >= 22_300  # 45 Hz
+
+
+def test_a_disturbance_on_the_sense_line_is_no_voltage(bench):
+    looks = [0, 0, 0, 1] + [0] * 20
+    bench.relay._sense = lambda: looks.pop(0)
+    assert bench.sensed() == 0
+
+
+def test_sensing_does_not_hold_the_loop(bench):
+    async def both():
+        task = asyncio.create_task(bench.relay.sensed())
+        turns = 0
+        while not task.done():
+            await asyncio.sleep_ms(1)
+            turns += 1
+        return turns
+
+    assert bench.vt.run(both()) >= 10
 
 
 # --- the model ---
@@ -268,23 +307,32 @@ def test_model_welded_contacts_do_not_part():
     bench = Bench(closed=True)
     bench.model.welded = True
     bench.vt.run(bench.relay.move(0))
-    assert bench.model.closed and bench.relay.sensed() == 1
+    assert bench.model.closed and bench.sensed() == 1
 
 
 def test_model_stuck_contacts_do_not_meet(bench):
     bench.model.stuck_open = True
     bench.vt.run(bench.relay.move(1))
-    assert not bench.model.closed and bench.relay.sensed() == 0
+    assert not bench.model.closed and bench.sensed() == 0
+
+
+def test_model_senses_one_half_wave_of_two():
+    bench = Bench(closed=True)
+    levels = []
+    for _ in range(40):
+        levels.append(bench.sense())
+        bench.vt.advance(500)
+    assert 0.4 < sum(levels) / 40 < 0.5 and "".join(map(str, levels)).strip("0").count("01") == 0
 
 
 def test_model_senses_mains_through_the_contact_or_a_generator():
     bench = Bench(closed=True)
     bench.model.mains = False
-    assert bench.sense() == 0
+    assert bench.sensed() == 0
     bench.model.generator = True
-    assert bench.sense() == 1
+    assert bench.sensed() == 1
     bench.vt.run(bench.relay.move(0))
-    assert bench.sense() == 1
+    assert bench.sensed() == 1
     bench.model.generator = False
     bench.model.mains = True
-    assert bench.sense() == 0
+    assert bench.sensed() == 0

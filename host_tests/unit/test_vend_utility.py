@@ -103,8 +103,8 @@ def test_serials_rise_even_when_the_clock_does_not(shop, hand):
 
 @pytest.mark.parametrize(
     ("text", "word"),
-    [(b"", "not JSON"), (b"[]", "object"), (b'{"a": 1, "a": 2}', "twice"), (b'{"a":"' + b"x" * 3072 + b'"}', "3072"),
-     (b"\xff\xff", "not JSON")],
+    [(b"", "it is empty"), (b"[]", "object"), (b'{"a": 1, "a": 2}', "twice"), (b'{"a":"' + b"x" * 3072 + b'"}', "3072"),
+     (b"\xff\xff", "not UTF-8"), (b"{", "no JSON"), (b'{"a":"\\ud800"}', "half a character")],
 )  # fmt: skip
 def test_what_no_meter_can_take_is_refused_before_the_card_is_touched(shop, hand, text, word):
     with pytest.raises(FormatError, match=word):

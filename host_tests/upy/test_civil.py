@@ -111,6 +111,40 @@ def test_half_hour_shift():
     assert wall(zone, autumn) == "2026-04-05 6 01:30:00"
 
 
+def test_summer_ends_in_egypt_when_a_thursday_is_24_hours_long():
+    egypt = civil.Zone(120, ((4, 5, 4, 0), (10, 5, 3, 1440), 60, civil.BASIS_WALL))
+    autumn = civil.utc(2026, 10, 29, 21)
+    assert wall(egypt, autumn - 1) == "2026-10-29 3 23:59:59"
+    assert wall(egypt, autumn) == "2026-10-29 3 23:00:00"
+
+
+def test_summer_begins_in_gaza_50_hours_into_a_thursday_and_in_greenland_an_hour_before_a_sunday():
+    gaza = civil.Zone(120, ((3, 4, 3, 3000), (10, 4, 3, 3000), 60, civil.BASIS_WALL))
+    spring = civil.utc(2026, 3, 28, 0)
+    assert wall(gaza, spring - 1) == "2026-03-28 5 01:59:59"
+    assert wall(gaza, spring) == "2026-03-28 5 03:00:00"
+    greenland = civil.Zone(-120, ((3, 5, 6, -60), (10, 5, 6, 0), 60, civil.BASIS_WALL))
+    spring = civil.utc(2026, 3, 29, 1)
+    assert wall(greenland, spring - 1) == "2026-03-28 5 22:59:59"
+    assert wall(greenland, spring) == "2026-03-29 6 00:00:00"
+
+
+def test_an_edge_on_a_date_is_on_the_same_date_each_year():
+    iran = civil.Zone(210, ((3, 20, 7, 1440), (9, 20, 7, 1440), 60, civil.BASIS_WALL))
+    for year in (2026, 2028):
+        spring = civil.utc(year, 3, 20, 20, 30)
+        assert iran.offset_s(spring - 1) == 210 * 60 and iran.offset_s(spring) == 270 * 60
+
+
+def test_an_edge_may_fall_into_another_year_than_its_month():
+    late = civil.Zone(0, ((12, 5, 3, 6000), (6, 1, 6, 0), 60, civil.BASIS_UTC))  # 100 hours after a Thursday
+    new_year = civil.utc(2027, 1, 4, 4)
+    assert late.offset_s(new_year - 1) == 0 and late.offset_s(new_year) == 3600
+    early = civil.Zone(0, ((6, 1, 6, 0), (1, 1, 3, -6000), 60, civil.BASIS_UTC))
+    old_year = civil.utc(2026, 1, 1) - 6000 * 60
+    assert early.offset_s(old_year - 1) == 3600 and early.offset_s(old_year) == 0
+
+
 def test_fourth_and_last_week_differ_in_a_month_of_five_sundays():
     fourth = civil.Zone(0, ((3, 4, 6, 60), (10, 5, 6, 60), 60, civil.BASIS_UTC))
     assert fourth.offset_s(civil.utc(2026, 3, 22, 1)) == 3600  # Sundays: 1, 8, 15, 22, 29

@@ -124,7 +124,10 @@ def test_refusals_name_the_place_and_the_remedy():
         ({"demand_min": 7}, "demand_min: must divide an hour"),
         ({"profile_min": 40}, "profile_min: must divide an hour"),
         ({"dst": "us"}, "dst: must be a JSON object"),
-        ({"dst": {"start": [3, 5, "sunday", "02:00"]}}, 'dst.start: must read [month, week, "sun", "02:00"]'),
+        (
+            {"dst": {"start": [3, 5, "sunday", "02:00"]}},
+            'dst.start: must read [month, week, "sun", "02:00"] or ["03-21", "02:00"]',
+        ),
     ):
         assert refusal_of(**changes) == words, (refusal_of(**changes), words)
 
@@ -182,6 +185,14 @@ def test_meter_numbers():
     assert refusal({}).startswith("meter_number: ")
 
 
+def test_an_edge_of_summer_time_may_be_hours_away_from_its_day_or_on_a_date():
+    for text, minute in (("24:00", 1440), ("50:00", 3000), ("-01:00", -60), ("167:00", 10020), ("-167:00", -10020)):
+        rule = {"start": [3, 4, "thu", text], "end": [10, 5, "sun", "02:00"]}
+        assert settings(dst=rule).dst[0] == (3, 4, 3, minute)
+    rule = {"start": ["03-20", "24:00"], "end": ["09-20", "24:00"]}
+    assert settings(dst=rule).dst[:2] == ((3, 20, 7, 1440), (9, 20, 7, 1440))
+
+
 def test_bad_daylight_saving_rules():
     good = {"start": [3, 5, "sun", "02:00"], "end": [10, 5, "sun", "03:00"]}
     for change, place in (
@@ -193,8 +204,17 @@ def test_bad_daylight_saving_rules():
         ({"end": [10, 0, "sun", "02:00"]}, "dst.end[1]"),
         ({"end": [10, 1, 6, "02:00"]}, "dst.end"),
         ({"end": [10, 1, ["sun"], "02:00"]}, "dst.end"),
-        ({"end": [10, 1, "sun", "24:00"]}, "dst.end[3]"),
         ({"end": [10, 1, "sun", "2:00"]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", "167:01"]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", "-167:01"]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", "24:60"]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", "+24:00"]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", "--1:00"]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", ""]}, "dst.end[3]"),
+        ({"end": [10, 1, "sun", 24]}, "dst.end[3]"),
+        ({"end": ["02-29", "24:00"]}, "dst.end[0]"),
+        ({"end": ["10-31", "24"]}, "dst.end[1]"),
+        ({"end": ["03-31", "24:00"]}, "dst.end"),
         ({"end": [3, 1, "sun", "02:00"]}, "dst.end"),
         ({"shift_min": 0}, "dst.shift_min"),
         ({"basis": "gmt"}, "dst.basis"),

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from ..common import read_bytes
 from ..refusals import refusals
 from . import build as build_bundle
 from .errors import BundleError
 from .firmware import ROOT, write_whole
-from .format import open_bundle
+from .format import SIZE_MAX, open_bundle
 from .keys import ask_passphrase, demo_key, make_key, public_bytes, read_key, read_public
 
 plain = refusals("bundle", BundleError, code=1)
@@ -31,7 +32,7 @@ app = typer.Typer(
 def build(
     version: Annotated[str, typer.Option(help="Three numbers: 1.4.0")],
     board: Annotated[str, typer.Option(help="A folder of boards/")] = "esp32_devkit",
-    key: Annotated[Path | None, typer.Option(help="PEM file to sign with (default: everybody's demo key)")] = None,
+    key: Annotated[Path | None, typer.Option(help="The key to sign with (default: everybody's demo key)")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where it goes (default: build/)")] = None,
     as_json: JsonOption = False,
 ):
@@ -55,24 +56,26 @@ def show(
     as_json: JsonOption = False,
 ):
     """What a bundle holds. Its hashes are checked, and with --public its signature."""
+    data = read_bytes(file, SIZE_MAX)
+    signer = read_public(public) if public else None
     try:
-        data = file.read_bytes()
-    except OSError as e:
-        raise BundleError(f"{file} cannot be read: {e.strerror}") from None
-    open_bundle(data, read_public(public) if public else None)
+        open_bundle(data, signer)
+    except BundleError as e:
+        raise BundleError(f"{file}: {e}") from None
     _tell(data, file, as_json, str(public) if public else "signature not looked at: say --public")
 
 
 @app.command()
 @plain
 def key(
-    file: Annotated[Path, typer.Argument(help="The new key, a PEM file under a passphrase")],
+    file: Annotated[Path, typer.Argument(help="The new key, a file under a passphrase")],
     as_json: JsonOption = False,
 ):
     """Make a key that bundles are signed with. Its public half, for `make provision`, goes to FILE.pub."""
     public = Path(f"{file}.pub")
-    if public.exists():
-        raise BundleError(f"{public} is there already: name another file")
+    for there in (file, public):
+        if there.exists():
+            raise BundleError(f"{there} is there already, and a key is never replaced: name another file")
     half = public_bytes(make_key(file, ask_passphrase(file, new=True)))
     write_whole(public, half)
     report = {"key": str(file), "public": str(public), "sha256": hashlib.sha256(half).hexdigest()}

@@ -20,6 +20,7 @@ from .errors import BundleError
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "mpy"
 SCRIPTS = ("boot.py", "main.py")
+OF_BOTH = ("loader/ed25519.py", "loader/sha512.py")  # a slot has its own of these: the loader is gone by then
 _FLAGS = ("-O2", "-msmall-int-bits=31")
 
 
@@ -128,9 +129,12 @@ def _sources(board, firmware):
     modules = {"board": board_py.read_text()}
     for path in sorted(firmware.rglob("*.py")):
         name = path.relative_to(firmware).as_posix()
-        if name in SCRIPTS or name.startswith("loader/"):
+        if name in SCRIPTS or (name.startswith("loader/") and name not in OF_BOTH):
             continue
-        modules[name[:-3].replace("/", ".").removesuffix(".__init__")] = path.read_text()
+        text = re.sub(r"^( *from )(loader\.)", rf"\1{linker.PACKAGE}.\2", path.read_text(), flags=re.M)
+        if name in OF_BOTH:
+            name = f"{linker.PACKAGE}/{name}"
+        modules[name[:-3].replace("/", ".").removesuffix(".__init__")] = text
     return tuple(modules.items()), (("main.py", (firmware / "main.py").read_text()),)
 
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from ..common import integer
+from ..common.errors import shown
 from .errors import BundleError
 
 CONTEXT = b"pennywatt.pwb.1"
@@ -16,7 +18,8 @@ MAGIC = b"PWB1"
 HEAD = 70  # bytes before the manifest
 OLDEST = "1.24"  # MicroPython: byte code 6.3
 MANIFEST_MAX, FILES_MAX, BYTES_MAX = 12288, 96, 400_000  # the loader takes no more
-_VERSION = re.compile(r"\d{1,5}\.\d{1,5}\.\d{1,5}(\.[a-z0-9]{1,12})?")
+SIZE_MAX = HEAD + MANIFEST_MAX + BYTES_MAX
+_VERSION = re.compile(r"[0-9]{1,5}\.[0-9]{1,5}\.[0-9]{1,5}(\.[a-z0-9]{1,12})?")
 _BOARD = re.compile(r"[a-z0-9_]{1,32}")
 _PATH = re.compile(r"(?:[a-z0-9_]+/){0,3}[a-z0-9_]+\.mpy")
 
@@ -79,11 +82,12 @@ def open_bundle(bundle: bytes, public: Ed25519PublicKey | None = None) -> Bundle
         at, files = len(head), {}
         for line in lines[3:]:
             digest, size, path = line.split(" ")
-            content = bundle[at : at + int(size)]
+            end = at + integer(size, 0, BYTES_MAX)
+            content = bundle[at:end]
             if hashlib.sha256(content).hexdigest() != digest:
-                raise BundleError(f"{path} in it is damaged")
+                raise BundleError(f"{shown(path)} in it is damaged")
             files[path] = content
-            at += int(size)
+            at = end
     except (IndexError, ValueError):
         raise BundleError("its manifest is damaged") from None
     if at != len(bundle):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator's key that bundles are signed with: a PEM file under a passphrase. Meters know its public half.
+"""The operator's key that bundles are signed with: a file under a passphrase. Meters know its public half.
+
+Its lock is that of the masters (scripts/common/lock.py): who has this key can give every meter other firmware.
 
 The demo key is in everybody's hands, so that two people who build the same source get the same bundle; a provisioned
 meter takes nothing signed with it (firmware/loader/bundle.py).
@@ -11,11 +13,14 @@ import sys
 from pathlib import Path
 
 import typer
-from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from ..common import lock, read_bytes
 from .errors import BundleError
 
+KIND = "pennywatt-bundle-key"
+_LEAST = f" (at least {lock.PASSPHRASE_MIN_N} characters)"
+_PEM = b"-----BEGIN"
 PASSPHRASE = "PENNYWATT_BUNDLE_PASSPHRASE"
 
 
@@ -28,52 +33,52 @@ def public_bytes(key: Ed25519PrivateKey) -> bytes:
     return key.public_key().public_bytes_raw()
 
 
-def make_key(path: Path, passphrase: bytes) -> Ed25519PrivateKey:
+def make_key(path: Path, passphrase: str) -> Ed25519PrivateKey:
     """A new key in a new file that only its owner reads. Raises BundleError."""
-    if not passphrase:
-        raise BundleError("a signing key needs a passphrase: whoever has it can give every meter other firmware")
     key = Ed25519PrivateKey.generate()
-    text = key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, pem.BestAvailableEncryption(passphrase))
     try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as f:
-            f.write(text)
-    except FileExistsError:
-        raise BundleError(f"{path} is there already, and a key is never replaced: name another file") from None
-    except OSError as e:
-        raise BundleError(f"{path} cannot be written: {e.strerror}") from None
+        lock.save(path, KIND, key.private_bytes_raw(), passphrase)
+    except lock.LockError as e:
+        raise BundleError(_clause(e)) from None
     return key
 
 
-def ask_passphrase(path: Path, new: bool = False) -> bytes:
+def ask_passphrase(path: Path, new: bool = False) -> str:
     """From the environment, or from who sits there. Raises BundleError when neither gives one."""
     said = os.environ.get(PASSPHRASE, "")
     if not said and sys.stdin.isatty():
-        said = typer.prompt(f"Passphrase of {path}", hide_input=True, confirmation_prompt=new, err=True)
+        text = f"Passphrase of {path}" + (_LEAST if new else "")
+        said = typer.prompt(text, hide_input=True, confirmation_prompt=new, err=True)
     if not said:
         raise BundleError(f"the passphrase of {path} is needed: type it, or put it into {PASSPHRASE}")
-    return said.encode()
+    return said
 
 
-def read_key(path: Path, passphrase: bytes | None = None) -> Ed25519PrivateKey:
-    """passphrase: None to ask for it. Raises BundleError."""
+def read_key(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
+    """passphrase: None to ask for it. Raises BundleError, and InputError where there is no such file."""
+    if _PEM in read_bytes(path):
+        raise BundleError(
+            f"{path} is a PEM file, and the lock of those is weak: make a key with `bundle key bundle.key`, have your"
+            " meters trust bundle.key.pub, and delete the PEM file"
+        )
     try:
-        text = path.read_bytes()
-    except OSError as e:
-        raise BundleError(f"the key {path} cannot be read: {e.strerror}") from None
-    try:
-        key = pem.load_pem_private_key(text, passphrase or ask_passphrase(path))
-    except (TypeError, ValueError):
-        raise BundleError(f"the key {path} does not open: the passphrase is wrong, or it is no PEM key") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise BundleError(f"{path} is no Ed25519 key: make one with `bundle key`")
-    return key
+        lock.refuse_other(path, KIND)
+        return Ed25519PrivateKey.from_private_bytes(lock.load(path, KIND, passphrase or ask_passphrase(path)))
+    except lock.LockError as e:
+        raise BundleError(_clause(e)) from None
+    except ValueError:
+        raise BundleError(f"{path} holds no Ed25519 key: make one with `bundle key`") from None
 
 
 def read_public(path: Path) -> Ed25519PublicKey:
-    """32 bytes, as on the meter. Raises BundleError."""
+    """32 bytes, as on the meter. Raises BundleError, and InputError where there is no such file."""
     try:
-        return Ed25519PublicKey.from_public_bytes(path.read_bytes())
-    except OSError as e:
-        raise BundleError(f"the key {path} cannot be read: {e.strerror}") from None
+        return Ed25519PublicKey.from_public_bytes(read_bytes(path))
     except ValueError:
         raise BundleError(f"{path} is no public key: 32 bytes are") from None
+
+
+def _clause(error):
+    """A sentence as this package's errors are: others end them."""
+    text = str(error).removesuffix(".")
+    return text[:1].lower() + text[1:] if text.startswith("The ") else text

@@ -101,7 +101,7 @@ class BoardLink:
         """The calibration on the board, as it is; None: there is none that could be read."""
         try:
             return json.loads(self._exec(f"print(cat({FILE!r}))"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def upload(self, document: dict) -> None:

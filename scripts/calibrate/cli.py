@@ -69,6 +69,8 @@ def run(
 ):
     """Calibrate: step by step, write the document, and measure what error is left."""
     options.check_phases(phases, hz)
+    if sim and upload:
+        raise CalibrateError("A simulated part has no file system. Leave --upload away.")
     there = documents.refuse_other(out, meter)
     wanted = _phases(only, phases)
     words = _kept(there, scale) if only and there else {}
@@ -164,7 +166,7 @@ def words(
 ):
     """Write a document of words found by other means: for an IC this tool cannot measure."""
     documents.refuse_other(out, meter)
-    made = documents.make(meter, scale, dict(map(documents.word, found)), ic=ic)
+    made = documents.make(meter, scale, documents.table(found), ic=ic)
     documents.save(out, made)
     if as_json:
         print(json.dumps({"file": str(out), **made}))
@@ -182,7 +184,9 @@ def check(
     scale: ScaleOption = 1,
     un: NominalOption = 230,
     exports: Annotated[bool, typer.Option(help="This household may feed in: negative power is no fault")] = False,
-    neutral_a: Annotated[float, typer.Option("--neutral", help="Current in the neutral, A, if you measured it")] = -1,
+    neutral_a: Annotated[
+        float, typer.Option("--neutral", min=-1, max=200, help="Current in the neutral, A, if you measured it")
+    ] = -1,
     as_json: JsonOption = False,
 ):
     """Look at how the meter is connected, while some load runs. Writes nothing into the part."""

@@ -11,10 +11,13 @@ import re
 import zlib
 from pathlib import Path
 
+from ..common import read_json
+from ..common.errors import shown
 from . import firmware
 from .errors import DocumentError
 
 IC = "atm90e32"
+_SERIAL = re.compile(r"[0-9A-Z-]{1,12}")
 
 
 def check_sum(document: dict) -> str:
@@ -27,6 +30,10 @@ def check_sum(document: dict) -> str:
 
 def make(serial: str, scale: int, words: dict[int, int], sealed: bool = False, ic: str = IC) -> dict:
     """A document with its check sum. Raises DocumentError when a meter would not take it."""
+    if not _SERIAL.fullmatch(serial):
+        raise DocumentError(f"{shown(serial)} is no meter's number: 1 to 12 digits, capitals or '-'. Correct --meter.")
+    if ic not in (known := firmware.parts()):
+        raise DocumentError(f"There is no IC {shown(ic)}. Say one of {', '.join(sorted(known))} with --ic.")
     registers = {f"{addr:02X}": word for addr, word in sorted(words.items())}
     document = {"serial": serial, "ic": ic, "current_scale": scale, "registers": registers, "sealed": sealed}
     document["crc32"] = check_sum(document)
@@ -41,8 +48,18 @@ def words(document: dict) -> dict[int, int]:
 def word(text: str) -> tuple[int, int]:
     """Address and word of "31=6B2A". Raises DocumentError."""
     if not (read := re.fullmatch(r"([0-9A-Fa-f]{2})=([0-9A-Fa-f]{1,4})", text)):
-        raise DocumentError(f'"{text}" is no register and word. Write both in hexadecimal, like this: 31=6B2A.')
+        raise DocumentError(f'{shown(text)} is no register and word. Write both in hexadecimal, like this: 31=6B2A.')
     return int(read[1], 16), int(read[2], 16)
+
+
+def table(texts: list[str]) -> dict[int, int]:
+    """All words of ["31=6B2A", "32=7C04"]. Raises DocumentError."""
+    found: dict[int, int] = {}
+    for addr, value in map(word, texts):
+        if addr in found:
+            raise DocumentError(f"Register {addr:02X} is given twice. Leave one of the two away.")
+        found[addr] = value
+    return found
 
 
 def _check(document: dict, what: str) -> None:
@@ -51,13 +68,10 @@ def _check(document: dict, what: str) -> None:
 
 
 def load(path: Path) -> dict:
-    """A document that a meter would take. Raises DocumentError."""
-    try:
-        document = json.loads(path.read_text())
-    except OSError as e:
-        raise DocumentError(f"{path} cannot be read: {e.strerror}. Calibrate first, or name another file.") from e
-    except ValueError as e:
-        raise DocumentError(f"{path} is not JSON. Take the copy you kept, or calibrate again.") from e
+    """A document that a meter would take. Raises DocumentError, and InputError for a file that is none."""
+    if not path.exists():
+        raise DocumentError(f"{path} cannot be read: there is no such file. Calibrate first, or name another file.")
+    document = read_json(path)
     _check(document, str(path))
     return document
 
@@ -66,6 +80,8 @@ def refuse_other(path: Path, serial: str) -> dict | None:
     """The document there is, to be replaced; None: there is none. DocumentError if it is another meter's, is sealed, or
     cannot be told to be neither."""
     if not path.exists():
+        if not os.access(path.parent, os.W_OK):  # found before an hour of calibrating, not after
+            raise DocumentError(f"{path} cannot be written: there is no such folder. Name another file with --out.")
         return None
     there = load(path)
     if there["serial"] != serial:

@@ -11,6 +11,7 @@ from .. import board_files
 from .errors import CalibrateError
 
 ROOT = Path(__file__).resolve().parents[2]
+_DRIVER = re.compile(r"^from (meter\.drivers\.\w+) import (\w+)$(?=.*^MeterIc = \2$)", re.M | re.S)
 
 
 def use() -> None:
@@ -50,16 +51,17 @@ def init_table(phases: int, scale: int, words: dict[int, int]) -> list[tuple[int
     return [(addr, value) for _, addr, value in rows(made)]
 
 
+def part_of(board: str) -> tuple | None:
+    """What the driver of a board's metering IC lets a calibration set; None: the board names none."""
+    use()
+    driver = _DRIVER.search(board_files.text(board, "board.py"))
+    return getattr(importlib.import_module(driver[1]), driver[2]).calibrated() if driver else None
+
+
 def parts() -> dict[str, tuple]:
     """Name of a metering IC -> what its driver lets a calibration set, for all that boards/ has."""
-    use()
-    found = {}
-    for board in board_files.names():
-        text = board_files.text(board, "board.py")
-        if driver := re.search(r"^from (meter\.drivers\.\w+) import (\w+)$(?=.*^MeterIc = \2$)", text, re.M | re.S):
-            part = getattr(importlib.import_module(driver[1]), driver[2]).calibrated()
-            found[part[0]] = part
-    return found
+    found = [part_of(board) for board in board_files.names()]
+    return {part[0]: part for part in found if part}
 
 
 def objection(document: dict, number: str = "") -> str:

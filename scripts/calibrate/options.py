@@ -9,7 +9,10 @@ from typing import Annotated
 
 import typer
 
+from .. import board_files
 from ..refusals import refusals
+from . import firmware
+from .document import IC
 from .errors import CalibrateError, LinkError
 from .link import Link
 from .reference import Lines, Source, Typed
@@ -53,6 +56,9 @@ def opened(sim: bool, port: str, board: str, seed: str = "", phases: int = 1) ->
     if sim == bool(port):
         raise LinkError("Say where the part is: --port /dev/ttyUSB0 for a board, or --sim to learn without one.")
     if sim:
+        part = firmware.part_of(board) if board in board_files.names() else None
+        if part is None or part[0] != IC:
+            raise LinkError(f"The simulated part is an {IC}: there is no board {board} with one. Leave --board away.")
         link: Link = SimLink(seed, phases)
     else:
         from .board import BoardLink
@@ -67,7 +73,13 @@ def opened(sim: bool, port: str, board: str, seed: str = "", phases: int = 1) ->
 def source_of(link: Link, reference: str, reader: Path | None, yes: bool) -> Source:
     """Where the reference's readings come from."""
     if isinstance(link, SimLink):
+        if reference or reader is not None:
+            raise CalibrateError(
+                "With --sim the simulated bench says what it gives. Leave --reference and --reader away."
+            )
         return link
+    if reference and reader is not None:
+        raise CalibrateError("Readings come from --reader, or stay what --reference says. Leave one of the two away.")
 
     def ask(question: str) -> str:
         if yes:

@@ -2,7 +2,7 @@
 """What the test bench says it gives: typed in, or by lines from a reference meter.
 
 A reference meter is anything that writes lines of "U I P PF" (V, A, W, and no unit) to a serial port or a file; of a
-file, the last line counts. Set a port's speed beforehand (stty). Raises ReadingError.
+file, the last line counts. Set a port's speed beforehand (stty). Raises ReadingError, and InputError for a file.
 """
 
 import os
@@ -12,15 +12,23 @@ import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
+from ..common import read_text
 from .errors import ReadingError
 
 _LINE_S = 10
 _PAIR = re.compile(r"(?i)\b(PF)\s*=?\s*([-+.\d]+)|([-+.\d]+)\s*([A-Z]+)")
 _LIKE_THIS = "Write decimals with a point, like this: 230.12 V 5.003 A."
+_NUMBER = re.compile(r"[-+]?[0-9]{1,12}(\.[0-9]{0,18})?([eE][-+]?[0-9]{1,2})?")
+_RANGES = {
+    "u": ("the voltage in V", 0, 500), "i": ("the current in A", 0, 200),
+    "p": ("the power in W", -100_000, 100_000), "pf": ("PF", -1, 1),
+}  # fmt: skip
+_FILE_MAX_N = 1 << 24
+_TAIL_MAX_N = 1 << 16  # bytes without a line: no reference meter
 _UNITS = {"V": "u", "A": "i", "W": "p", "PF": "pf"}
 
 
@@ -58,13 +66,18 @@ class Source(Protocol):
 
 
 def _micro(text: str) -> int:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite():
+    if not _NUMBER.fullmatch(text):
         raise ReadingError(f'"{text}" is not a number. {_LIKE_THIS}')
-    return int((value * 1_000_000).to_integral_value())
+    return int((Decimal(text) * 1_000_000).to_integral_value())
+
+
+def _checked(found: dict[str, int]) -> dict[str, int]:
+    """What a bench for meters can give, by quantity, in millionths."""
+    for name, value in found.items():
+        what, low, high = _RANGES[name]
+        if not low * 1_000_000 <= value <= high * 1_000_000:
+            raise ReadingError(f"{what} is {value / 1e6:g}, and {low} to {high} is possible. {_LIKE_THIS}")
+    return found
 
 
 def parse(text: str, pf_milli: int = 1000) -> Reading:
@@ -78,6 +91,7 @@ def parse(text: str, pf_milli: int = 1000) -> Reading:
         if key is None:
             raise ReadingError(f'"{unit}" is not a unit used here. {_LIKE_THIS}')
         found[key] = _micro(value or number)
+    _checked(found)
     if "u" not in found or "i" not in found:
         raise ReadingError(f'"{text.strip()}" lacks voltage or current. {_LIKE_THIS}')
     pf = found.get("pf", pf_milli * 1000)
@@ -90,8 +104,8 @@ def parse_line(text: str) -> Reading:
     words = text.split()
     if len(words) != 4:
         raise ReadingError(f'"{text.strip()}" is not a line of the reference: four numbers, U I P PF, are expected.')
-    u, i, p, _ = (_micro(word) for word in words)
-    return Reading(u, i, p)
+    found = _checked(dict(zip(("u", "i", "p", "pf"), map(_micro, words), strict=True)))
+    return Reading(found["u"], found["i"], found["p"])
 
 
 class Typed:
@@ -124,16 +138,22 @@ class Lines:
 
     def at(self, point: Point) -> Reading:
         self._ask(f"Set {point}. Then press Enter")
-        return parse_line(self._line())
-
-    def _line(self) -> str:
+        text, line = self._line()
         try:
-            if stat.S_ISREG(os.stat(self._path).st_mode):
-                lines = self._path.read_text().splitlines()
-                return lines[-1] if lines else ""
-            return self._next_line()
+            return parse_line(text)
+        except ReadingError as e:
+            where = f"{self._path}, line {line}" if line else f"The reference meter at {self._path}"
+            raise ReadingError(f"{where}: {e}") from None
+
+    def _line(self) -> tuple[str, int]:
+        """The line, and which it is; 0: the next one of a port."""
+        try:
+            if not stat.S_ISREG(os.stat(self._path).st_mode):
+                return self._next_line(), 0
         except OSError as e:
             raise ReadingError(f"The reference meter at {self._path} cannot be read: {e.strerror}. Check it.") from e
+        lines = [(text, n) for n, text in enumerate(read_text(self._path, _FILE_MAX_N).split("\n"), 1) if text.strip()]
+        return lines[-1]
 
     def _next_line(self) -> str:
         # What is there is old, and the first line may be a part: the one after it is read.
@@ -151,6 +171,8 @@ class Lines:
                 if not part:
                     time.sleep(0.05)
                 data += part
+                if len(data) > _TAIL_MAX_N:
+                    raise ReadingError(f"What {self._path} sends are no lines. Name the reference meter's port.")
             return data.split(b"\n")[-2].decode(errors="replace")
         finally:
             os.close(fd)

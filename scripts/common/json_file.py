@@ -25,17 +25,21 @@ def read_json(path: Path | str, max_n: int = MAX_N, floats: bool = False) -> dic
 
 def parse_json(content: bytes, file: object, floats: bool = False) -> dict:
     """The object in bytes that came from `file`."""
-    text = decoded(content, file)
+    found = parse_value(decoded(content, file), file, floats)
+    if not isinstance(found, dict):
+        raise InputError(file, "it is not a JSON object, which begins with { and ends with }")
+    return found
+
+
+def parse_value(text: str, file: object, floats: bool = False) -> object:
+    """The value in a text that came from `file`: any, not an object only."""
     _look(text, file, floats)
     try:
-        found = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as e:
         raise InputError(file, f"it is no JSON from here on ({e.msg})", line=e.lineno) from None
     except ValueError:  # nothing is known that comes this far
         raise InputError(file, "it is no JSON") from None
-    if not isinstance(found, dict):
-        raise InputError(file, "it is not a JSON object, which begins with { and ends with }")
-    return found
 
 
 def _look(text, file, floats):

@@ -49,27 +49,38 @@ def save(
 
 def load(path: Path, kind: str, passphrase: str) -> bytes:
     """The secret in a file of that kind."""
+    head, sealed = _envelope(path, kind)
+    salt, nonce = bytes.fromhex(head["scrypt"]["salt"]), bytes.fromhex(head["cipher"]["nonce"])
+    try:
+        return AESGCM(_stretched(passphrase, salt, head["scrypt"]["log2_n"])).decrypt(nonce, sealed, _bound(head))
+    except InvalidTag:
+        raise LockError(f"The passphrase does not open {path}, or the file was changed.") from None
+
+
+def refuse_other(path: Path, kind: str) -> None:
+    """LockError when it is no file of that kind: before anybody types a passphrase."""
+    _envelope(path, kind)
+
+
+def _envelope(path, kind):
+    """Its own words, and what they enclose."""
     try:
         envelope = read_json(path)
     except InputError as e:
         raise LockError(f"{path} is not a key file: {e.why}. {e.remedy}.") from None
     try:
         head = {name: envelope[name] for name in ("format", "version", "scrypt", "cipher")}
-        kdf = head["scrypt"]
-        log2_n = kdf["log2_n"]
-        salt, nonce = bytes.fromhex(kdf["salt"]), bytes.fromhex(head["cipher"]["nonce"])
+        kdf, cipher = head["scrypt"], head["cipher"]
+        sizes = len(bytes.fromhex(kdf["salt"])), len(bytes.fromhex(cipher["nonce"]))
         sealed = bytes.fromhex(envelope["sealed"])
-        sane = (head["format"], head["version"], head["cipher"]["name"]) == (kind, 1, "AES-256-GCM")
-        sane = sane and 1 <= log2_n <= _LOG2_N_MAX and (kdf["r"], kdf["p"]) == (_R, _P)
-        sane = sane and (len(salt), len(nonce)) == (_SALT_N, _NONCE_N)
+        sane = (head["format"], head["version"], cipher["name"]) == (kind, 1, "AES-256-GCM")
+        sane = sane and 1 <= kdf["log2_n"] <= _LOG2_N_MAX and (kdf["r"], kdf["p"]) == (_R, _P)
+        sane = sane and sizes == (_SALT_N, _NONCE_N)
     except (KeyError, TypeError, ValueError):
         sane = False
     if not sane:
         raise LockError(f"{path} is not a key file of this kind and version. Name the right one.")
-    try:
-        return AESGCM(_stretched(passphrase, salt, log2_n)).decrypt(nonce, sealed, _bound(head))
-    except InvalidTag:
-        raise LockError(f"The passphrase does not open {path}, or the file was changed.") from None
+    return head, sealed
 
 
 def write_private(path: Path, content: bytes, replace: bool = False) -> None:

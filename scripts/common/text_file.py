@@ -16,7 +16,7 @@ from .errors import InputError
 
 MAX_N = 1 << 20
 _OTHER = "Name another file"
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _UTF8 = "Save it as UTF-8"
 
 
@@ -57,7 +57,7 @@ def refuse_wide(content: bytes, file: object) -> None:
 
 
 def without_mark(content: bytes) -> bytes:
-    return content.removeprefix(_BOM)
+    return content.removeprefix(BOM)
 
 
 @contextmanager

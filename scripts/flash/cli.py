@@ -130,7 +130,7 @@ def image(
     with bars.shown():
         content = download.get(wanted, firmware, any_image, progress=bars.stage("MicroPython", wanted.micropython.size))
     try:
-        documents = images._read_documents(document or [])
+        documents = images.read_documents(document or [], board, key is None)
         files = images.collect(documents, board, version=version, key=options.key_of(key))
         vfs = images.pack(files, wanted.row("vfs").size)
     except images.ImageError as e:

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from .. import bundle
+from ..bundle.format import SIZE_MAX
+from ..common import read_bytes
 from ..refusals import refusals
 from .errors import FlashError, LayoutError
 from .install import TRUST, Plan, absolute
@@ -21,7 +23,7 @@ AnyImageOption = Annotated[
 ]
 VersionOption = Annotated[str, typer.Option("--version", help="Of the firmware: 1.4.0")]
 KeyOption = Annotated[
-    Path | None, typer.Option("--key", help="PEM file bundles are signed with (default: everybody's demo key)")
+    Path | None, typer.Option("--key", help="The key bundles are signed with (default: everybody's demo key)")
 ]
 BundleOption = Annotated[
     Path | None, typer.Option("--bundle", help="A bundle made before, instead of one of this source tree")
@@ -59,8 +61,8 @@ def plan(
         if file is None:
             content = bundle.build(board, version, signer)
         else:
-            content = file.read_bytes()
-            made = bundle.open_bundle(content)
+            content = read_bytes(file, SIZE_MAX)
+            made = _opened(file, content)
             if made.board != board:
                 raise LayoutError(f"{file} is a bundle for {made.board}, and this is {board}. Say BOARD=, or another.")
             version = made.version
@@ -76,6 +78,13 @@ def plan(
     except OSError as e:
         raise BuildError(f"{e.filename} cannot be read: {e.strerror}. Name another file.") from None
     return Plan(loader, content, version)
+
+
+def _opened(file, content):
+    try:
+        return bundle.open_bundle(content)
+    except bundle.BundleError as e:
+        raise BuildError(f"{file} is no bundle for a meter: {e}. Name another file.") from None
 
 
 def _sentence(e: Exception) -> str:

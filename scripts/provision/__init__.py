@@ -16,6 +16,7 @@ A library first; the commands (`python -m scripts.provision`) are a thin layer o
     sealing     the calibration's seal (that of scripts/calibrate and the firmware; there is no other)
     label       the label for the housing
     batch       many meters from a table
+    zones       utc_offset_min and dst of a place, by its name in the time zone database
 
 Keys come from the shop's key file and are derived by the shop's own code (scripts/vend), so that its cards open.
 No key is printed, named in an error or put anywhere but into keys.json.

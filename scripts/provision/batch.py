@@ -9,21 +9,20 @@ The table is CSV with a head: `number`, and any keys of the settings document fo
 
 An empty cell leaves the template's value. A row that no meter would take is refused and the others go on; so is a
 number that has been given before. The same command again makes what is missing and leaves the rest alone.
-Raises DocumentError and FileError for the table itself.
+Raises InputError for the table itself.
 """
 
-import csv
 import gc
-import io
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.common import InputError, read_csv
+from scripts.common.json_file import parse_value
 from scripts.vend.errors import VendError
 
 from . import firmware, folder, identity, label
-from .errors import DocumentError, FileError, ProvisionError
+from .errors import FileError, ProvisionError
 from .identity import Source
 from .numbers import Numbers
 
@@ -49,53 +48,37 @@ class Result:
 
 
 def read(path: Path) -> list[Row]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        why = e.strerror if isinstance(e, OSError) else "it is not UTF-8"
-        raise FileError(f"The table {path} cannot be read: {why}. Name another file.") from None
-    table = csv.DictReader(io.StringIO(text), strict=True)
-    try:
-        head = [name.strip() for name in table.fieldnames or []]
-        if "number" not in head or len(set(head)) != len(head):
-            raise DocumentError(f"{path} has no column 'number', or a column twice. Correct its first line.")
-        if {"meter_number", "provisioned"} & set(head):
-            raise DocumentError(f"{path}: the number goes into 'number', and 'provisioned' is not asked. Correct it.")
-        table.fieldnames = head
-        rows, seen = [], {}
-        texts = firmware.amounts()
-        for cells in table:
-            row = _row(table.line_num, cells, texts)
-            if row.number in seen:
-                row = Row(row.line, row.number, {}, f"The number is in line {seen[row.number]} already.")
-            seen.setdefault(row.number, row.line)
-            rows.append(row)
-            if len(rows) > _MAX:
-                raise DocumentError(f"{path} has more than {_MAX} rows. Make several tables of it.")
-    except csv.Error as e:
-        raise DocumentError(f"{path} is no CSV ({e}). Correct it.") from None
-    if not rows:
-        raise DocumentError(f"{path} names no meter. Write a line for each under the head.")
+    """The rows, each with what is wrong with it if it is not fit. Raises InputError."""
+    rows, seen = [], {}
+    texts = firmware.amounts()
+    for found in read_csv(path, ["number"], None, odd=True, max_rows=_MAX):
+        if forbidden := {"meter_number", "provisioned"} & found.cells.keys():
+            why = f"the column {min(forbidden)} is not asked: the number goes into 'number'"
+            raise InputError(path, why, "Remove it")
+        row = _row(found, texts)
+        if row.number in seen:
+            row = Row(row.line, row.number, {}, f"The number is in line {seen[row.number]} already.")
+        seen.setdefault(row.number, row.line)
+        rows.append(row)
     return rows
 
 
-def _row(line, cells, texts):
-    number = (cells.pop("number") or "").strip()
-    if None in cells:
-        return Row(line, number, {}, "The row has more cells than the head.")
+def _row(found, texts):
+    number = found.cells.pop("number", "")
+    if found.odd:
+        return Row(found.line, number, {}, found.odd[:1].upper() + found.odd[1:] + ".")
     changes = {}
-    for key, cell in cells.items():
-        cell = (cell or "").strip()
+    for key, cell in found.cells.items():
         if not cell:
             continue
-        if key in texts:
-            changes[key] = cell
-            continue
-        try:
-            changes[key] = json.loads(cell)
-        except (ValueError, RecursionError):
-            changes[key] = cell  # "eu"; the firmware's check says what it is not
-    return Row(line, number, changes)
+        changes[key] = cell  # as it stands if it is no JSON: eu; the firmware's check says what it is not
+        if key not in texts:
+            try:
+                changes[key] = parse_value(cell, key)
+            except InputError as e:
+                if cell[0] in '{["':
+                    return Row(found.line, number, {}, f"{key}: {e.why}. {e.remedy}.")
+    return Row(found.line, number, changes)
 
 
 def run(rows: list[Row], source: Source, out: Path, version: str, year: int, book: Numbers | None) -> Iterator[Result]:

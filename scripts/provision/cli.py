@@ -15,7 +15,7 @@ from scripts.vend.options import KEYS, JournalOption, JsonOption, KeysOption, Pa
 
 from . import batch as batches
 from . import board as boards
-from . import console, folder, identity, label, options, sealing, show
+from . import console, folder, identity, label, options, sealing, show, zones
 from . import firmware as firmwares
 from .errors import FileError, RefusedError
 from .found import refuse
@@ -198,6 +198,13 @@ def check(port: PortOption = "", board: BoardOption = BOARD, as_json: JsonOption
     show.checked(report, wrong, as_json)
     if wrong:
         raise typer.Exit(1)
+
+
+@app.command()
+@plain
+def zone(name: Annotated[str, typer.Argument(metavar="NAME", help="As the database calls it: Africa/Cairo")]):
+    """What of the settings a place's time is: utc_offset_min and dst, to copy into settings.json."""
+    print(json.dumps(zones.settings(name), indent=2))
 
 
 def _needs(port, board):

@@ -10,45 +10,27 @@ from pathlib import Path
 
 from scripts import board_files
 from scripts.calibrate import firmware as sources
+from scripts.common import InputError, parse_json, read_json
+from scripts.common.text_file import BOM
 
-from .errors import DocumentError, FileError, RefusedError
+from .errors import DocumentError, RefusedError
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def load(path: Path) -> dict:
-    """A JSON object from a file."""
-    try:
-        found = path.read_bytes()
-    except OSError as e:
-        raise FileError(f"{path} cannot be read: {e.strerror}. Name another file.") from e
-    return parse(found, str(path))
+    """A JSON object from a file of people. Raises InputError."""
+    return read_json(path)
 
 
 def parse(content: bytes, what: str) -> dict:
-    """A JSON object; nothing that JSON readers disagree about (a key twice, NaN, a number with a fraction)."""
+    """A JSON object as a meter has it, which takes no byte order mark."""
+    if content.startswith(BOM):
+        raise DocumentError(f"{what} begins with a byte order mark, and a meter takes none. Remove it.")
     try:
-        found = json.loads(
-            content.decode(), object_pairs_hook=_once, parse_constant=_no_number, parse_float=_no_number
-        )
-    except (ValueError, RecursionError) as e:
-        why = "it is nested too deeply" if isinstance(e, RecursionError) else e
-        raise DocumentError(f"{what} is no JSON that a meter would take ({why}). Correct it.") from None
-    if not isinstance(found, dict):
-        raise DocumentError(f"{what} is not a JSON object. Correct it.")
-    return found
-
-
-def _once(pairs):
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice = next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n]))
-        raise ValueError(f"{twice!r} is there twice")
-    return found
-
-
-def _no_number(text):
-    raise ValueError(f"{text} is no whole number, and amounts are written in quotation marks")
+        return parse_json(content, what)
+    except InputError as e:
+        raise DocumentError(str(e)) from None
 
 
 def packed(document: dict) -> bytes:
@@ -100,13 +82,41 @@ def amounts() -> set[str]:
     return {row[0] for row in config_doc._AMOUNTS} | {"currency", "meter_number"}
 
 
+def calibration(document: dict, board: str, meter) -> None:
+    """Would the meter with these settings take it?"""
+    sources.use()
+    from meter.core import calibration as calibrations
+
+    part = sources.part_of(board)
+    _asked("calibration", lambda found: calibrations.parse(found, meter, part), document)
+
+
+def keys(document: dict, number: str, provisioned: bool) -> None:
+    """Would a meter of this number take these keys?"""
+    sources.use()
+    from meter.core import keys_doc
+
+    _asked("keys", keys_doc.parse, document)
+    if provisioned and not keys_fit(document, number):
+        raise DocumentError(
+            "Everybody knows these keys, and a provisioned meter takes no card with them. Make the meter's documents"
+            " with `provision` and masters of your own."
+        )
+
+
 def keys_fit(keys: dict, number: str) -> bool:
     """Would a provisioned meter read cards with these keys? They must not be those everybody knows."""
     from scripts.vend.keys import KeySet
 
-    demo = KeySet.demo().meter_document(number)
-    known = {demo["card_key"], demo["utility_key"]}
-    return not any(part.get(name) in known for part in (keys, keys.get("previous") or {}) for name in demo)
+    known = set(_key_texts(KeySet.demo().meter_document(number)))
+    return known.isdisjoint([*_key_texts(keys), *_key_texts(keys.get("previous") or {})])
+
+
+def _key_texts(part):
+    """Its keys, secret and public, in hexadecimal."""
+    texts = [part.get(name) for name in ("card_key", "utility_key")]
+    texts += [signer[-1] for name in ("sale", "order") if (signer := part.get(name))]
+    return [text.lower() for text in texts if text]
 
 
 def is_demo_trust(key: bytes) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .errors import FormatError
+from ..common import read_bytes
 from .options import (
     CARD,
     KEYS,
@@ -70,11 +70,7 @@ def _simple(kind):
 def _preset(kind, file, meter, room, key_version, card, keys, journal, passphrase_file, as_json):
     from . import meter_rules, utility_card
 
-    try:
-        document = file.read_bytes()
-    except OSError as e:
-        raise FormatError(f"{file} cannot be read: {e.strerror}.") from e
-    utility_card.check_document(document, kind_word(kind))
+    document = utility_card.check_document(read_bytes(file), kind_word(kind), file)
     if not meter_rules.check(kind, document):
         print("vend: not checked by a meter's rules: the firmware's sources are not here", file=sys.stderr)
     with counter(card, keys, journal, passphrase_file) as (shop, carrier):

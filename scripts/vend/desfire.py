@@ -26,6 +26,7 @@ FREE, NEVER = 14, 15
 PLAIN, MACED = 0, 1
 STANDARD, BACKUP, LINEAR = 0xCD, 0xCB, 0xC1  # the codes that create such a file
 _MAC_N = 8
+_FRAMES_MAX = 1200  # of one answer; more than the largest card has records to fill
 _KINDS = {STANDARD: 0, BACKUP: 1, LINEAR: 3}  # as GetFileSettings calls them
 
 
@@ -117,9 +118,13 @@ class Desfire:
             command = bytes((MORE,)) + command[self._carrier.frame_n :]
         answer = self._exchange(command, None, code)
         data = answer[1:]
+        frames = 1
         while answer[0] == MORE:
+            if frames == _FRAMES_MAX or len(answer) == 1:
+                raise CardError("The card's answer does not end: it is no DESFire of ours. Take it off the reader.")
             answer = self._exchange(bytes((MORE,)), None, code)
             data += answer[1:]
+            frames += 1
         if session is not None:
             data, mac = data[:-_MAC_N], data[-_MAC_N:]
             if not hmac.compare_digest(session.mac(data + b"\x00"), mac):
@@ -169,7 +174,10 @@ class Desfire:
         self.ask(b"\xca" + aid + bytes((settings, 0x80 | keys)))
 
     def key_version(self, key_no: int) -> int:
-        return self.ask(bytes((0x64, key_no)))[0]
+        version = self.ask(bytes((0x64, key_no)))
+        if len(version) != 1:
+            raise CardError("The version of a key has the wrong length: this is no DESFire.")
+        return version[0]
 
     def change_key(self, key_no: int, new: bytes, old: bytes, version: int) -> None:
         """Replace a key under the session of the key that may. Changing the session's own key ends it."""

@@ -2,21 +2,27 @@
 """The records of a user card, bytes <-> dataclasses.
 
 Numbers are little-endian; money in millionths (_micro), energy in counts of 3125 uWh (_counts), time in
-seconds since 2000-01-01 UTC (_utc_s). Every record ends with a CRC-32 over its file number and all bytes
-before, so a record in the wrong file is no record. Text is ASCII, filled up with zeros.
+seconds since 2000-01-01 UTC (_utc_s). Every record has a CRC-32 over its file number and the bytes before, so a
+record in the wrong file is no record; of a purchase the supplier's signature follows. Text is ASCII, filled up with
+zeros.
 
 unpack raises FormatError when bytes are not the record, pack when a value does not fit into it.
 """
 
+import re
 import struct
 import zlib
 from dataclasses import dataclass
 
 from .errors import FormatError
+from .signing import NO_SIGNATURE, NUMBER_MAX, SIGNATURE_N, SigningKeys, verify
 from .units import AMOUNT_MAX_MICRO
 
 LABEL, IDENTITY, PURCHASE, WRITEBACK = range(4)  # file numbers
-LABEL_N, IDENTITY_N, PURCHASE_N, WRITEBACK_N = 17, 24, 32, 256
+LABEL_N, IDENTITY_N, PURCHASE_N, WRITEBACK_N = 17, 24, 112, 256
+PURCHASE_BODY_N = 44  # what the signature is over
+PURCHASE_SIGNATURE_AT = 48
+PURCHASE_PREFIX = b"PW purchase\0"
 
 KIND_USER = 1
 METER_NUMBER_MAX_N = 12
@@ -24,9 +30,11 @@ GENERATION_MAX = 255
 MONTHS = 12
 RELAY_OPEN, RELAY_CLOSED, RELAY_UNKNOWN = 0, 1, 2
 
+_METER_NUMBER = re.compile(r"[0-9A-Z-]{1,12}")  # both as the meter's settings have them (core/config_doc.py)
+_CURRENCY = re.compile(r"[A-Z]{3}")
 _LABEL = struct.Struct("<B12s")
 _IDENTITY = struct.Struct("<BBH12s3sB")
-_PURCHASE = struct.Struct("<BBHIQQI")
+_PURCHASE = struct.Struct("<BBHIQQI12s3sB")
 _WRITEBACK = struct.Struct("<BBHHHHHIIQQ8QqQQQQIQI12Q")
 
 
@@ -51,11 +59,13 @@ def packed(layout: struct.Struct, what: str, *fields) -> bytes:
         raise FormatError(f"A number does not fit into the {what}: {e}.") from e
 
 
-def text_bytes(text: str, n: int, what: str) -> bytes:
-    """Printable ASCII without blanks, as the meter accepts it."""
-    if not text or len(text) > n or not all(32 < ord(c) < 127 for c in text):
-        raise FormatError(f"The {what} {text!r} is not usable: 1 to {n} plain letters and digits, no blanks.")
-    return text.encode("ascii")
+def _canonical(text, form, what, words):
+    """The one form a meter has it in, as bytes. It is not made: two cards must not differ by a typist's habit."""
+    if form.fullmatch(text):
+        return text.encode("ascii")
+    near = text.strip().upper()
+    hint = f" Did you mean {near}?" if form.fullmatch(near) else ""
+    raise FormatError(f"The {what} {text!r} is none that a meter has: {words}.{hint}")
 
 
 def text_of(field: bytes, what: str) -> str:
@@ -71,7 +81,11 @@ def _expect(good: bool, what: str, why: str) -> None:
 
 
 def meter_number_bytes(number: str) -> bytes:
-    return text_bytes(number, METER_NUMBER_MAX_N, "meter number")
+    return _canonical(number, _METER_NUMBER, "meter number", f"1 to {METER_NUMBER_MAX_N} digits, capitals or '-'")
+
+
+def currency_bytes(currency: str) -> bytes:
+    return _canonical(currency, _CURRENCY, "currency", "three capitals, such as EUR")
 
 
 @dataclass(frozen=True)
@@ -103,9 +117,7 @@ class Identity:
     def pack(self) -> bytes:
         if not 1 <= self.generation <= GENERATION_MAX:
             raise FormatError(f"The card's generation {self.generation} is outside 1 to {GENERATION_MAX}.")
-        if len(self.currency) != 3:
-            raise FormatError(f"The currency {self.currency!r} is not three letters, such as EUR.")
-        currency = text_bytes(self.currency, 3, "currency")
+        currency = currency_bytes(self.currency)
         number = meter_number_bytes(self.meter_number)
         return seal(IDENTITY, packed(_IDENTITY, "identity", 1, self.kind, self.generation, number, currency, 0))
 
@@ -128,23 +140,83 @@ class Purchase:
     debt_micro: int = 0
     sold_utc_s: int = 0
 
-    def _check(self) -> None:
+    def check(self) -> None:
         _expect(self.amount_micro <= AMOUNT_MAX_MICRO >= self.debt_micro, "purchase", "the amount is too large")
         _expect((self.count == 0) == (self.amount_micro == 0), "purchase", "number and amount do not go together")
         _expect(self.count != 0 or self.debt_micro == 0, "purchase", "a debt without a purchase")
 
-    def pack(self) -> bytes:
-        self._check()
-        fields = (2, 0, 0, self.count, self.amount_micro, self.debt_micro, self.sold_utc_s)
-        return seal(PURCHASE, packed(_PURCHASE, "purchase", *fields))
+
+@dataclass(frozen=True)
+class SignedPurchase:
+    """File 2 of a card: the last purchase, for which card of which meter it was sold, and the supplier's signature.
+
+    Before anything is sold, key number and signature are zeros.
+    """
+
+    purchase: Purchase
+    meter_number: str
+    generation: int
+    currency: str
+    key_number: int = 0
+    signature: bytes = NO_SIGNATURE
 
     @classmethod
-    def unpack(cls, record: bytes) -> "Purchase":
-        version, spare, spare2, *fields = _PURCHASE.unpack(opened(PURCHASE, PURCHASE_N, record, "purchase"))
-        _expect(version == 2 and not spare and not spare2, "purchase", f"version {version}")
-        found = cls(*fields)
+    def of(
+        cls, purchase: Purchase, identity: Identity, sale: SigningKeys, number: int | None = None
+    ) -> "SignedPurchase":
+        """Signed with the sale key of this number, or the newest."""
+        purchase.check()
+        place = identity.meter_number, identity.generation, identity.currency
+        if not purchase.count:
+            return cls(purchase, *place)
+        number = sale.newest if number is None else number
+        bare = cls(purchase, *place, number)
+        return cls(purchase, *place, number, sale.sign(bare.message(), number))
+
+    def body(self) -> bytes:
+        sold = self.purchase
+        return packed(
+            _PURCHASE, "purchase", 3, self.key_number, self.generation, sold.count, sold.amount_micro, sold.debt_micro,
+            sold.sold_utc_s, meter_number_bytes(self.meter_number), currency_bytes(self.currency), 0,
+        )  # fmt: skip
+
+    def message(self) -> bytes:
+        """What is signed."""
+        return PURCHASE_PREFIX + self.body()
+
+    def _check(self) -> None:
+        self.purchase.check()
+        signed = self.key_number != 0
+        _expect(signed == bool(self.purchase.count), "purchase", "number and key do not go together")
+        _expect(signed or self.signature == NO_SIGNATURE, "purchase", "a signature without a purchase")
+        _expect(0 <= self.key_number <= NUMBER_MAX and len(self.signature) == SIGNATURE_N, "purchase", "its key")
+        _expect(1 <= self.generation <= GENERATION_MAX, "purchase", f"generation {self.generation}")
+
+    def pack(self) -> bytes:
+        self._check()
+        return seal(PURCHASE, self.body()) + self.signature
+
+    @classmethod
+    def unpack(cls, record: bytes) -> "SignedPurchase":
+        """Whether the signature is right is another question: signed_by()."""
+        if len(record) != PURCHASE_N:
+            raise FormatError(f"The purchase has {len(record)} bytes instead of {PURCHASE_N}.")
+        body = opened(PURCHASE, PURCHASE_SIGNATURE_AT, record[:PURCHASE_SIGNATURE_AT], "purchase")
+        version, key_number, generation, count, amount, debt, sold, number, currency, spare = _PURCHASE.unpack(body)
+        _expect(version == 3 and not spare, "purchase", f"version {version}")
+        place = text_of(number, "meter number"), generation, text_of(currency, "currency")
+        _expect(place[0] != "", "purchase", "no meter number")
+        found = cls(Purchase(count, amount, debt, sold), *place, key_number, record[PURCHASE_SIGNATURE_AT:])
         found._check()
         return found
+
+    def signed_by(self, public: bytes) -> bool:
+        return verify(public, self.signature, self.message())
+
+    def belongs_to(self, identity: Identity) -> bool:
+        """Was it sold for this very card?"""
+        place = identity.meter_number, identity.generation, identity.currency
+        return (self.meter_number, self.generation, self.currency) == place
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,12 @@ has neither is open: the program, the computer or the card went away in between,
 on the reader settles it by reading what the card carries (user_card.py). So money is sold once: never twice by
 a repeated command, never taken for sold when the card lacks it.
 
+What is decided by the journal and written into it happens in one transaction (`together()`), for another counter
+may have the same journal open. Work on a card is not locked: what another counter settled meanwhile is found at the
+end (`conclude()`).
+
 SQLite with a write-ahead log and full syncs: an entry that was returned survives a power cut. Triggers refuse
-changes and deletions, an index refuses a second outcome of an intent, another a second sale of one number.
+changes and deletions, and a sale that is not above the last one; an index refuses a second outcome of an intent.
 Errors: JournalError in words.
 """
 
@@ -18,13 +22,29 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import JournalError
+from .errors import FormatError, JournalError, Refused
 from .formats import Purchase, WriteBack
-from .units import now_utc_s
+from .units import now_utc_s, time_text
 
 ISSUE, SALE, REPLACE, REKEY, UTILITY, READING = "issue", "sale", "replace", "rekey", "utility", "reading"
+# What is on a card is put right: amount or currency; signed again; taken back (a purchase, a card).
+CORRECT, RESIGN, BLANK = "correct", "resign", "blank"
 INTENT, DONE, VOID, SEEN = "intent", "done", "void", "seen"
-_FORMAT = 1
+_FORMAT = 2
+_PATIENCE_S = 10  # for another program that is writing
+_DAY_S = 86_400
+CLOCK_BEHIND_S, CLOCK_AHEAD_S = _DAY_S, 90 * _DAY_S  # of the last entry: a clock beyond that is taken for wrong
+_REMEDIES = {
+    sqlite3.SQLITE_BUSY: "another program has been writing it for too long. Close that one and try again",
+    sqlite3.SQLITE_LOCKED: "another program has been writing it for too long. Close that one and try again",
+    sqlite3.SQLITE_READONLY: "its file or folder is read-only. Allow writing, or name another one with --journal",
+    sqlite3.SQLITE_PERM: "its file or folder is not yours to use. Allow it, or name another one with --journal",
+    sqlite3.SQLITE_IOERR: "the disk does not read or write. Mend that first",
+    sqlite3.SQLITE_CORRUPT: "it is damaged. Put your last copy in its place, and read each card once before selling",
+    sqlite3.SQLITE_FULL: "the disk is full. Make room",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened. Make its folder, or name another one with --journal",
+    sqlite3.SQLITE_NOTADB: "it is no journal. Name the right file with --journal",
+}
 
 _SCHEMA = """
 CREATE TABLE entries (
@@ -39,10 +59,16 @@ CREATE TABLE entries (
   data TEXT NOT NULL                 -- JSON
 ) STRICT;
 CREATE UNIQUE INDEX one_outcome ON entries(ref) WHERE ref IS NOT NULL;
-CREATE UNIQUE INDEX one_sale ON entries(meter, count) WHERE job = 'sale' AND what = 'done';
 CREATE INDEX by_meter ON entries(meter, job, what);
 CREATE TRIGGER no_change BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER no_deletion BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
+"""
+# Since format 2, for a purchase that was taken back is sold again under its number.
+_SCHEMA_2 = """
+CREATE TRIGGER sales_rise BEFORE INSERT ON entries WHEN NEW.job = 'sale' AND NEW.what = 'done' AND NEW.count <=
+  (SELECT o.count FROM entries o WHERE o.meter = NEW.meter AND o.job IN ('sale', 'correct') AND o.what = 'done'
+   ORDER BY o.id DESC LIMIT 1)
+  BEGIN SELECT RAISE(ABORT, 'this purchase is sold already'); END;
 """
 
 
@@ -69,27 +95,65 @@ class Journal:
 
     def __init__(self, path: Path, clock: Callable[[], int] = now_utc_s):
         self._clock = clock
+        self._path = path
         try:
             if not path.exists():
                 os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))  # who bought what is nobody's business
-            self._db = sqlite3.connect(path, timeout=10, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            self._set_up(path)
-        except (OSError, sqlite3.Error) as e:
-            raise JournalError(f"The journal {path} cannot be used: {e}.") from e
+        except OSError as e:
+            raise JournalError(
+                f"The journal {path} cannot be used: {e.strerror}. Make its folder, or name another one with --journal."
+            ) from e
+        try:
+            self._db = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
+        except sqlite3.Error as e:
+            raise self._words(e) from e
+        try:
+            self._set_up()
+        except BaseException:
+            self._db.close()
+            raise
 
-    def _set_up(self, path):
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            with _Transaction(self._db):
-                if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:  # nobody was faster
-                    for statement in _statements(_SCHEMA):
-                        self._db.execute(statement)
-                    self._db.execute(f"PRAGMA user_version = {_FORMAT}")
+    def _set_up(self):
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            self._run(f"PRAGMA {pragma}")
+        version = self._version()
+        if version < _FORMAT:
+            with self.together():
+                version = self._version()  # somebody may have been faster
+                if version == 0:
+                    if self._run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                        raise JournalError(f"{self._path} is the file of another program. Name yours with --journal.")
+                    self._build(_SCHEMA)
+                elif version == 1:
+                    self._run("DROP INDEX one_sale")
+                if version < _FORMAT:
+                    self._build(_SCHEMA_2)
+                    self._run(f"PRAGMA user_version = {_FORMAT}")
         elif version != _FORMAT:
-            raise JournalError(f"The journal {path} is of format {version}, and this program writes {_FORMAT}.")
+            raise JournalError(
+                f"The journal {self._path} is of format {version}, and this program writes {_FORMAT}."
+                " Use the newest program, or name another one with --journal."
+            )
+
+    def _version(self):
+        return self._run("PRAGMA user_version").fetchone()[0]
+
+    def _build(self, schema):
+        for statement in _statements(schema):
+            self._run(statement)
+
+    def _run(self, statement, values=()):
+        try:
+            return self._db.execute(statement, values)
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.Error as e:
+            raise self._words(e) from e
+
+    def _words(self, error):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        why = _REMEDIES.get(code, f"{error}. Put your last copy in its place, or name another one with --journal")
+        return JournalError(f"The journal {self._path} cannot be used: {why}.")
 
     def __enter__(self):
         return self
@@ -122,34 +186,62 @@ class Journal:
 
     def adopt(self, job: str, uid: bytes, meter: str, count: int, data: dict) -> None:
         """What another shop did, as if done here: intent and outcome in one."""
-        with _Transaction(self._db):
+        with self.together():
             intent = self.intend(job, uid, meter, count, {**data, "adopted": True})
             self.settle(intent, DONE, "found on the card")
 
+    def conclude(self, intent: Entry, what: str, why: str = "") -> bool:
+        """settle(), unless another counter has settled it: False, and what it said stands."""
+        with self.together():
+            if self.outcome(intent):
+                return False
+            self.settle(intent, what, why)
+        return True
+
+    def outcome(self, intent: Entry) -> str:
+        """DONE or VOID; "": it is open."""
+        found = self._ask("WHERE e.ref = ?", intent.id)
+        return found[0].what if found else ""
+
     def together(self):
-        """Several entries, all or none: `with journal.together(): ...`"""
-        return _Transaction(self._db)
+        """Several entries, all or none, and nobody else writes meanwhile: `with journal.together(): ...`"""
+        return _Transaction(self._db, self._run)
 
     def _add(self, what, job, ref, uid, meter, count, data):
         fields = (self._clock(), what, job, ref, uid, meter, count, json.dumps(data))
         try:
-            return self._db.execute(
+            return self._run(
                 "INSERT INTO entries (utc_s, what, job, ref, uid, meter, count, data) VALUES (?,?,?,?,?,?,?,?)", fields
             ).lastrowid
         except sqlite3.IntegrityError as e:
             raise JournalError(f"The journal holds an outcome already that this would contradict ({e}).") from e
-        except sqlite3.Error as e:
-            raise JournalError(f"The journal cannot be written: {e}. Mend that and read the card again.") from e
+        except OverflowError as e:
+            raise JournalError(f"A number is too large for the journal: {e}.") from e
+
+    def check_clock(self, now_utc_s: int) -> None:
+        """Refused when this computer's clock is far from the last entry: cards made now would be no good."""
+        last = self._ask("ORDER BY e.id DESC LIMIT 1")
+        if not last:
+            return
+        ahead_s = now_utc_s - last[0].utc_s
+        if -CLOCK_BEHIND_S <= ahead_s <= CLOCK_AHEAD_S:
+            return
+        raise Refused(
+            f"This computer's clock says {time_text(now_utc_s)}, and the last entry of the journal is of"
+            f" {time_text(last[0].utc_s)}. Set the clock; if it is right, say --clock-is-right."
+        )
 
     # -- asking -----------------------------------------------------------------------------------
 
     def _ask(self, where: str, *values) -> list[Entry]:
         columns = "e.id, e.utc_s, e.what, e.job, e.ref, e.uid, e.meter, e.count, e.data"
+        rows = self._run(f"SELECT {columns} FROM entries e {where}", values)
         try:
-            rows = self._db.execute(f"SELECT {columns} FROM entries e {where}", values).fetchall()
+            return [Entry(*row[:-1], data=json.loads(row[-1])) for row in rows.fetchall()]
         except sqlite3.Error as e:
-            raise JournalError(f"The journal cannot be read: {e}.") from e
-        return [Entry(*row[:-1], data=json.loads(row[-1])) for row in rows]
+            raise self._words(e) from e
+        except ValueError as e:
+            raise JournalError(f"The journal {self._path} cannot be used: {_REMEDIES[sqlite3.SQLITE_CORRUPT]}.") from e
 
     def _entry(self, entry_id):
         return self._ask("WHERE e.id = ?", entry_id)[0]
@@ -163,22 +255,29 @@ class Journal:
             job, uid and uid.hex(), meter,
         )  # fmt: skip
 
-    def _done(self, jobs: Iterable[str], meter: str, order: str) -> Entry | None:
+    def done(self, jobs: Iterable[str], meter: str, limit: int = 1) -> list[Entry]:
+        """What was done of this for a meter, the last outcome first."""
         marks = ", ".join(f"'{job}'" for job in jobs)
-        found = self._ask(
+        return self._ask(
             f"JOIN entries o ON o.ref = e.id AND o.what = 'done' WHERE e.job IN ({marks}) AND e.meter = ?"
-            f" ORDER BY {order} DESC LIMIT 1",
-            meter,
-        )
-        return found[0] if found else None
+            " ORDER BY o.id DESC LIMIT ?",
+            meter, limit,
+        )  # fmt: skip
 
     def last_sale(self, meter: str) -> Entry | None:
-        """The purchase with the highest number that was sold for this meter."""
-        return self._done((SALE,), meter, "e.count")
+        """What was sold last for this meter, as it was put right; number 0: all was taken back."""
+        found = self.done((SALE, CORRECT), meter)
+        return found[0] if found else None
 
     def card_of(self, meter: str) -> Entry | None:
-        """The intent of the meter's valid card: the one issued or replaced last."""
-        return self._done((ISSUE, REPLACE), meter, "o.id")
+        """The intent of the meter's valid card: the one issued or replaced last, unless it was taken back."""
+        found = self.done((ISSUE, REPLACE, BLANK), meter)
+        return found[0] if found and found[0].job != BLANK else None
+
+    def currency_of(self, meter: str) -> str:
+        """Of the meter's valid card, as it was put right; "": there is none."""
+        found = self.done((ISSUE, REPLACE, CORRECT), meter)
+        return found[0].data["currency"] if found else ""
 
     def highest_generation(self, meter: str) -> int:
         """Over all cards begun, also those never finished; 0 without any."""
@@ -191,18 +290,37 @@ class Journal:
 
     def booked_count(self, meter: str) -> int | None:
         """Highest purchase number the meter is known to have booked. None: it never reported."""
-        row = self._db.execute("SELECT max(count) FROM entries WHERE meter = ? AND job = 'reading'", (meter,))
+        row = self._run("SELECT max(count) FROM entries WHERE meter = ? AND job = 'reading'", (meter,))
         return row.fetchone()[0]
 
     def last_write_back(self, meter: str) -> WriteBack | None:
         """What the meter reported last, as far as this shop knows."""
         found = self._ask("WHERE e.job = 'reading' AND e.meter = ? ORDER BY e.id DESC LIMIT 1", meter)
-        return WriteBack.unpack(bytes.fromhex(found[0].data["write_back"])) if found else None
+        if not found:
+            return None
+        try:
+            return WriteBack.unpack(bytes.fromhex(found[0].data["write_back"]))
+        except (FormatError, KeyError, TypeError, ValueError) as e:
+            raise JournalError(f"The journal {self._path} cannot be used: {_REMEDIES[sqlite3.SQLITE_CORRUPT]}.") from e
 
-    def highest_serial(self) -> int:
-        """Of all utility cards written here."""
-        made = self._db.execute("SELECT max(count) FROM entries WHERE job = 'utility' AND what = 'intent'")
-        return made.fetchone()[0] or 0
+    def next_serial(self, now_utc_s: int) -> int:
+        """Of the next utility card: now, and above every card written before, for a meter takes no older card after
+        a newer one. To be asked and used in one transaction. A serial more than a day ahead came from a wrong clock:
+        meters refuse it, and it does not count."""
+        made = self._run(
+            "SELECT max(count) FROM entries WHERE job = 'utility' AND what = 'intent' AND count <= ?",
+            (now_utc_s + _DAY_S,),
+        )
+        return max(now_utc_s, (made.fetchone()[0] or 0) + 1)
+
+    def utility_cards(self, serial: int) -> list[Entry]:
+        """The intents of utility cards of this serial."""
+        return self._ask("WHERE e.job = 'utility' AND e.what = 'intent' AND e.count = ? ORDER BY e.id", serial)
+
+    def answers_of(self, meter: str) -> list[bytes]:
+        """What a meter answered onto utility cards, as records, the last one read first."""
+        found = self._ask("WHERE e.job = 'utility' AND e.what = 'seen' AND e.meter = ? ORDER BY e.id DESC", meter)
+        return [bytes.fromhex(entry.data["answer"]) for entry in found if "answer" in entry.data]
 
     def entries(self, meter: str | None = None, limit: int = 50) -> list[Entry]:
         """The newest entries, oldest of them first."""
@@ -212,17 +330,22 @@ class Journal:
 class _Transaction:
     """All entries made inside, or none; inside another one it is part of that."""
 
-    def __init__(self, db):
+    def __init__(self, db, run):
         self._db = db
+        self._run = run
 
     def __enter__(self):
         self._outer = not self._db.in_transaction
         if self._outer:
-            self._db.execute("BEGIN IMMEDIATE")
+            self._run("BEGIN IMMEDIATE")
 
     def __exit__(self, kind, *_):
-        if self._outer:
-            self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        if not self._outer:
+            return
+        if kind is None:
+            self._run("COMMIT")
+        elif self._db.in_transaction:  # some errors have rolled back already
+            self._run("ROLLBACK")
 
 
 def _statements(script):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Master keys in a file, under a passphrase: scripts/common/lock.py. Errors: KeyFileError in words."""
+"""Masters and signing keys in a file, under a passphrase: scripts/common/lock.py. Errors: KeyFileError in words."""
 
 import json
 from pathlib import Path
@@ -8,17 +8,22 @@ from ..common import lock
 from ..common.lock import PASSPHRASE_MIN_N, SCRYPT_LOG2_N
 from .errors import KeyFileError
 from .keys import KeySet
+from .signing import ORDER, SALE, SigningKeys
 
 __all__ = ["PASSPHRASE_MIN_N", "load", "save", "write_private"]
 
-FORMAT = "pennywatt-masters"
+FORMAT = "pennywatt-keys"
+_BEFORE_SIGNING = "pennywatt-masters"
 
 
 def save(path: Path, keys: KeySet, passphrase: str, replace: bool = False, log2_n: int = SCRYPT_LOG2_N) -> None:
     """Write the key file. Without replace an existing one is never touched."""
-    masters = {str(v): [m.hex() for m in keys.masters(v)] for v in keys.versions}
+    inside = {
+        "masters": {str(v): [m.hex() for m in keys.masters(v)] for v in keys.versions},
+        **{kind.kind: {str(n): kind.seed(n).hex() for n in kind.numbers} for kind in (keys.sale, keys.order)},
+    }
     try:
-        lock.save(path, FORMAT, json.dumps(masters).encode(), passphrase, replace, log2_n)
+        lock.save(path, FORMAT, json.dumps(inside).encode(), passphrase, replace, log2_n)
     except lock.LockError as e:
         raise KeyFileError(str(e)) from None
 
@@ -27,10 +32,22 @@ def load(path: Path, passphrase: str) -> KeySet:
     if not path.exists():
         raise KeyFileError(f"There is no key file {path}. Make one with 'keys new', or name yours with --keys.")
     try:
-        plain = lock.load(path, FORMAT, passphrase)
+        lock.refuse_other(path, _BEFORE_SIGNING)
+    except lock.LockError:
+        pass
+    else:
+        raise KeyFileError(
+            f"{path} is of before purchases were signed: it has no signing keys. Make a new file with 'keys new'."
+        )
+    try:
+        inside = json.loads(lock.load(path, FORMAT, passphrase))
     except lock.LockError as e:
         raise KeyFileError(str(e)) from None
-    return KeySet({int(v): tuple(bytes.fromhex(m) for m in masters) for v, masters in json.loads(plain).items()})
+    masters = {int(v): tuple(bytes.fromhex(m) for m in masters) for v, masters in inside["masters"].items()}
+    sale, order = (
+        SigningKeys(kind, {int(n): bytes.fromhex(seed) for n, seed in inside[kind].items()}) for kind in (SALE, ORDER)
+    )
+    return KeySet(masters, sale, order)
 
 
 def write_private(path: Path, content: bytes, replace: bool = False) -> None:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The supplier's master keys, and every key that is derived from them.
+"""The supplier's keys: masters and what is derived from them, and the two signing keys.
 
 Six masters of 16 bytes for each key version from 1 to 255: one for each key number on a card (0 master,
 1 meter, 2 vending, 3 reader, 4 change) and the fleet's utility master. A meter never holds a master: it gets
-a card key of its own and the fleet's utility key (meter_document()). Derivation: AN10922, crypto.cmac_div().
+a card key of its own, the fleet's utility key, which only lets cards be read, and the public halves of the
+signing keys (meter_document()). Derivation: AN10922, crypto.cmac_div(). A shop's key set has neither utility
+masters nor order keys.
 
 Errors: KeyFileError in words.
 """
@@ -14,6 +16,7 @@ from collections.abc import Callable, Mapping
 from .crypto import ZERO, aes_cbc_encrypt, cmac_div
 from .errors import KeyFileError
 from .formats import meter_number_bytes
+from .signing import ORDER, SALE, SigningKeys
 
 MASTER, METER, VENDING, READER, CHANGE = range(5)  # key numbers on every card
 UTILITY = 5
@@ -26,35 +29,63 @@ UID_N = 7
 
 
 class KeySet:
-    """Masters by version. Immutable; rolled() gives a new one. Printing it shows no key."""
+    """Masters by version, signing keys by number. Immutable; what changes it gives a new one. Printing it shows no
+    key."""
 
-    def __init__(self, versions: Mapping[int, tuple[bytes, ...]]):
+    def __init__(
+        self,
+        versions: Mapping[int, tuple[bytes, ...]],
+        sale: SigningKeys | None = None,
+        order: SigningKeys | None = None,
+    ):
         if not versions:
             raise KeyFileError("There is no key version in this key file.")
         for version, masters in versions.items():
             if not 1 <= version <= VERSION_MAX:
                 raise KeyFileError(f"Key version {version} is outside 1 to {VERSION_MAX}.")
-            if len(masters) != len(MASTER_WORDS) or any(len(m) != 16 for m in masters):
-                raise KeyFileError(f"Key version {version} is not six keys of 16 bytes.")
+            if len(masters) not in (CARD_KEYS, len(MASTER_WORDS)) or any(len(m) != 16 for m in masters):
+                raise KeyFileError(f"Key version {version} is not six keys of 16 bytes, or five for a shop.")
         self._versions = {version: tuple(versions[version]) for version in sorted(versions)}
+        self.sale = sale or SigningKeys(SALE, {})
+        self.order = order or SigningKeys(ORDER, {})
 
     def __repr__(self):
         return f"KeySet(versions {', '.join(map(str, self._versions))})"
 
     @classmethod
     def new(cls, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> "KeySet":
-        return cls({1: _masters(random_bytes)})
+        sale, order = (SigningKeys(kind, {}).rolled(random_bytes) for kind in (SALE, ORDER))
+        return cls({1: _masters(random_bytes)}, sale, order)
 
     @classmethod
     def demo(cls) -> "KeySet":
         """Keys everybody knows: for tests and the bench, never for a meter in a house."""
-        return cls({1: tuple(b"PENNYWATT-DEMO-%d" % i for i in range(len(MASTER_WORDS)))})
+        masters = tuple(b"PENNYWATT-DEMO-%d" % i for i in range(len(MASTER_WORDS)))
+        return cls({1: masters}, SigningKeys.demo(SALE), SigningKeys.demo(ORDER))
 
     def rolled(self, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> "KeySet":
         """With one more version of fresh masters."""
         if self.newest == VERSION_MAX:
             raise KeyFileError(f"There is no key version after {VERSION_MAX}.")
-        return KeySet({**self._versions, self.newest + 1: _masters(random_bytes)})
+        if self.of_a_shop:
+            raise KeyFileError("This is a shop's key file. Roll keys in the office's file, and export it again.")
+        return KeySet({**self._versions, self.newest + 1: _masters(random_bytes)}, self.sale, self.order)
+
+    def rolled_signing(self, kind: str, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> "KeySet":
+        """With one more sale key or order key. Meters know nothing of it before a card has told them."""
+        if self.of_a_shop:
+            raise KeyFileError("This is a shop's key file. Roll keys in the office's file, and export it again.")
+        sale = self.sale.rolled(random_bytes) if kind == SALE else self.sale
+        order = self.order.rolled(random_bytes) if kind == ORDER else self.order
+        return KeySet(self._versions, sale, order)
+
+    def for_shop(self) -> "KeySet":
+        """What a counter needs to issue and sell: without order keys and without the utility masters."""
+        return KeySet({version: masters[:CARD_KEYS] for version, masters in self._versions.items()}, self.sale)
+
+    @property
+    def of_a_shop(self) -> bool:
+        return any(len(masters) == CARD_KEYS for masters in self._versions.values())
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -84,7 +115,15 @@ class KeySet:
 
     def utility_key(self, version: int) -> bytes:
         """The same in every meter of the fleet."""
-        return cmac_div(self.masters(version)[UTILITY], b"UTIL")
+        return cmac_div(self._all_masters(version)[UTILITY], b"UTIL")
+
+    def _all_masters(self, version):
+        masters = self.masters(version)
+        if len(masters) <= UTILITY:
+            raise KeyFileError(
+                "This is a shop's key file, without the keys of utility cards. Make those in the office, with its file."
+            )
+        return masters
 
     def user_card_key(self, version: int, role: int, uid: bytes, meter_number: str) -> bytes:
         """Key number `role` of a meter's user card."""
@@ -98,21 +137,18 @@ class KeySet:
         place = _uid(uid) + UTILITY_AID
         if role == METER:
             return cmac_div(self.utility_key(version), place)
-        return cmac_div(self.masters(version)[:CARD_KEYS][role], place)
+        return cmac_div(self._all_masters(version)[:CARD_KEYS][role], place)
 
-    def meter_document(self, meter_number: str, version: int | None = None) -> dict:
-        """keys.json of one meter. With the version before, if there is one: cards out there may still have it."""
+    def meter_document(self, meter_number: str, version: int | None = None, made: int = 0) -> dict:
+        """keys.json of one meter. made: when, in seconds since 2000: what no order's serial lies far above."""
         version = self.newest if version is None else version
-        document: dict = self._meter_keys(meter_number, version)
-        if version - 1 in self:
-            document["previous"] = self._meter_keys(meter_number, version - 1)
-        return document
-
-    def _meter_keys(self, meter_number, version):
         return {
             "version": version,
             "card_key": self.card_key(version, meter_number).hex(),
             "utility_key": self.utility_key(version).hex(),
+            "sale": [self.sale.newest, self.sale.public().hex()],
+            "order": [self.order.newest, self.order.public().hex()],
+            "made": made,
         }
 
     def check_values(self, version: int) -> dict[str, str]:
@@ -120,7 +156,7 @@ class KeySet:
         masters = self.masters(version)
         return {
             word: aes_cbc_encrypt(master, ZERO, ZERO)[:3].hex().upper()
-            for word, master in zip(MASTER_WORDS, masters, strict=True)
+            for word, master in zip(MASTER_WORDS, masters, strict=False)  # a shop's are five
         }
 
 

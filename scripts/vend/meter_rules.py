@@ -16,9 +16,11 @@ import json, sys
 from meter.core import config, tariff
 from meter.core.errors import ConfigError
 try:
-    (config if sys.argv[1] == "settings" else tariff).parse(json.load(sys.stdin))
+    (config if sys.argv[1] == "settings" else tariff).parse(json.loads(sys.stdin.buffer.read().decode("utf-8")))
 except ConfigError as e:
     print(e.text)
+except (TypeError, ValueError, AttributeError, LookupError, OverflowError, RecursionError, MemoryError):
+    print("It is written in a way that the meter cannot follow")
 """
 _PATIENCE_S = 20
 
@@ -29,12 +31,19 @@ def check(kind: int, document: bytes) -> bool:
         return False
     which = "settings" if kind == SETTINGS else "tariff"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, _SOURCES))}
-    run = subprocess.run(
-        [sys.executable, "-c", _CHECK, which], input=document, capture_output=True, env=env, timeout=_PATIENCE_S
-    )
+    command = [sys.executable, "-X", "utf8", "-c", _CHECK, which]
+    try:
+        run = subprocess.run(command, input=document, capture_output=True, env=env, timeout=_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        raise FormatError(
+            f"The {kind_word(kind)} file was not checked within {_PATIENCE_S} s. Make it simpler, and try again."
+        ) from None
     if run.returncode:
-        raise FormatError(f"The {kind_word(kind)} file cannot be checked: {run.stderr.decode().strip()[-200:]}")
-    objection = run.stdout.decode().strip()
+        raise FormatError(
+            f"The {kind_word(kind)} file cannot be checked: the firmware's sources beside this program do not run."
+            " Fetch them again."
+        )
+    objection = run.stdout.decode("utf-8", "replace").strip()
     if objection:
         raise FormatError(f"A meter would refuse this {kind_word(kind)} file. {objection}.")
     return True

@@ -20,6 +20,7 @@ from .readers import open_reader
 from .shop import Shop
 
 PASSPHRASE_ENV = "PENNYWATT_PASSPHRASE"
+SHOP_PASSPHRASE_ENV = "PENNYWATT_SHOP_PASSPHRASE"  # of the file that 'keys export-shop' makes
 
 CardOption = Annotated[
     str, typer.Option("--card", envvar="PENNYWATT_CARD", help="Where the card is: pcsc, pcsc:NAME or sim:FILE")
@@ -49,18 +50,21 @@ DEMO = Path("demo")  # not a file: the keys everybody knows, for simulated cards
 plain = refusals("vend", VendError)
 
 
-def passphrase(file: Path | None, new: bool = False) -> str:
+def passphrase(file: Path | None, new: bool = False, env: str = PASSPHRASE_ENV) -> str:
     """From the file, the environment, or the keyboard (asked twice for a new one)."""
     if file is not None:
         try:
-            lines = file.read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as e:
-            raise KeyFileError(f"The passphrase file {file} cannot be read: {e}.") from e
+            lines = file.read_bytes().decode("utf-8-sig").splitlines()
+        except OSError as e:
+            raise KeyFileError(f"The passphrase file {file} cannot be read: {e.strerror}. Name another one.") from e
+        except UnicodeDecodeError as e:
+            raise KeyFileError(f"The passphrase file {file} is not text in UTF-8. Save it again as UTF-8.") from e
         return lines[0] if lines else ""
-    if PASSPHRASE_ENV in os.environ:
-        return os.environ[PASSPHRASE_ENV]
+    if env in os.environ:
+        return os.environ[env]
     if not sys.stdin.isatty():
-        raise KeyFileError(f"A passphrase is needed. Give --passphrase-file or set {PASSPHRASE_ENV}.")
+        option = "--passphrase-file" if env == PASSPHRASE_ENV else "--shop-passphrase-file"
+        raise KeyFileError(f"A passphrase is needed. Give {option} or set {env}.")
     text = f"Passphrase (at least {PASSPHRASE_MIN_N} characters)" if new else "Passphrase"
     return typer.prompt(text, hide_input=True, confirmation_prompt=new, err=True)
 

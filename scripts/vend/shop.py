@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .desfire import Carrier, Desfire
-from .journal import Journal
+from .journal import CORRECT, ISSUE, REPLACE, RESIGN, SALE, Journal
 from .keys import KeySet
+from .signing import SigningKeys
 from .units import now_utc_s
+from .utility_formats import DONE, NEXT_START, TRUST_CHANGE, WAS_SO, Answer
 
 
 @dataclass(frozen=True)
@@ -29,3 +31,30 @@ class Shop:
         """
         back = self.journal.last_write_back(meter_number)
         return (back.key_version if back else 0) or self.keys.newest
+
+    def sale_number(self, meter_number: str) -> int:
+        """The sale key to sign with for this meter: the newest it is known to have, from its answer to a card with
+        public keys or from what it booked last; else the newest there is."""
+        booked = self.journal.booked_count(meter_number) or 0
+        sold = self.journal.done((SALE, CORRECT, RESIGN, ISSUE, REPLACE), meter_number, -1)
+        keys = (entry.data.get("sale_key", 0) for entry in sold if 0 < entry.count <= booked)
+        last = next((number for number in keys if number), 0)
+        return _fitting(self.keys.sale, [last, self._told(meter_number, "sale")])
+
+    def order_number(self, meter_number: str) -> int:
+        """The order key to sign with for this meter, as far as its answers tell; "" or unknown: the newest."""
+        return _fitting(self.keys.order, [self._told(meter_number, "order")] if meter_number else [])
+
+    def _told(self, meter_number, kind):
+        """Number of the key that the last card with public keys brought to this meter; 0: none came back."""
+        for record in self.journal.answers_of(meter_number):
+            answer = Answer.unpack(record)
+            if answer.kind == TRUST_CHANGE and answer.result in (DONE, WAS_SO, NEXT_START):
+                for card in self.journal.utility_cards(answer.serial):
+                    return card.data.get(kind, 0)
+        return 0
+
+
+def _fitting(keys: SigningKeys, known: list[int]) -> int:
+    number = max(known, default=0)
+    return number if number in keys.numbers else keys.newest

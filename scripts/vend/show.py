@@ -4,7 +4,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from .formats import RELAY_CLOSED, RELAY_OPEN, Identity, Purchase, WriteBack
+from .formats import METER_NUMBER_MAX_N, RELAY_CLOSED, RELAY_OPEN, Identity, Purchase, WriteBack
 from .journal import Entry
 from .units import energy_text, money_text, time_text
 from .user_card import UserCard
@@ -142,7 +142,7 @@ def head_dict(head: Head) -> dict:
         "kind": kind_word(head.kind),
         "serial": head.serial,
         "meter_number": head.meter_number or None,
-        "document_bytes": head.document_n,
+        "document_bytes": head.contents_n - METER_NUMBER_MAX_N * head.listed,
     }
 
 

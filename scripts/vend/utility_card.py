@@ -5,16 +5,19 @@ A card is written in this order: files, document, and in one commit the head and
 meter takes no document that the head does not fit, so a card that was cut off does nothing, or what it did
 before; write it again. Answers still on a card that is written anew are read into the journal first.
 
-The keys must be of a version the meters have (they keep the one before, too): by default the newest, for one
-meter what it reported last; a key change is always written for the version the meter has.
+A card must be read and believed. Its keys must be of the version the meters have: by default the newest, for one
+meter what it reported last; a key change is always written for the version the meter has. Its signature must be of
+the order key the meters have: by default the newest, for one meter what its last answer to a card with public keys
+tells. Both can be said: a meter that refuses a card has others.
 """
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..common import InputError, parse_json
+from ..common.text_file import without_mark
 from .desfire import NO_FILE, Carrier, Desfire
 from .errors import CardStatus, FormatError, Refused
-from .formats import meter_number_bytes
 from .journal import DONE, UTILITY, VOID
 from .keys import CARD_KEYS, MASTER, UTILITY_AID, VENDING
 from .personalise import (
@@ -36,9 +39,12 @@ from .utility_formats import (
     KEY_CHANGE,
     SETTINGS,
     TARIFF,
+    TRUST_CHANGE,
     Answer,
     Head,
     KeyChange,
+    Meters,
+    TrustChange,
     answer_n,
     kind_word,
 )
@@ -64,36 +70,34 @@ class Brought:
     answers: list[Answer]
 
 
-def check_document(text: bytes, what: str) -> bytes:
-    """A settings or tariff file as a meter can take it: one JSON object that fits on a card. FormatError."""
+def check_document(text: bytes, what: str, file: object = "") -> bytes:
+    """A settings or tariff file as a meter takes it: JSON that fits on a card, without a byte order mark. FormatError.
 
-    def once(pairs):
-        names = [name for name, _ in pairs]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise FormatError(f"The {what} file says {twice!r} twice.")
-        return dict(pairs)
-
+    file: where it came from, for the error."""
     try:
-        document = json.loads(text, object_pairs_hook=once)
-    except ValueError as e:
-        raise FormatError(f"The {what} file is not JSON: {e}.") from e
-    if not isinstance(document, dict):
-        raise FormatError(f"The {what} file is not a JSON object.")
+        parse_json(text, file or f"The {what} file")
+    except InputError as e:
+        raise FormatError(str(e)) from None
+    text = without_mark(text)
     if len(text) > DOCUMENT_MAX_N:
         raise FormatError(f"The {what} file has {len(text)} bytes; a card holds {DOCUMENT_MAX_N}. Take blanks out.")
     return text
 
 
-def preset(shop: Shop, carrier: Carrier, kind: int, document: bytes, meter_number: str = "", **options) -> Written:
-    """Settings or tariff for any meter, or for one."""
+def preset(shop: Shop, carrier: Carrier, kind: int, document: bytes, meters: Meters | str = "", **options) -> Written:
+    """Settings or tariff for any meter, one, a range or a list."""
     if kind not in (SETTINGS, TARIFF):
         raise ValueError(f"kind {kind} carries no document of the supplier's")
-    return write_card(shop, carrier, kind, check_document(document, kind_word(kind)), meter_number, **options)
+    return write_card(shop, carrier, kind, check_document(document, kind_word(kind)), meters, **options)
 
 
 def key_change(
-    shop: Shop, carrier: Carrier, meter_number: str, has: int | None = None, to: int | None = None
+    shop: Shop,
+    carrier: Carrier,
+    meter_number: str,
+    has: int | None = None,
+    to: int | None = None,
+    order_key: int | None = None,
 ) -> Written:
     """New keys for one meter. has: version the meter has now (default: what it reported, else the one before).
 
@@ -107,53 +111,95 @@ def key_change(
         raise Refused(f"Meter {meter_number} has keys of version {has} already. Run 'keys roll' first for newer ones.")
     if has < 1:
         raise Refused("There is one key version only. Run 'keys roll' first.")
-    serial = _serial(shop)
-    change = KeyChange(
-        meter_number, to, serial, shop.keys.card_key(to, meter_number), shop.keys.utility_key(to)
+    new = shop.keys.card_key(to, meter_number), shop.keys.utility_key(to)
+    current = shop.keys.card_key(has, meter_number)
+
+    def document(serial):
+        return KeyChange(meter_number, to, serial, *new).pack(current)
+
+    return write_card(
+        shop, carrier, KEY_CHANGE, document, meter_number, key_version=has, answers=1, order_key=order_key
     )  # fmt: skip
-    document = change.pack(shop.keys.card_key(has, meter_number))
-    return write_card(shop, carrier, KEY_CHANGE, document, meter_number, key_version=has, answers=1, serial=serial)
+
+
+def trust_change(
+    shop: Shop, carrier: Carrier, meters: Meters | str = "", has: int | None = None, to: int | None = None, **options
+) -> Written:
+    """The newest public keys for meters. has: number of the order key they have now, which signs (default: the only
+    other one there is, or the only one); to: number of the order key they get (default: the newest).
+
+    Old keys are good for nothing at once: purchases that a meter has not booked must be signed again ('resign').
+    """
+    order = shop.keys.order
+    to = order.newest if to is None else to
+    if has is None:
+        has = _before(order.numbers, to)
+    change = TrustChange.of(shop.keys.sale, order, order_number=to)
+    more = {"sale": change.sale_number, "order": change.order_number}
+    return write_card(shop, carrier, TRUST_CHANGE, change.pack(), meters, order_key=has, more=more, **options)
+
+
+def _before(numbers, to):
+    if numbers == (to,):
+        return to  # a new sale key alone
+    others = [number for number in numbers if number != to]
+    if len(others) == 1 and len(numbers) == 2 and others[0] < to:
+        return others[0]
+    known = ", ".join(map(str, numbers))
+    raise Refused(f"The key file has order keys {known}. Say which one the meters have now: --from NUMBER.")
 
 
 def write_card(
     shop: Shop,
     carrier: Carrier,
     kind: int,
-    document: bytes = b"",
-    meter_number: str = "",
+    document: bytes | Callable[[int], bytes] = b"",
+    meters: Meters | str = "",
+    *,
     key_version: int | None = None,
+    order_key: int | None = None,
     answers: int = ANSWERS_DEFAULT,
-    serial: int | None = None,
+    more: dict | None = None,
 ) -> Written:
-    """Any utility card, on a blank card or one that was a utility card before."""
-    if meter_number:
-        meter_number_bytes(meter_number)
+    """Any utility card, on a blank card or one that was a utility card before. meters: a number, "" for any, or
+    Meters; document: its bytes, or what makes them of the serial; more: for the journal."""
+    meters = Meters.one(meters) if isinstance(meters, str) else meters
+    meters.check()
     if not 1 <= answers <= 1000:
         raise Refused("A card has room for 1 to 1000 answers, and its memory sets a lower limit.")
+    only = meters.only
     if key_version is None:
-        key_version = shop.version_for(meter_number) if meter_number else shop.keys.newest
-    shop.keys.masters(key_version)
-    head = Head.of(kind, _serial(shop) if serial is None else serial, document, meter_number)
+        key_version = shop.version_for(only) if only else shop.keys.newest
+    if order_key is None:
+        order_key = shop.order_number(only)
+    shop.keys.utility_key(key_version)
+    shop.keys.order.seed(order_key)
+    Head.of(kind, 0, document(0) if callable(document) else document, meters)  # too long? before the card is touched
     card = shop.card(carrier)
     refuse_other_use(card, UTILITY_AID)
     rescued = _rescue(shop, card)
-    for earlier in shop.journal.open_intents(UTILITY, uid=card.uid):
-        shop.journal.settle(earlier, VOID, "written anew")
-    data = {"kind": kind, "key_version": key_version}
-    intent = shop.journal.intend(UTILITY, card.uid, meter_number, head.serial, data)
+    with shop.journal.together():  # no two counters give one serial
+        serial = shop.journal.next_serial(shop.clock())
+        content = document(serial) if callable(document) else document
+        head = Head.of(kind, serial, content, meters).signed(shop.keys.order, order_key)
+        for earlier in shop.journal.open_intents(UTILITY, uid=card.uid):
+            shop.journal.settle(earlier, VOID, "written anew")
+        data = {"kind": kind, "key_version": key_version, "order_key": order_key, **(more or {})}
+        intent = shop.journal.intend(UTILITY, card.uid, only, serial, data)
 
     known = _known(shop, card)
+    contents = meters.contents(content)
     make_application(card, UTILITY_AID)
     change_keys(card, known, key_version)
-    files = utility_files(kind, len(document), answers)
+    files = utility_files(kind, len(contents), answers)
     make_files(card, known(MASTER, key_version), files)
     login(card, VENDING, known, "card")
-    for at in range(0, len(document), _CHUNK_N):
-        card.write(DOCUMENT, at, document[at : at + _CHUNK_N])
+    for at in range(0, len(contents), _CHUNK_N):
+        card.write(DOCUMENT, at, contents[at : at + _CHUNK_N])
     card.write(HEAD, 0, head.pack())
     card.clear_records(ANSWERS)
     card.commit()
-    shop.journal.settle(intent, DONE)
+    shop.journal.conclude(intent, DONE)
     return Written(head, key_version, answers, rescued)
 
 
@@ -209,8 +255,3 @@ def _rescue(shop, card: Desfire) -> int:
 
 def _known(shop, card):
     return lambda role, version: shop.keys.utility_card_key(version, role, card.uid)
-
-
-def _serial(shop) -> int:
-    """Now, and above every card written before: a meter takes no older card after a newer one."""
-    return max(shop.clock(), shop.journal.highest_serial() + 1)

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The records of a utility card, bytes <-> dataclasses; units and errors as in formats.py."""
 
-import hmac
+import hashlib
 import struct
-import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .crypto import ZERO, aes_cbc_decrypt, aes_cbc_encrypt, cmac, cmac_div
+from .crypto import aes_cbc_decrypt, aes_cbc_encrypt, cmac_div
 from .errors import FormatError
-from .formats import WRITEBACK_N, WriteBack, meter_number_bytes, opened, packed, seal, text_of
+from .formats import METER_NUMBER_MAX_N, WRITEBACK_N, WriteBack, meter_number_bytes, opened, packed, seal, text_of
+from .signing import NO_SIGNATURE, NUMBER_MAX, PUBLIC_N, SIGNATURE_N, SigningKeys, verify
 
 HEAD, DOCUMENT, ANSWERS = 1, 2, 3  # file numbers
-HEAD_N, ANSWER_N, READOUT_ANSWER_N = 32, 32, 288
-DOCUMENT_MAX_N = 3072
-KEY_CHANGE_N = 68
+HEAD_N, ANSWER_N, READOUT_ANSWER_N = 136, 32, 288
+HEAD_BODY_N = 68  # what the signature is over
+HEAD_PREFIX, TRUST_PREFIX = b"PW order\0", b"PW keys\0"
+DOCUMENT_MAX_N = 3072  # of file 2: the list of meters and the document
+LISTED_MAX = 100
+KEY_CHANGE_N = 36
+TRUST_CHANGE_N = 132
 
-SETTINGS, TARIFF, KEY_CHANGE, RELAY_TEST, READ_OUT, COVER_RESET = range(1, 7)
+SETTINGS, TARIFF, KEY_CHANGE, RELAY_TEST, READ_OUT, COVER_RESET, TRUST_CHANGE = range(1, 8)
 KIND_WORDS = {
     SETTINGS: "settings",
     TARIFF: "tariff",
@@ -23,6 +27,7 @@ KIND_WORDS = {
     RELAY_TEST: "relay test",
     READ_OUT: "read-out",
     COVER_RESET: "cover reset",
+    TRUST_CHANGE: "supplier's public keys",
 }
 DONE, WAS_SO, NEXT_START, FAILED, REFUSED = range(5)
 # Results from 5 on are the meter's reasons to refuse a card (the lower ones belong to purchases and to cards that
@@ -42,12 +47,17 @@ RESULT_WORDS = {
     11: "refused: the meter could not store it",
     12: "refused: locked after too many cards that proved nothing",
     13: "refused: older than the last card that changed something",
+    15: "refused: for another currency",
+    16: "refused: not signed by the meter's supplier",
+    17: "refused: signed with a key that is not in force",
+    18: "refused: made later than the meter's clock says",
     255: "refused",
 }
 
-_HEAD = struct.Struct("<BBHII12sI")
+_HEAD = struct.Struct("<BBHIBB2x12s12s32s")
 _ANSWER = struct.Struct("<12sIIBB6s")
-_KEY_CHANGE = struct.Struct("<12sB3sI")
+_KEY_CHANGE = struct.Struct("<B3s")
+_TRUST_CHANGE = struct.Struct("<BB2s32s32s")
 
 
 def kind_word(kind: int) -> str:
@@ -64,38 +74,123 @@ def answer_n(kind: int) -> int:
 
 
 @dataclass(frozen=True)
+class Meters:
+    """For which meters a card is: from first to last (of the same length), those listed, or any ("" and none)."""
+
+    first: str = ""
+    last: str = ""
+    listed: tuple[str, ...] = ()
+
+    @classmethod
+    def one(cls, number: str) -> "Meters":
+        """This meter; "": any."""
+        return cls(number, number)
+
+    def check(self) -> None:
+        """FormatError when no meter could be meant, or more are listed than fit."""
+        for number in (self.first, self.last, *self.listed):
+            if number:
+                meter_number_bytes(number)
+        if len(self.first) != len(self.last) or self.first > self.last:
+            raise FormatError("A range of meters goes from a lower number to a higher one of the same length.")
+        if len(self.listed) > LISTED_MAX or not all(self.listed):
+            raise FormatError(f"A card lists at most {LISTED_MAX} meters.")
+
+    def take(self, number: str) -> bool:
+        """Is the card for this meter?"""
+        if self.first and not (len(number) == len(self.first) and self.first <= number <= self.last):
+            return False
+        return not self.listed or number in self.listed
+
+    @property
+    def only(self) -> str:
+        """The one meter a card is for; "" when there may be others."""
+        return self.first if self.first == self.last else ""
+
+    def contents(self, document: bytes) -> bytes:
+        """File 2: the list, then the document."""
+        numbers = (meter_number_bytes(number).ljust(METER_NUMBER_MAX_N, b"\0") for number in self.listed)
+        return b"".join(numbers) + document
+
+
+@dataclass(frozen=True)
 class Head:
-    """What a utility card asks for. serial: when it was issued. meter_number "": any meter."""
+    """What a utility card asks for. serial: when it was issued. contents_n, digest: length and SHA-256 of what
+    file 2 holds; listed: how many meter numbers stand there before the document."""
 
     kind: int
     serial: int
-    document_n: int
-    document_crc: int
-    meter_number: str = ""
+    contents_n: int
+    digest: bytes
+    first: str = ""
+    last: str = ""
+    listed: int = 0
+    key_number: int = 0
+    signature: bytes = NO_SIGNATURE
 
     @classmethod
-    def of(cls, kind: int, serial: int, document: bytes = b"", meter_number: str = "") -> "Head":
-        if len(document) > DOCUMENT_MAX_N:
-            raise FormatError(f"The document has {len(document)} bytes; a card holds {DOCUMENT_MAX_N}.")
-        return cls(kind, serial, len(document), zlib.crc32(document), meter_number)
+    def of(cls, kind: int, serial: int, document: bytes = b"", meters: Meters = Meters()) -> "Head":
+        """Not signed yet."""
+        meters.check()
+        contents = meters.contents(document)
+        if len(contents) > DOCUMENT_MAX_N:
+            what = "document has" if not meters.listed else "list and the document have"
+            raise FormatError(f"The {what} {len(contents)} bytes; a card holds {DOCUMENT_MAX_N}.")
+        digest = hashlib.sha256(contents).digest()
+        return cls(kind, serial, len(contents), digest, meters.first, meters.last, len(meters.listed))
+
+    def signed(self, order: SigningKeys, number: int | None = None) -> "Head":
+        """With the order key of this number, or the newest."""
+        number = order.newest if number is None else number
+        bare = replace(self, key_number=number)
+        return replace(bare, signature=order.sign(bare.message(), number))
+
+    def body(self) -> bytes:
+        first, last = (meter_number_bytes(end) if end else b"" for end in (self.first, self.last))
+        return packed(
+            _HEAD, "head of the utility card", 3, self.kind, self.contents_n, self.serial, self.listed,
+            self.key_number, first, last, self.digest,
+        )  # fmt: skip
+
+    def message(self) -> bytes:
+        """What is signed."""
+        return HEAD_PREFIX + self.body()
 
     def pack(self) -> bytes:
         if self.kind not in KIND_WORDS:
             raise FormatError(f"There is no utility card of kind {self.kind}.")
-        number = meter_number_bytes(self.meter_number) if self.meter_number else b""
-        fields = (2, self.kind, self.document_n, self.serial, self.document_crc, number, 0)
-        return seal(HEAD, packed(_HEAD, "head of the utility card", *fields))
+        if not 1 <= self.key_number <= NUMBER_MAX or len(self.signature) != SIGNATURE_N:
+            raise FormatError("The head of the utility card is not signed.")
+        return seal(HEAD, self.body() + self.signature)
 
     @classmethod
     def unpack(cls, record: bytes) -> "Head":
+        """Whether the signature is right is another question: signed_by()."""
         body = opened(HEAD, HEAD_N, record, "head of the utility card")
-        version, kind, document_n, serial, crc, number, spare = _HEAD.unpack(body)
-        if version != 2 or spare or kind not in KIND_WORDS or document_n > DOCUMENT_MAX_N:
+        version, kind, n, serial, listed, key_number, first, last, digest = _HEAD.unpack(body[:HEAD_BODY_N])
+        good = version == 3 and kind in KIND_WORDS and key_number > 0 and not any(body[10:12])
+        good = good and n <= DOCUMENT_MAX_N and listed <= LISTED_MAX and listed * METER_NUMBER_MAX_N <= n
+        if not good:
             raise FormatError("The head of the utility card is not one of this format.")
-        return cls(kind, serial, document_n, crc, text_of(number, "meter number"))
+        ends = text_of(first, "meter number"), text_of(last, "meter number")
+        Meters(*ends).check()
+        return cls(kind, serial, n, digest, *ends, listed, key_number, body[HEAD_BODY_N:])
 
-    def matches(self, document: bytes) -> bool:
-        return len(document) == self.document_n and zlib.crc32(document) == self.document_crc
+    def signed_by(self, public: bytes) -> bool:
+        return verify(public, self.signature, self.message())
+
+    def matches(self, contents: bytes) -> bool:
+        """Is this what file 2 must hold?"""
+        return len(contents) == self.contents_n and hashlib.sha256(contents).digest() == self.digest
+
+    def document(self, contents: bytes) -> bytes:
+        """What comes after the list."""
+        return contents[self.listed * METER_NUMBER_MAX_N :]
+
+    @property
+    def meter_number(self) -> str:
+        """The one meter it is for; "" when there may be others."""
+        return Meters(self.first, self.last).only
 
 
 @dataclass(frozen=True)
@@ -130,7 +225,8 @@ class Answer:
 
 @dataclass(frozen=True, repr=False)
 class KeyChange:
-    """New keys for one meter, readable by nobody else. Written under the card key the meter has now."""
+    """New keys for one meter, readable by nobody else: encrypted under the card key the meter has now. serial: of
+    the card, whose signature says that the keys are the supplier's."""
 
     meter_number: str
     version: int
@@ -139,27 +235,77 @@ class KeyChange:
     utility_key: bytes
 
     def pack(self, current_card_key: bytes) -> bytes:
-        number = meter_number_bytes(self.meter_number)
         if not 1 <= self.version <= 255 or len(self.card_key) != 16 or len(self.utility_key) != 16:
             raise FormatError("A key change needs a version from 1 to 255 and two keys of 16 bytes.")
-        wrap, sealing = _wrapping_keys(current_card_key, number)
-        body = packed(_KEY_CHANGE, "key change", number, self.version, b"", self.serial)
-        body += aes_cbc_encrypt(wrap, ZERO, self.card_key + self.utility_key)
-        return body + cmac(sealing, body)
+        wrap = _wrapping_key(current_card_key, self.meter_number)
+        sealed = aes_cbc_encrypt(wrap, _start(self.serial), self.card_key + self.utility_key)
+        return packed(_KEY_CHANGE, "key change", self.version, b"") + sealed
 
     @classmethod
-    def unpack(cls, document: bytes, current_card_key: bytes) -> "KeyChange":
+    def unpack(cls, document: bytes, current_card_key: bytes, meter_number: str, serial: int) -> "KeyChange":
+        """With another key, meter or serial wrong keys come out: the signature of the card stands for them."""
         if len(document) != KEY_CHANGE_N:
             raise FormatError(f"A key change has {KEY_CHANGE_N} bytes, not {len(document)}.")
-        body, mac = document[:-16], document[-16:]
-        field, version, spare, serial = _KEY_CHANGE.unpack(body[: _KEY_CHANGE.size])
-        wrap, sealing = _wrapping_keys(current_card_key, field.rstrip(b"\0"))
-        if not hmac.compare_digest(cmac(sealing, body), mac) or any(spare):
-            raise FormatError("The key change is damaged or made for other keys.")
-        keys = aes_cbc_decrypt(wrap, ZERO, body[_KEY_CHANGE.size :])
-        return cls(text_of(field, "meter number"), version, serial, keys[:16], keys[16:])
+        version, spare = _KEY_CHANGE.unpack(document[: _KEY_CHANGE.size])
+        if not version or any(spare):
+            raise FormatError("The key change is not one of this format.")
+        wrap = _wrapping_key(current_card_key, meter_number)
+        keys = aes_cbc_decrypt(wrap, _start(serial), document[_KEY_CHANGE.size :])
+        return cls(meter_number, version, serial, keys[:16], keys[16:])
 
 
-def _wrapping_keys(card_key, number):
-    """(to encrypt, to seal), both good for this meter and this key version only."""
-    return cmac_div(card_key, b"WRAP" + number), cmac_div(card_key, b"SEAL" + number)
+def _wrapping_key(card_key, number):
+    """Good for this meter and this key version only."""
+    return cmac_div(card_key, b"WRAP" + meter_number_bytes(number))
+
+
+def _start(serial):
+    """Start value of the encryption: no two cards have the same."""
+    return packed(struct.Struct("<I12x"), "key change", serial)
+
+
+@dataclass(frozen=True)
+class TrustChange:
+    """The supplier's new public keys. The new order key proves itself; the one before signs the card that brings it."""
+
+    sale_number: int
+    order_number: int
+    sale: bytes
+    order: bytes
+    proof: bytes = NO_SIGNATURE
+
+    @classmethod
+    def of(cls, sale: SigningKeys, order: SigningKeys, sale_number: int | None = None,
+           order_number: int | None = None) -> "TrustChange":  # fmt: skip
+        """Of the private keys of these numbers, or the newest."""
+        numbers = (sale_number or sale.newest, order_number or order.newest)
+        bare = cls(*numbers, sale.public(numbers[0]), order.public(numbers[1]))
+        return replace(bare, proof=order.sign(bare.message(), bare.order_number))
+
+    def body(self) -> bytes:
+        if len(self.sale) != PUBLIC_N or len(self.order) != PUBLIC_N:
+            raise FormatError(f"A public key has {PUBLIC_N} bytes.")
+        fields = (self.sale_number, self.order_number, b"", self.sale, self.order)
+        return packed(_TRUST_CHANGE, "change of public keys", *fields)
+
+    def message(self) -> bytes:
+        """What the new order key signs."""
+        return TRUST_PREFIX + self.body()
+
+    def pack(self) -> bytes:
+        if not (self.sale_number and self.order_number):
+            raise FormatError("A signing key has a number from 1 to 255.")
+        return self.body() + self.proof
+
+    @classmethod
+    def unpack(cls, document: bytes) -> "TrustChange":
+        if len(document) != TRUST_CHANGE_N:
+            raise FormatError(f"A change of public keys has {TRUST_CHANGE_N} bytes, not {len(document)}.")
+        sale_number, order_number, spare, sale, order = _TRUST_CHANGE.unpack(document[: _TRUST_CHANGE.size])
+        if not sale_number or not order_number or any(spare):
+            raise FormatError("The change of public keys is not one of this format.")
+        return cls(sale_number, order_number, sale, order, document[_TRUST_CHANGE.size :])
+
+    def proven(self) -> bool:
+        """Has whoever made it the new order key's private half?"""
+        return verify(self.order, self.proof, self.message())

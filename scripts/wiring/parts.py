@@ -82,8 +82,8 @@ def parts(board: Board) -> list[Part]:
             Wire("coil open", "RELAY_OPEN", "driver input; 10 kΩ to GND, so no coil pulls while the ESP32 starts",
                  RED, "GND"),
             Wire("coil close", "RELAY_CLOSE", "the same; never both, best locked against each other", GREEN, "GND"),
-            Wire("sense", "RELAY_SENSE", f"high = voltage behind the contact, by an optocoupler; {NO_PULL}",
-                 BLUE, "GND"),
+            Wire("sense", "RELAY_SENSE",
+                 f"high in half waves of the voltage behind the contact, by an optocoupler; {NO_PULL}", BLUE, "GND"),
         ), (("driver", "12V"), ("GND", "GND")), "coils take 12 V and 250 mA for 60 ms: not from the ESP32's board"),
         Part("Cover switch", "through a latch with a battery", False, (
             Wire("Q", "COVER", f"high = open, or was open; {NO_PULL}", PURPLE, "GND"),

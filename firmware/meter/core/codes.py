@@ -84,6 +84,7 @@ LOG_DOCUMENT_REFUSED = const(66)  # BY_*, and 16 for settings
 LOG_DOCUMENT_TAKEN = const(67)  # the same: about to be put in force. Power may go before it can be said that it is
 LOG_DOCUMENTS_ASIDE = const(68)  # which: mask() of storage/aside.py
 LOG_BUNDLE_GIVEN_UP = const(70)  # 1 /update.pwb, 2 /deploy.pwb, 4 it cannot be removed
+LOG_TRUST_CHANGED = const(72)  # number of the supplier's order key, and 256 times that of the sale key
 # What watch.py finds: an even number when it begins, the next one when it ends. Value: the most extreme figure seen
 # so far, times 4, and the phase (0 A, 1 B, 2 C, 3 all). Tampering is 80 + 2 * TAMPER_*.
 LOG_COVER_OPEN = const(80)
@@ -158,3 +159,7 @@ CARD_STORAGE = const(11)
 CARD_LOCKED = const(12)  # too many cards that could not prove what they are
 CARD_OUTDATED = const(13)  # a utility card older than the last one that changed something
 CARD_TWO = const(14)  # more than one card at once
+CARD_CURRENCY = const(15)  # of a card for another currency
+CARD_SIGNATURE = const(16)  # not signed by the supplier
+CARD_KEY_OLD = const(17)  # signed with a key that is not in force
+CARD_AHEAD = const(18)  # made later than this meter's clock says

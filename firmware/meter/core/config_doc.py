@@ -19,7 +19,9 @@ says when credit alone switches nobody off (what was owed comes at the end), all
 hoard 0 is no cap, overload_w 0 no supervision, overload_wait_s 0 no automatic return. alarm2 may go down to
 minus overdraft, where it never trips. dst is null, "eu", or an object
     {"start": [month, week, "sun", "02:00"], "end": [10, 5, "sun", "03:00"], "shift_min": 60, "basis": "wall"}
-with week 1..4 or 5 for the last; basis "utc", "standard" or "wall" says which clock shows those times.
+with week 1..4 or 5 for the last; basis "utc", "standard" or "wall" says which clock shows those times. They count
+from that day's midnight and may be of another day, as in POSIX: "24:00" in Egypt, "50:00" in Gaza, "-01:00" in
+Greenland, up to 167 hours. An edge on a date of each year is ["03-21", "24:00"].
 three_wire: three phases without neutral, voltages A-B on input A and C-B on input C. nominal_v is phase to neutral all
 the same. exports: this household may feed
 in. demand_min is the demand interval, billing_day the day a month begins on. events and tamper_trips: watch_doc.py.
@@ -31,7 +33,19 @@ order: of "import", "export", "q_import", "q_export", "va" and "voltage", "curre
 from micropython import const
 
 from meter.core import civil
-from meter.core.checks import CAPITALS, DIGITS, currency, day_of, integer, keys, micro, minute_of_day, only
+from meter.core.checks import (
+    CAPITALS,
+    DIGITS,
+    currency,
+    day_of,
+    digits,
+    integer,
+    keys,
+    micro,
+    minute_of_day,
+    month_day,
+    only,
+)
 from meter.core.config import Settings
 from meter.core.energy import PULSES_PER_KWH
 from meter.core.errors import ConfigError
@@ -73,6 +87,7 @@ _MEANS = ("voltage", "current", "pf", "peak", "u1", "u2", "u3", "i1", "i2", "i3"
 _ROW = const(30)  # bytes of a row of the load profile that hold channels
 _MAX_HOLIDAYS = const(32)
 _ONE_SCALE_MA = const(65_000)  # what the metering IC's current register holds at 1 mA per count
+_DST_HOURS = const(167)  # what POSIX allows either way
 _DST_KEYS = ("start", "end", "shift_min", "basis")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _BASES = ("utc", "standard", "wall")
@@ -154,14 +169,30 @@ def _meter_number(value):
 
 
 def _edge(value, path):
+    if type(value) is list and len(value) == 2:
+        month, day = month_day(value[0], path + "[0]", 2001)  # a day that each year has
+        return month, day, len(_WEEKDAYS), _clock(value[1], path + "[1]")
     if type(value) is not list or len(value) != 4 or value[2] not in _WEEKDAYS:
-        raise ConfigError(path, 'must read [month, week, "sun", "02:00"]')
+        raise ConfigError(path, 'must read [month, week, "sun", "02:00"] or ["03-21", "02:00"]')
     return (
         integer(value[0], path + "[0]", 1, 12),
         integer(value[1], path + "[1]", 1, 5),
         _WEEKDAYS.index(value[2]),
-        minute_of_day(value[3], path + "[3]"),
+        _clock(value[3], path + "[3]"),
     )
+
+
+def _clock(value, path):
+    """Minutes of a time that may be of another day."""
+    if type(value) is str:
+        hours, _, minutes = value.partition(":")
+        back = hours[:1] == "-"
+        hours = hours[back:]
+        if digits(hours) and 2 <= len(hours) <= 3 and digits(minutes) and len(minutes) == 2:
+            minute = int(hours) * 60 + int(minutes)
+            if int(minutes) < 60 and minute <= _DST_HOURS * 60:
+                return -minute if back else minute
+    raise ConfigError(path, 'must be a time such as "02:00", "24:00" or "-01:00", up to 167 hours')
 
 
 def _dst(doc):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Daylight saving: from which second to which local time is how far from UTC. Loaded when a stretch has ended.
 
-A rule is (start, end, shift_min, basis). Start and end are (month, week, weekday, minute of day): week 1..4, or
-5 for the last; `basis` (civil.BASIS_*) says which clock shows that minute. An end that comes before the start in
-the year is the southern hemisphere. The two must fall in different months.
+A rule is (start, end, shift_min, basis). Start and end are (month, week, weekday, minute): week 1..4, or 5 for the
+last; weekday 7: `week` is the day of the month instead. The minutes count from that day's midnight, and may be of
+another day (POSIX allows -167 to 167 hours): 24 hours in Egypt, 50 in Gaza, -1 in Greenland. `basis` (civil.BASIS_*)
+says which clock shows them. An end that comes before the start in the year is the southern hemisphere. The two must
+be of different months.
 """
 
 from micropython import const
@@ -11,6 +13,7 @@ from micropython import const
 from meter.core import civil
 
 _DAY_S = const(86_400)
+_DATE = const(7)  # in a weekday's place
 
 
 def stretch(rule: tuple, standard_s: int, utc_s: int) -> tuple:
@@ -20,28 +23,27 @@ def stretch(rule: tuple, standard_s: int, utc_s: int) -> tuple:
     """
     start, end, shift_min, basis = rule
     year = civil.date((utc_s + standard_s) // _DAY_S)[0]
-    on = _switch(year, start)
-    off = _switch(year, end)
-    if basis != civil.BASIS_UTC:
-        on -= standard_s
-        off -= standard_s
-        if basis == civil.BASIS_WALL:
-            off -= shift_min * 60
-    summer = on <= utc_s < off if on < off else not off <= utc_s < on
-    offset_s = standard_s + (shift_min * 60 if summer else 0)
-    first = min(on, off)
-    last = max(on, off)
-    if utc_s < first:
-        return civil.days(year, 1, 1) * _DAY_S - standard_s, first, offset_s
-    if utc_s < last:
-        return first, last, offset_s
-    return last, civil.days(year + 1, 1, 1) * _DAY_S - standard_s, offset_s
+    start_s = end_s = 0 if basis == civil.BASIS_UTC else standard_s
+    if basis == civil.BASIS_WALL:
+        end_s += shift_min * 60
+    edges = []
+    # The years before and after, too: an edge may be in another year than its month.
+    for y in range(year - 1, year + 2):
+        edges.append((_switch(y, start) - start_s, shift_min))
+        edges.append((_switch(y, end) - end_s, 0))
+    edges.sort()
+    i = len(edges) - 2
+    while edges[i][0] > utc_s:
+        i -= 1
+    return edges[i][0], edges[i + 1][0], standard_s + edges[i][1] * 60
 
 
 def _switch(year, edge):
     """Seconds at which a rule's edge falls in a year, in the rule's own time."""
     month, week, weekday, minute = edge
     first = civil.days(year, month, 1)
+    if weekday == _DATE:
+        return (first + week - 1) * _DAY_S + minute * 60
     n = first + (weekday - civil.weekday(first)) % 7 + 7 * (week - 1)
     if n >= first + civil.month_days(year, month):
         n -= 7

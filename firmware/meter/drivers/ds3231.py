@@ -18,6 +18,7 @@ _REG_CONTROL = const(0x0E)
 _REG_STATUS = const(0x0F)
 _CONTROL = const(0x1C)  # EOSC=0: run on battery too; INTCN=1, no alarms: INT pin stays high
 _OSF = const(0x80)
+_CENTURY = const(0x80)  # of the month: changes when the years go from 99 to 00
 _HOUR_12 = const(0x40)
 _HOUR_PM = const(0x20)
 _TRIES = const(3)
@@ -55,7 +56,7 @@ class Ds3231:
         else:
             hour = _number(hour, 0, 23)
         year = 2000 + _number(regs[6], 0, 99)
-        month = _number(regs[5], 1, 12)  # with the century bit set this is no month
+        month = _number(regs[5] & ~_CENTURY, 1, 12)  # other firmware may have left the bit set, and it says nothing
         day = _number(regs[4], 1, civil.month_days(year, month))
         return civil.utc(year, month, day, hour, _number(regs[1], 0, 59), _number(regs[0], 0, 59))
 

@@ -16,12 +16,16 @@ from micropython import const
 
 _REST_MS = const(201)  # 200 are needed; a tick count may have lost nearly one
 _SPARE_MS = const(2)  # after which the loop need not wait for the timer
+# An optocoupler passes one half wave of two: 10 ms without are no proof at 50 Hz, a whole period of 20 ms is.
+_LOOKS = const(12)
+_LOOK_MS = const(2)
+_HIGH = const(2)  # looks that found voltage; a single one may be a disturbance
 
 
 class Relay:
     def __init__(self, open_pin, close_pin, sense_pin, timer, pulse_ms: int = 60):
-        """Pins: machine.Pin. sense_pin reads 1 while the load side has voltage. timer: machine.Timer, a hardware one,
-        for nothing else. ValueError for a pulse the relay cannot use or stand."""
+        """Pins: machine.Pin. sense_pin reads 1 in half waves of the load side's voltage. timer: machine.Timer, a
+        hardware one, for nothing else. ValueError for a pulse the relay cannot use or stand."""
         from meter.core import limits
 
         if not limits.PULSE_MIN_MS <= pulse_ms <= limits.PULSE_MAX_MS:
@@ -70,12 +74,16 @@ class Relay:
             self._on = False
             self._ended_ms = time.ticks_ms()
 
-    def sensed(self) -> int:
-        """1 with voltage on the load side (contact closed), 0 without: majority of three samples.
+    async def sensed(self) -> int:
+        """1 with voltage on the load side (contact closed), at the second look that finds it; 0 after a whole period of
+        the mains without.
 
         Wait 20 ms beyond the operate time after a pulse before asking.
         """
-        sense = self._sense
-        first = sense()
-        # Two equal samples are a majority already.
-        return first if sense() == first else sense()
+        high = 0
+        for _ in range(_LOOKS):
+            high += self._sense()
+            if high == _HIGH:
+                return 1
+            await asyncio.sleep_ms(_LOOK_MS)
+        return 0

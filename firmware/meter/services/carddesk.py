@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The card desk: owns the reader, waits for a card, serves one at a time.
 
-What may follow what is in carddesk_states.py. What is done with a household's card is in cardvisit.py, with the
-supplier's in utility.py; what is said then, in carddialogue.py. Each is loaded when it is wanted and let go: most of
-the time there is no card, and the code is large.
+What may follow what is in carddesk_states.py. What is done with a household's card is in cardvisit.py, and with a new
+purchase on it in cardproof.py; with the supplier's in utility.py; what is said then, in carddialogue.py. Each is loaded
+when it is wanted and let go: most of the time there is no card, and the code is large.
 """
 
 import asyncio
@@ -38,11 +38,12 @@ class CardDesk:
         self.state = at.RESET
 
     def _fit(self, keys, meter_number):
-        from .cardvisit import keys_fit
+        from .keystore import fit
 
         try:
-            return keys_fit(keys, meter_number)
+            return fit(keys, meter_number)
         finally:
+            meter.unload("services.keystore")
             self._leave()
 
     async def run(self, beat):
@@ -68,8 +69,8 @@ class CardDesk:
             except (BusError, ChipError):
                 event = self._reader_failed()
             self.state = at.step(self.state, event)
-            if event == at.NO_HOUSEHOLDS and self._visit is not None:
-                self._supplier(self._visit.card, self._visit.uid)
+            if event in (at.NO_HOUSEHOLDS, at.NEW, at.PROVEN) and self._visit is not None:
+                self._go_on(event, self._visit.card, self._visit.uid, self._visit.bought)
             elif self.state <= at.WAIT:
                 self._leave()
             elif self.state >= at.RESULT and self._visit is not None:
@@ -105,13 +106,24 @@ class CardDesk:
                 return at.CARD_IN
             await self.reader.check()
 
-    def _supplier(self, card, uid):
-        """The code for the household's cards goes before that for the supplier's comes: a document needs the room."""
+    def _go_on(self, event, card, uid, bought):
+        """The code for one part of the work goes before that for the next comes, which needs its room."""
         self._visit = None
-        meter.unload("services.cardvisit", "services.cardfile")
-        from .utility import Utility
+        if event == at.PROVEN:
+            meter.unload("services.cardproof")
+            from .cardvisit import Visit
 
-        self._visit = Utility(self, card, uid, True)
+            self._visit = Visit(self, uid, 0, 1, card, bought)
+            return
+        meter.unload("services.cardvisit", "services.cardfile")
+        if event == at.NEW:
+            from .cardproof import Proof
+
+            self._visit = Proof(self, card, uid, bought)
+        else:
+            from .utility import Utility
+
+            self._visit = Utility(self, card, uid)
 
     def _talk(self, about):
         """The work with the card is over: its code goes, and that for talking comes."""
@@ -130,5 +142,6 @@ class CardDesk:
     def _let_go(self):
         # What one call names is linked to be loaded together: the last two are for either kind of card.
         meter.unload("services.cardvisit", "services.cardfile")
+        meter.unload("services.cardproof")
         meter.unload("services.utility")
         meter.unload("drivers.desfire", "services.cardguest")

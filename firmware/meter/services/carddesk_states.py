@@ -14,19 +14,20 @@ IDENTIFY = const(2)  # application, login, identity
 READ = const(3)  # the purchase, and what the count rule says about it
 ACCOUNT = const(4)  # into the books
 WRITE_BACK = const(5)  # the meter's answer onto the card
-SUPPLIER = const(6)  # what the supplier's card asks for
-RESULT = const(7)
-FIGURES = const(8)
-REFUSAL = const(9)  # or whatever else there is to say
-UNFINISHED = const(10)  # booked, but the card has not taken the write-back
-REMOVE = const(11)
+PROVE = const(6)  # is a new purchase signed by the supplier?
+SUPPLIER = const(7)  # what the supplier's card asks for
+RESULT = const(8)
+FIGURES = const(9)
+REFUSAL = const(10)  # or whatever else there is to say
+UNFINISHED = const(11)  # booked, but the card has not taken the write-back
+REMOVE = const(12)
 
 # Events
 READER_OK = const(0)
 READER_LOST = const(1)
 CARD_IN = const(2)
 GENUINE = const(3)  # a user card of this meter
-JUDGED = const(4)  # its purchase is new, or already booked
+JUDGED = const(4)  # its purchase is already booked
 BOOKED = const(5)
 WRITTEN = const(6)
 UNWRITTEN = const(7)
@@ -36,6 +37,8 @@ TIME_UP = const(10)  # shown long enough
 GONE = const(11)  # the card is out
 NO_HOUSEHOLDS = const(12)  # it has no application of a user card; the supplier's may
 SERVED = const(13)  # the supplier's card: what it asked for is done, or refused
+NEW = const(14)  # the next purchase, if its signature is right
+PROVEN = const(15)
 
 # What may follow: state, event, next state. Bytes, because a dict of dicts costs ten times the heap.
 _TABLE = bytes((
@@ -46,8 +49,11 @@ _TABLE = bytes((
     IDENTIFY, PULLED, REFUSAL,
     IDENTIFY, NO_HOUSEHOLDS, SUPPLIER,
     READ, JUDGED, ACCOUNT,
+    READ, NEW, PROVE,
     READ, REFUSED, REFUSAL,
     READ, PULLED, REFUSAL,
+    PROVE, PROVEN, ACCOUNT,
+    PROVE, REFUSED, REFUSAL,
     ACCOUNT, BOOKED, WRITE_BACK,
     ACCOUNT, REFUSED, REFUSAL,
     WRITE_BACK, WRITTEN, RESULT,

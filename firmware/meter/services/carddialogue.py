@@ -23,9 +23,10 @@ _REMIND_MS = const(3000)
 
 
 class Dialogue:
-    def __init__(self, desk, uid, alone, added_micro, rows, code):
+    def __init__(self, desk, uid, alone, added_micro, rows, code, other):
         """uid, alone: the card, and whether it is the only one. added_micro: to the credit. rows: what there is to
-        say of the supplier's card; without them, code: why the card was refused (codes.CARD_*, 0: no keys)."""
+        say of the supplier's card; without them, code: why the card was refused (codes.CARD_*, 0: no keys), other: the
+        meter or currency it is for, if that is why."""
         self._desk = desk
         self._reader = desk.reader
         self._books = desk.books
@@ -35,6 +36,7 @@ class Dialogue:
         self._added_micro = added_micro
         self._rows = rows
         self._code = code
+        self._other = other
 
     def do(self, state: int):
         """To await: what belongs to a state. Gives the event that ends it. BusError, ChipError go to the desk."""
@@ -59,7 +61,11 @@ class Dialogue:
         from . import cardrefusals
 
         try:
-            return cardrefusals.refused(self._code) if self._code else cardrefusals.no_keys()
+            if not self._code:
+                return cardrefusals.no_keys()
+            if self._other:
+                return cardrefusals.not_for(self._code, self._other, self._books.cfg)
+            return cardrefusals.refused(self._code)
         finally:
             unload("services.cardrefusals")
 

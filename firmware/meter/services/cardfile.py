@@ -2,15 +2,16 @@
 """What is on a card: application, keys, files, and the bytes of each record.
 
 One DESFire application, five AES keys (0 master, 1 meter, 2 vending, 3 reader, 4 change), four files. The meter's
-key is derived from one that only this meter has: what gets out of a meter opens no other meter's cards, and writes
-no purchase. Every record begins with its format version and ends with a CRC-32 over the file's number and all
-bytes before, so a record in the wrong file is no record.
+key is derived from one that only this meter has: what gets out of a meter opens no other meter's cards. What makes a
+purchase is the supplier's signature (cardproof.py): no key in a meter or on a card does. Every record begins with its
+format version and ends with a CRC-32 over the file's number and all bytes before (a signature follows it), so a record
+in the wrong file is no record.
 
 | file | kind | read | write | holds |
 |---|---|---|---|---|
 | 0 label | standard, plain | free | vending | meter number, untrusted: whose card, if no key opens it |
 | 1 identity | backup, MACed | meter | vending | card kind, generation, meter number, currency |
-| 2 purchase | backup, MACed | meter | vending | number and amount of the last purchase sold, debt with it |
+| 2 purchase | backup, MACed | meter | vending | the last purchase sold: for whom, amount, debt; its signature |
 | 3 write-back | backup, MACed | vending | meter | what the meter has to say |
 
 Byte by byte: storage/FORMAT.md. Multi-byte numbers are little-endian. Money: millionths; energy: counts of 3125 uWh;
@@ -42,12 +43,14 @@ _AMOUNT_MAX = const(1_000_000_000_000_000)  # a thousand million units: beyond i
 
 _LABEL = "<B12s"
 _IDENTITY = "<BBH12s3sB"
-_PURCHASE = "<BBHIQQI"
+_PURCHASE = "<BBHIQQI12s3sB"
 _WRITEBACK = "<BBHHHHHIIQQ8QqQQQQIQI96s"
-_VERSION_2 = const(2)  # of the last two
+_VERSION_2 = const(2)  # of the write-back
+_VERSION_3 = const(3)  # of the purchase
 LABEL_N = const(17)
 IDENTITY_N = const(24)
-PURCHASE_N = const(32)
+PURCHASE_N = const(48)  # without the signature
+HALF_N = const(32)  # of that, which follows: it is too long for one frame
 WRITEBACK_N = const(256)
 _MONTHS_N = const(96)
 
@@ -89,12 +92,14 @@ def unpack_identity(record: bytes):
 
 
 def unpack_purchase(record: bytes):
-    """(number, amount_micro, debt_micro) of the last purchase sold; zeros before any. CardError CARD_MALFORMED."""
-    fields = _opened(F_PURCHASE, PURCHASE_N, _PURCHASE, record, _VERSION_2)
-    spare, spare_2, count, amount_micro, debt_micro, _ = fields
-    if spare or spare_2 or max(amount_micro, debt_micro) > _AMOUNT_MAX or (count == 0) != (amount_micro == 0):
+    """(number, amount_micro, debt_micro, sale key's number, meter number, currency, generation) of the last purchase
+    sold; before any, the first four are zero. CardError CARD_MALFORMED."""
+    fields = _opened(F_PURCHASE, PURCHASE_N, _PURCHASE, record, _VERSION_3)
+    key_no, generation, count, amount_micro, debt_micro, _, number, currency, spare = fields
+    none = not count
+    if spare or max(amount_micro, debt_micro) > _AMOUNT_MAX or none != (not amount_micro) or none != (not key_no):
         raise CardError(codes.CARD_MALFORMED, "purchase")
-    return count, amount_micro, debt_micro if count else 0
+    return count, amount_micro, debt_micro if count else 0, key_no, _text(number), _text(currency), generation
 
 
 def pack_writeback(books, number: int, key_version: int, months: bytes) -> bytes:

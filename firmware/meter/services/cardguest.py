@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the desk asks of whoever serves a card: the household's (cardvisit.py) or the supplier's (utility.py)."""
+"""What the desk asks of what serves a card, the household's (cardvisit.py, cardproof.py) or the supplier's (utility.py).
+"""
 
 from micropython import const
 
@@ -12,7 +13,9 @@ _LOCK_MAX = const(12)
 
 
 class Guest:
-    def __init__(self, desk, card, uid, alone):
+    bought = None  # what cardvisit.py has read of the card
+
+    def __init__(self, desk, card, uid, alone=True):
         """desk: the CardDesk. card: a desfire.Desfire. uid, alone: what its reader found."""
         self.desk = desk
         self.books = desk.books
@@ -22,6 +25,7 @@ class Guest:
         self.added_micro = 0
         self.rows = None  # of the supplier's card: what came of it
         self.code = 0  # why it was refused; 0: no keys
+        self.other = ""  # the meter or currency that the card is for, if that is why
 
     def card_failed(self, state: int, e) -> int:
         """The card would not do what the state needs; gives the event."""
@@ -38,7 +42,7 @@ class Guest:
         books = self.books
         s = books.s
         s.refused_cards += 1
-        if code == codes.CARD_AUTH:
+        if code in (codes.CARD_AUTH, codes.CARD_SIGNATURE):  # neither is a mistake of a household's
             s.failed_logins = min(s.failed_logins + 1, 0xFFFF)
             s.lock = min(s.lock + 1, _LOCK_MAX)
             books.locked_at_s = books.uptime_s
@@ -47,7 +51,7 @@ class Guest:
 
     def about(self) -> tuple:
         """What the dialogue needs to know."""
-        return self.uid, self.alone, self.added_micro, self.rows, self.code
+        return self.uid, self.alone, self.added_micro, self.rows, self.code, self.other
 
     def reader_failed(self, state: int) -> None:
         """The reader broke down in the middle of this."""

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """One card's visit: what is done with it from IDENTIFY to WRITE_BACK (carddesk_states.py). Loaded with the card.
 
-login -> identity -> purchase -> count rule -> books -> write-back; what is said then: carddialogue.py.
-Money changes in ACCOUNT only, and only by what has passed the card's MAC, the record's CRC and
-account.judge(); nothing later undoes it. The write-back comes after: a card pulled anywhere costs a second
-insertion (equal count, nothing to credit) and no money. No wait is without an end.
+login -> identity -> purchase -> count rule -> (of a new one) signature, cardproof.py -> books -> write-back; what is
+said then: carddialogue.py. Money changes in ACCOUNT only, and only by what has passed the card's MAC, the record's CRC,
+account.judge() and the supplier's signature; nothing later undoes it. The write-back comes after: a card pulled
+anywhere costs a second insertion (equal count, nothing to credit) and no money. No wait is without an end.
 """
 
 from micropython import const
 
 from meter import unload
-from meter.core import account, codes
-from meter.core.errors import CardError
+from meter.core import account, codes, keys_doc
+from meter.core.errors import CardError, StorageError
 from meter.core.state import NO_CARD
 from meter.drivers import desfire
 
@@ -20,27 +20,19 @@ from . import cardfile
 from .cardguest import Guest
 
 _SAK_ISO_DEP = const(0x20)
-
-# The masters of all virtual meters, which anybody can read here.
-DEMO_METER_MASTER = b"PENNYWATT-DEMO-1"
-DEMO_UTILITY_MASTER = b"PENNYWATT-DEMO-5"
-
-
-def keys_fit(keys, meter_number: str) -> bool:
-    """May a provisioned meter read cards with these keys? They must not be those of a virtual meter."""
-    demo = desfire.derived(DEMO_METER_MASTER, b"CARD" + meter_number.encode())
-    demo_utility = desfire.derived(DEMO_UTILITY_MASTER, b"UTIL")
-    return not (desfire.same(keys[1], demo) or desfire.same(keys[2], demo_utility))
+_DAY_S = const(86_400)
 
 
 class Visit(Guest):
-    def __init__(self, desk, uid, sak, cards):
-        """uid, sak, cards: what the desk's reader found."""
-        super().__init__(desk, desfire.Desfire(desk.reader.exchange), uid, cards == 1)
+    def __init__(self, desk, uid, sak, cards, card=None, bought=None):
+        """uid, sak, cards: what the desk's reader found. card, bought: of the visit that this one goes on with."""
+        super().__init__(desk, card or desfire.Desfire(desk.reader.exchange), uid, cards == 1)
         self._sak = sak
-        self._generation = 0
+        self._renewed = False  # it has the card key in force
         self._months = b""
-        self._count = self._amount_micro = self._debt_micro = self._number = 0
+        self._number = self._generation = 0
+        # Generation, months, by the key in force?, number, amount and debt of a new purchase, its record.
+        self.bought = bought
 
     def do(self, state: int):
         """To await: what belongs to a state. Gives the event that ends it. CardError, BusError and ChipError go to
@@ -59,7 +51,6 @@ class Visit(Guest):
         if books.locked_s():
             raise CardError(codes.CARD_LOCKED, "lock")
         self._months = cardfile.months(books)  # now, for what reads them needs room that the session takes later
-        number = books.cfg.meter_number
         card = self.card
         try:
             await card.select(cardfile.AID)
@@ -71,16 +62,13 @@ class Visit(Guest):
             await self._login(card)
         except CardError as e:
             if e.code == codes.CARD_AUTH:
-                await self._whose(card, number)
+                await self._whose(card)
             raise
         record = await card.read(cardfile.F_IDENTITY, 0, cardfile.IDENTITY_N)
         kind, generation, card_number, currency = cardfile.unpack_identity(record)
-        if card_number != number:
-            raise CardError(codes.CARD_FOREIGN, "number")
+        self._for_us(card_number, currency)
         if kind != cardfile.KIND_USER:
             raise CardError(codes.CARD_UNKNOWN, "kind")
-        if currency != books.cfg.currency:
-            raise CardError(codes.CARD_MALFORMED, "currency")
         bound = books.s.card_uid
         newest = books.s.card_generation
         if bound != NO_CARD and (generation < newest or (generation == newest and bound != self.uid)):
@@ -88,19 +76,36 @@ class Visit(Guest):
         self._generation = generation
         return at.GENUINE
 
+    def _for_us(self, number, currency):
+        cfg = self.books.cfg
+        self.other = number
+        if number != cfg.meter_number:
+            raise CardError(codes.CARD_FOREIGN, "number")
+        self.other = currency
+        if currency != cfg.currency:
+            raise CardError(codes.CARD_CURRENCY, "currency")
+        self.other = ""
+
     async def _login(self, card):
-        """With the key in force, or the one before it: a card is given the new one at its next purchase."""
-        _, key, _, before, _ = self.desk.keys
+        """With the key in force; or the household's own card, once it has been the household's, with the one before:
+        it is given the new one at its next purchase."""
+        keys = self.desk.keys
         data = self.uid + cardfile.AID
         try:
-            await card.login(cardfile.KEY_METER, desfire.derived(key, data))
+            await card.login(cardfile.KEY_METER, desfire.derived(keys[keys_doc.CARD], data))
+            self._renewed = True
         except CardError as e:
-            if e.code != codes.CARD_AUTH or not before:
+            if e.code != codes.CARD_AUTH or not self._may_be_old(keys):
                 raise
             await card.select(cardfile.AID)
-            await card.login(cardfile.KEY_METER, desfire.derived(before, data))
+            await card.login(cardfile.KEY_METER, desfire.derived(keys[keys_doc.CARD_BEFORE], data))
 
-    async def _whose(self, card, number):
+    def _may_be_old(self, keys):
+        until = keys[keys_doc.UNTIL_DAY]
+        over = until and self.books.utc_s and self.books.utc_s // _DAY_S > until
+        return keys[keys_doc.CARD_BEFORE] and self.uid == self.books.s.card_uid and not over
+
+    async def _whose(self, card):
         """No key of ours opens it. Its label, though not to be trusted, gives the better word."""
         try:
             await card.select(cardfile.AID)
@@ -109,18 +114,26 @@ class Visit(Guest):
             if e.code == codes.CARD_PULLED:
                 raise
             return
-        if label != number:
-            raise CardError(codes.CARD_FOREIGN, "number")
+        self._for_us(label, self.books.cfg.currency)
 
     async def _read(self):
         record = await self.card.read(cardfile.F_PURCHASE, 0, cardfile.PURCHASE_N)
-        self._count, amount_micro, self._debt_micro = cardfile.unpack_purchase(record)
-        verdict = account.judge(self.books.s.purchase_count, self._count)
-        if verdict == account.ACCEPT:
-            self._amount_micro = amount_micro
-        elif verdict != account.EQUAL:
+        count, amount_micro, debt_micro, key_no, number, currency, generation = cardfile.unpack_purchase(record)
+        self._for_us(number, currency)
+        if generation != self._generation:
+            raise CardError(codes.CARD_MALFORMED, "generation")
+        verdict = account.judge(self.books.s.purchase_count, count)
+        self.bought = self._generation, self._months, self._renewed, 0, 0, 0, b""
+        if verdict == account.EQUAL:
+            return at.JUDGED
+        if verdict != account.ACCEPT:
             raise CardError(verdict, "count")
-        return at.JUDGED
+        if key_no != self.desk.keys[keys_doc.SALE_NO]:
+            raise CardError(codes.CARD_KEY_OLD, "key")
+        for offset in (cardfile.PURCHASE_N, cardfile.PURCHASE_N + cardfile.HALF_N):
+            record += await self.card.read(cardfile.F_PURCHASE, offset, cardfile.HALF_N)
+        self.bought = self._generation, self._months, self._renewed, count, amount_micro, debt_micro, record
+        return at.NEW
 
     async def _account(self):
         """The one place where a card changes anything. No await in here: the verdict stays true."""
@@ -135,24 +148,40 @@ class Visit(Guest):
 
         books = self.books
         s = books.s
-        new_card = s.card_uid != self.uid or s.card_generation != self._generation
+        generation, _, _, count, amount_micro, debt_micro, _ = self.bought
+        new_card = s.card_uid != self.uid or s.card_generation != generation
         bought = None
-        if self._amount_micro:
-            before = cardbooks.purchase(books, self._amount_micro, self._debt_micro)
-            bought = before, self._count, self._debt_micro
-        self._number = cardbooks.user_card(books, self.uid, self._generation, new_card, bought)
+        if amount_micro:
+            bought = cardbooks.purchase(books, amount_micro, debt_micro), count, debt_micro
+        self._number = cardbooks.user_card(books, self.uid, generation, new_card, bought)
         if not self._number:
             raise CardError(codes.CARD_STORAGE, "ledger")
-        self.added_micro = self._amount_micro
+        self.added_micro = amount_micro
 
     async def _write_back(self):
         books = self.books
         number = self._number
-        record = cardfile.pack_writeback(books, number, self.desk.keys[0], self._months)
+        record = cardfile.pack_writeback(books, number, self.desk.keys[keys_doc.VERSION], self.bought[1])
         for offset in range(0, len(record), desfire.WRITE_MAX):
             await self.card.write(cardfile.F_WRITEBACK, offset, record[offset : offset + desfire.WRITE_MAX])
         await self.card.commit()
+        if self.bought[2] and self.desk.keys[keys_doc.CARD_BEFORE]:
+            self._forget()
         return at.WRITTEN
+
+    def _forget(self):
+        """The household's card has the key in force: the one before opens nothing any more."""
+        from . import keystore
+
+        keys = self.desk.keys
+        keys = keys[: keys_doc.CARD_BEFORE] + (None, 0, 0) + keys[keys_doc.SALE_NO :]
+        try:
+            keystore.put(self.desk.root, keys)
+            self.desk.keys = keys
+        except StorageError:
+            pass  # the flash takes nothing: when this card comes next, it is asked again
+        finally:
+            unload("services.keystore")
 
     # What is done in each state, by its number.
     _DO = (_identify, _read, _account, _write_back)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guard: makes the relay follow the arbiter's decision, and proves that it did.
 
-Owns the relay. After each pulse it senses the load side; wrong means another try, three in all and a second
-apart, then the relay fault, which is tried again every 10 s. Voltage behind a contact known to be open (a
-generator, a contact flipped by shock) inhibits closing. At start it senses before it drives: a power cut
-alone moves nothing. It begins when all parts are loaded (entry.py): loading holds the loop for long.
+Owns the relay. After each pulse it senses the load side, over a period of the mains; wrong means another try, three
+in all and a second apart, then the relay fault, which is tried again every 10 s. Voltage behind a contact known to be
+open (a generator, a contact flipped by shock) inhibits closing. At start it senses before it drives: a power cut
+alone moves nothing. A contact seen closed is opened at once, and sensed afterwards. It begins when all parts are
+loaded (entry.py): loading holds the loop for long.
 """
 
 import asyncio
@@ -28,10 +29,14 @@ class Guard:
 
     async def run(self, beat):
         books = self._books
+        closed = 0  # seen so, and not moved since
         while True:
             beat()
+            sensed = closed
+            closed = 0
+            if not sensed or books.wants_closed():
+                sensed = await self._relay.sensed()
             wanted = books.wants_closed()
-            sensed = self._relay.sensed()
             if wanted and sensed and books.s.relay_closed == 0:
                 books.relay_failed(0)
             elif wanted and not sensed and self._dark():
@@ -40,6 +45,7 @@ class Guard:
                 await self._drive(wanted)
             else:
                 books.relay_is(sensed)
+                closed = sensed
             try:
                 await asyncio.wait_for_ms(books.changed.wait(), _CHECK_MS)
             except asyncio.TimeoutError:
@@ -63,7 +69,7 @@ class Guard:
             if self._relay.late_ms > _LATE_MS:
                 books.log(codes.LOG_RELAY_FAULT, self._relay.late_ms)
             await asyncio.sleep_ms(_SETTLE_MS)
-            if self._relay.sensed() == wanted:
+            if await self._relay.sensed() == wanted:
                 books.relay_is(wanted)
                 return
         books.relay_failed(wanted)

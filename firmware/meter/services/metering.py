@@ -23,7 +23,8 @@ _RETRY_MAX_TICKS = const(30)
 # The chip's start counts its tries and waits for nothing: these end what the meter itself may take at the most, with
 # every other part being loaded meanwhile. Together below what the supervisor allows before the first tick.
 _START_MS = const(5000)
-_GUARD_MS = const(10)  # for the guard to begin its pulse: on a whole minute the tick loads what takes far longer
+# For the guard to begin its pulse, should it just be sensing: on a whole minute the tick loads what takes far longer.
+_GUARD_MS = const(30)
 _CLOCK_MS = const(4000)
 _BLIND = const(3600)  # ticks without a sample: the supply goes off
 _SEES = const(-60)  # ticks with one: it comes back

@@ -13,7 +13,8 @@ The balance, power and clock are drawn at every tick. The other pages are loaded
 drawn together when the first of them turns up, and at the tick after claims, latches, faults, alarm or purchases have
 changed. A reason, and what a key has chosen, is drawn anew every 4 s while it stays.
 The display cannot be read back, so all of it is written again after the relay has switched (the dip can cost it its
-4-bit sync) and every 45 s: what one wrong bit on its wires has done is seen for less than a minute.
+4-bit sync) and every 45 s, from its first nibble on: what a wrong bit on its wires or a dip of its supply has done is
+seen for less than a minute.
 """
 
 import asyncio

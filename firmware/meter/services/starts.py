@@ -49,6 +49,8 @@ _WATCHDOG_S = const(30)
 _HOUR_S = const(3600)
 _PULSE_MS = const(60)  # of the relay's coil: 50 or more, never above 1 s (drivers/relay.py)
 _REST_MS = const(201)
+_LOOKS = const(12)
+_LOOK_MS = const(2)
 _COUNT_MAX = const(255)
 
 
@@ -93,7 +95,12 @@ def _open_relay():
     pin = machine.Pin
     pin(board.RELAY_CLOSE, pin.OUT, value=0)
     coil = pin(board.RELAY_OPEN, pin.OUT, value=0)
-    if not pin(board.RELAY_SENSE, pin.IN)():
+    sense = pin(board.RELAY_SENSE, pin.IN)
+    high = 0
+    for _ in range(_LOOKS):
+        high += sense()
+        time.sleep_ms(_LOOK_MS)
+    if high < 2:  # as in relay.py
         return
     print("starts: an hour without metering: the relay opens")
     time.sleep_ms(_REST_MS)  # the reset may have ended a pulse

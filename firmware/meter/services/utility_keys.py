@@ -1,31 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""New keys for this meter, from the supplier's key change card. Loaded with the card.
+"""New card and utility key for this meter, from the supplier's key change card. Loaded with the card.
 
-They come enciphered and sealed with keys derived from the card key this meter has: nobody else can read or make
-them. The keys before stay good for cards that have not been to the shop since. keys.json is replaced whole.
+They come enciphered with a key derived from the card key in force: nobody else can read them. The order key's
+signature says that they are the supplier's. The card key before stays good for the household's card, to be renewed.
 
-    12 bytes  meter number      u8  version      3 zeros      u32  serial, as in the head
-    32 bytes  AES-128-CBC of the new card key and utility key, IV 0
-    16 bytes  CMAC over all before
+    u8  version      3 zeros
+    32 bytes  AES-128-CBC of the new card key and utility key, IV: serial, 12 zeros
 """
 
-import json
 import struct
 
 import cryptolib
 from micropython import const
 
-from meter.core import codes
+from meter.core import codes, keys_doc
 from meter.core.errors import CardError, StorageError
 from meter.drivers import desfire
 from meter.drivers.hd44780 import CARD
-from meter.storage import documents
 
-from . import utility
+from . import keystore, utility
 
-_N = const(68)
-_SEALED = const(52)
-_NAME = "keys.json"
+_N = const(36)
+_DAY_S = const(86_400)
+_LIVES_DAYS = const(400)  # the key before
 
 
 async def work(u) -> tuple:
@@ -33,43 +30,31 @@ async def work(u) -> tuple:
     parts = []
     await u.document(parts.append)
     record = b"".join(parts)
-    number = u.books.cfg.meter_number.encode()
     keys = u.desk.keys
-    if len(record) != _N:
+    version = record[0] if len(record) == _N else 0
+    if not version or any(record[1:4]):
         raise CardError(codes.CARD_MALFORMED, "keys")
-    for key in (keys[1], keys[3]):
-        seal = key and desfire.Cmac(desfire.derived(key, b"SEAL" + number)).mac(record[:_SEALED])
-        if seal and desfire.same(seal, record[_SEALED:]):
-            break
-    else:
-        raise CardError(codes.CARD_AUTH, "seal")
-    owner, version, serial = struct.unpack("<12sB3xI", record[:20])
-    if owner.rstrip(b"\0") != number or serial != u.serial or not version:
-        raise CardError(codes.CARD_MALFORMED, "keys")
-    both = cryptolib.aes(desfire.derived(key, b"WRAP" + number), 2, bytes(16)).decrypt(record[20:_SEALED])
-    card_key, utility_key = both[:16], both[16:]
-    if desfire.same(card_key + utility_key, keys[1] + keys[2]):
+    # A version has one set of masters, and they give this meter one key.
+    if version == keys[keys_doc.VERSION]:
         return (CARD + " Keys", "Nothing to change:", "in force already.", ""), utility.ALREADY
-    new = (version, card_key, utility_key, keys[1], keys[2])
+    number = u.books.cfg.meter_number.encode()
+    wrap = desfire.derived(keys[keys_doc.CARD], b"WRAP" + number)
+    both = cryptolib.aes(wrap, 2, struct.pack("<I12x", u.serial)).decrypt(record[4:])
+    utc_s = u.books.utc_s
+    until = utc_s // _DAY_S + _LIVES_DAYS if utc_s else 0
+    before = keys[keys_doc.CARD], keys[keys_doc.VERSION], until
+    new = (version, both[:16], both[16:]) + before + keys[keys_doc.SALE_NO : keys_doc.MADE] + (u.serial,)
+    if u.books.cfg.provisioned and not keystore.fit(new, u.books.cfg.meter_number):
+        return (
+            CARD + " Keys refused:",
+            "They are well known.",
+            "Nothing was changed.",
+            "Make the card anew.",
+        ), utility.REFUSED
     try:
-        f = documents.stage(u.desk.root, _NAME)
-        try:
-            f.write(json.dumps(_document(new, keys[0])).encode())
-        finally:
-            f.close()
-        documents.replace(u.desk.root, _NAME, True)
-    except (OSError, StorageError):
+        keystore.put(u.desk.root, new)
+    except StorageError:
         return (CARD + " Keys", "Memory fault:", "nothing was changed.", "Call your supplier"), utility.FAILED
     u.desk.keys = new
     u.books.log(codes.LOG_KEYS_CHANGED, version)
     return (CARD + " Keys changed", "", "", ""), utility.DONE
-
-
-def _document(keys, version_before):
-    version, card_key, utility_key, card_before, utility_before = keys
-    return {
-        "version": version,
-        "card_key": card_key.hex(),
-        "utility_key": utility_key.hex(),
-        "previous": {"version": version_before, "card_key": card_before.hex(), "utility_key": utility_before.hex()},
-    }

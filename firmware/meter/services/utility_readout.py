@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read-out: the supplier's reader card collects what this meter's user card would carry back. Loaded with the card."""
 
-from meter.core import codes
+from meter.core import codes, keys_doc
 from meter.core.errors import CardError
 from meter.drivers.hd44780 import CARD
 
@@ -14,6 +14,7 @@ async def work(u) -> tuple:
     number = books.next_writeback()
     if not number:
         raise CardError(codes.CARD_STORAGE, "ledger")
-    if await u.answer(utility.DONE, cardfile.pack_writeback(books, number, u.desk.keys[0], cardfile.months(books))):
+    version = u.desk.keys[keys_doc.VERSION]
+    if await u.answer(utility.DONE, cardfile.pack_writeback(books, number, version, cardfile.months(books))):
         return (CARD + " Meter read", "The card has it.", "", ""), utility.DONE
     return (CARD + " Meter not read", "The card is full:", "empty it at the", "office."), utility.FAILED

@@ -138,4 +138,3 @@ class Watcher:
         self._counts = counts
         self._pulse = pulse
         return abs(registers - pulses) * 1000 // most
-

@@ -2,7 +2,8 @@
 """Bistable supply relay with two coils, and the voltage sense behind its contact.
 
 Source: data sheets of 40-50 A latching relays (pulse 50 ms or more, at most 1 s; operate time 15 ms). The
-contact keeps its position without power. A pulse cut short lets the armature fall back. What would damage
+contact keeps its position without power. Voltage is sensed by an optocoupler with one LED: high for most of every
+second half wave, low in between. A pulse cut short lets the armature fall back. What would damage
 or overheat a real one is written to `violations`.
 """
 
@@ -24,6 +25,7 @@ class LatchingRelay:
         self.welded = False  # contacts no longer part
         self.stuck_open = False  # contacts no longer meet
         self.operate_us = OPERATE_US
+        self.period_us = 20_000  # of the mains
         self.sense_lag_us = 0  # how long after the contact the sense line moves
         self._mains = True
         self._generator = False
@@ -43,6 +45,11 @@ class LatchingRelay:
 
     def close_coil(self, level: int, now_us: int) -> None:
         self._coil("close", level, now_us)
+
+    def sense(self, now_us: int) -> int:
+        """The sense line: 1 while the LED is lit, which takes a tenth of the peak."""
+        phase_milli = now_us % self.period_us * 1000 // self.period_us
+        return 1 if self._sense and 16 <= phase_milli < 484 else 0
 
     @property
     def sense_level(self) -> int:

@@ -22,7 +22,7 @@ class Hd44780Backpack:
     """Public: rows(), cells(), cgram, backlight, display_on, cursor, lost (nibbles), violations.
 
     Faults: absent; keeps_nothing (the port acknowledges and stays as it is); slowness (how many times longer than the
-    data sheet says the display is busy).
+    data sheet says the display is busy); dips_after.
     """
 
     def __init__(self, addr: int = 0x27):
@@ -30,6 +30,7 @@ class Hd44780Backpack:
         self.absent = False
         self.keeps_nothing = False
         self.slowness = 1
+        self.dips_after = 0  # bytes at the port, and then a brown-out: in the middle of what is being sent
         self.powered = False
         self.lost = 0
         self.violations: list[str] = []
@@ -67,10 +68,12 @@ class Hd44780Backpack:
         self._forget(now_us)
 
     def brown_out(self, now_us: int) -> None:
-        """A dip the port expander rides through and the display does not."""
+        """A dip the port expander rides through and the display does not: its memory holds anything afterwards."""
         port = self._port
         self._forget(now_us)
         self._port = port
+        self._ddram[:] = bytes([0x58]) * 80
+        self.cgram[:] = b"\x15\x0a" * 32
 
     @property
     def backlight(self) -> bool:
@@ -113,6 +116,9 @@ class Hd44780Backpack:
             return
         for i, port in enumerate(data):
             self._set_port(port, now_us + (i + 2) * byte_us)
+            self.dips_after -= 1
+            if not self.dips_after:
+                self.brown_out(now_us + (i + 2) * byte_us)
 
     def i2c_read(self, n: int, now_us: int, byte_us: int) -> bytes:
         if not self.powered:

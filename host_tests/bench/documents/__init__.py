@@ -7,6 +7,7 @@ from pathlib import Path
 from ..cards import DEMO
 
 _HERE = Path(__file__).parent
+MADE = 820_000_000  # seconds since 2000: the last days of 2025
 
 
 def settings(**changes) -> dict:
@@ -19,7 +20,7 @@ def tariff() -> dict:
 
 def keys(meter_number: str | None = None) -> dict:
     number = meter_number or settings()["meter_number"]
-    return DEMO.meter_document(number)
+    return DEMO.meter_document(number, made=MADE)
 
 
 def as_files(settings_doc=None, tariff_doc=None, keys_doc=None) -> dict[str, bytes]:

@@ -48,7 +48,7 @@ SPEND = 32  # P what, n u16: computing that asks nothing of the plant (bench/cos
 TURN = 0  # asyncio chose a task
 LOAD = 1  # a module of n bytes came
 COLLECT = 2  # gc.collect()
-POWER = 3  # pow() with a modulus; 1: to decode a point of a signature, which has two
+POWER = 3  # pow() with a modulus: n squarings in a row; 1: a point of a signature is doubled
 
 LOW_AT = 20
 

@@ -31,7 +31,10 @@ def _start():
 
     def modpow(*of):
         if len(of) > 2:
-            standins.spend(3, of[1] < of[2] >> 2)  # POWER in ops.py; such an exponent only decodes a point
+            n = 0
+            while of[1] >> n > 1:
+                n += 1
+            standins.spend(3, n)  # POWER in ops.py
         return power(*of)
 
     builtins.pow = modpow
