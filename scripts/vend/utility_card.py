@@ -11,11 +11,11 @@ the order key the meters have: by default the newest, for one meter what its las
 tells. Both can be said: a meter that refuses a card has others.
 """
 
-import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..common import InputError, parse_json
+from ..common.text_file import without_mark
 from .desfire import NO_FILE, Carrier, Desfire
 from .errors import CardStatus, FormatError, Refused
 from .journal import DONE, UTILITY, VOID
@@ -70,14 +70,15 @@ class Brought:
     answers: list[Answer]
 
 
-def check_document(text: bytes, what: str) -> bytes:
-    """A settings or tariff file as it goes onto a card: one JSON object that all readers understand alike
-    (scripts/common) and that fits. FormatError."""
+def check_document(text: bytes, what: str, file: object = "") -> bytes:
+    """A settings or tariff file as a meter takes it: JSON that fits on a card, without a byte order mark. FormatError.
+
+    file: where it came from, for the error."""
     try:
-        parse_json(text, f"The {what} file")
+        parse_json(text, file or f"The {what} file")
     except InputError as e:
         raise FormatError(str(e)) from None
-    text = text.removeprefix(codecs.BOM_UTF8)
+    text = without_mark(text)
     if len(text) > DOCUMENT_MAX_N:
         raise FormatError(f"The {what} file has {len(text)} bytes; a card holds {DOCUMENT_MAX_N}. Take blanks out.")
     return text
