@@ -284,6 +284,35 @@ def test_a_read_only_database_has_words(tmp_path):
             book.intend(SALE, UID, NUMBER)
 
 
+def test_a_full_disk_is_told_and_the_journal_goes_on_when_there_is_room(tmp_path):
+    with Journal(tmp_path / "journal", Clock()) as book:
+        pages = book._db.execute("PRAGMA page_count").fetchone()[0]
+        book._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(JournalError, match="the disk is full"):
+            for n in range(1, 1000):
+                book.adopt(SALE, UID, NUMBER, n, {"note": "x" * 100})
+        book._db.execute("PRAGMA max_page_count = 100000")
+        book.intend(SALE, UID, NUMBER)
+        assert not book._db.in_transaction
+
+
+def test_a_sale_whose_outcome_could_not_be_noted_is_settled_by_the_next_look(tmp_path, monkeypatch):
+    at = Counters(tmp_path / "journal")
+    settle = at.one.journal.settle
+
+    def full(*_):
+        raise JournalError("The journal cannot be used: the disk is full. Make room.")
+
+    monkeypatch.setattr(at.one.journal, "settle", full)
+    with pytest.raises(JournalError, match=r"Then read the card again: it carries the sale of 3\.00\."):
+        user_card.sell(at.one, Hand(at.old), MEANWHILE)
+    monkeypatch.setattr(at.one.journal, "settle", settle)
+    assert user_card.read_card(at.one, Hand(at.old)).settled == [
+        "The sale of 3.00 that was cut off is on the card, as purchase 2."
+    ]
+    at.close()
+
+
 def test_a_number_too_large_for_the_journal_is_refused_in_words(book):
     with pytest.raises(JournalError, match="too large"):
         book.intend(SALE, UID, NUMBER, 2**70)

@@ -345,10 +345,12 @@ class _Transaction:
     def __exit__(self, kind, *_):
         if not self._outer:
             return
-        if kind is None:
-            self._run("COMMIT")
-        elif self._db.in_transaction:  # some errors have rolled back already
-            self._run("ROLLBACK")
+        try:
+            if kind is None:
+                self._run("COMMIT")
+        finally:
+            if self._db.in_transaction:  # some errors have rolled back already
+                self._run("ROLLBACK")
 
 
 def _statements(script):

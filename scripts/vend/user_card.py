@@ -13,7 +13,7 @@ carry it later, because only a commit makes it real and a new session has droppe
 from dataclasses import dataclass, field, replace
 
 from .desfire import Carrier, Desfire
-from .errors import CardError, CardGone, FormatError, Refused, VendError
+from .errors import CardError, CardGone, FormatError, JournalError, Refused, VendError
 from .formats import (
     IDENTITY,
     IDENTITY_N,
@@ -293,7 +293,11 @@ def write_purchase(shop, carrier, found: UserCard, record: bytes, intent, what: 
         if shop.journal.outcome(intent) != DONE:
             raise CardError(f"{e} {' '.join(again.settled)}") from e
     else:
-        if not shop.journal.conclude(intent, DONE):
+        try:
+            concluded = shop.journal.conclude(intent, DONE)
+        except JournalError as e:
+            raise JournalError(f"{e} Then read the card again: it carries {what}.") from e
+        if not concluded:
             found.settled.append(
                 "Another counter has replaced this card meanwhile, and the new one brings what was sold. Keep this one"
                 " here."
