@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .errors import FormatError
+from ..common import read_bytes
 from .options import (
     CARD,
     KEYS,
@@ -87,11 +87,7 @@ def _simple(kind):
 def _preset(kind, file, meter, more, at_counter, as_json):
     from . import meter_rules, utility_card
 
-    try:
-        document = file.read_bytes()
-    except OSError as e:
-        raise FormatError(f"{file} cannot be read: {e.strerror}. Name another file.") from e
-    utility_card.check_document(document, kind_word(kind))
+    document = utility_card.check_document(read_bytes(file), kind_word(kind), file)
     if not meter_rules.check(kind, document):
         print("vend: not checked by a meter's rules: the firmware's sources are not here", file=sys.stderr)
     with counter(*at_counter) as (shop, carrier):
