@@ -115,7 +115,8 @@ def run(
     if later:
         files["later.json"] = json.dumps(later).encode()
     lead_s = _lead_s(trace)
-    plant = Plant(VirtualTime(), load_board(), NorFlash(build_image(None, files)), utc_s=trace.start_s - lead_s)
+    flash = NorFlash() if arch == "cpython" else NorFlash(build_image(None, files))  # there, files are in a folder
+    plant = Plant(VirtualTime(), load_board(), flash, utc_s=trace.start_s - lead_s)
     reads_us = []
     plant.meter_ic.on_energy_read = lambda addr, counts, now_us: reads_us.append(now_us) if addr == 0x80 else None
     zero_us = lead_s * 1_000_000

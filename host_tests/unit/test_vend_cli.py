@@ -49,13 +49,20 @@ def refused(*words):
 CARD = ("--card", "sim:card.json")
 
 
+def exported(desk):
+    """keys.json of the meter."""
+    (desk / "meter.json").unlink(missing_ok=True)
+    vend("keys", "export-meter", NUMBER, "--out", "meter.json")
+    return json.loads((desk / "meter.json").read_text())
+
+
 class AtMeter:
     """Takes the card file to the meter and back."""
 
     def __init__(self, desk):
         self.desk = desk
         self.meter = Meter()
-        self.meter.document = json.loads(vend("keys", "export-meter", NUMBER).stdout)
+        self.meter.document = exported(desk)
 
     def visit(self, name="card.json"):
         card = DesfireCard.load(json.loads((self.desk / name).read_text()))
@@ -84,7 +91,7 @@ def test_a_customer_buys_visits_the_meter_and_buys_again(desk):
 def test_people_get_words_and_tables(desk):
     assert "check values" in vend("keys", "new").stdout
     assert "The card is ready" in vend("issue", NUMBER, *CARD).stdout
-    assert "Sold 20.00 to meter 00012345, purchase 1." in vend("sell", "20", *CARD).stdout
+    assert "Sold 20.00 to meter 00012345, purchase 1, signed with sale key 1." in vend("sell", "20", *CARD).stdout
     assert "has not been to its meter" in vend("read", *CARD).stdout
     AtMeter(desk).visit()
     assert "20.00" in vend("read", *CARD).stdout
@@ -111,7 +118,8 @@ def test_keys_are_rolled_and_reach_meter_and_card(desk):
     assert sorted(asked("keys", "show")["check_values"]) == ["1", "2"]
     written = asked("key-change", NUMBER, "--from", 1, "--card", "sim:utility.json")
     assert (written["kind"], written["key_version"], written["meter_number"]) == ("key change", 1, NUMBER)
-    meter.meter.document = json.loads(vend("keys", "export-meter", NUMBER).stdout)
+    before = {**meter.meter.document, "until": 0}
+    meter.meter.document = {**exported(desk), "previous": before}
     assert meter.visit() == "seen"
     assert asked("sell", "1", *CARD)["renewed_to"] == 2
     assert meter.visit() == "booked"
@@ -213,7 +221,7 @@ def test_a_meters_keys_go_into_a_file_for_one_pair_of_eyes(desk):
     vend("keys", "new")
     vend("keys", "export-meter", NUMBER, "--out", "meter.json")
     document = json.loads((desk / "meter.json").read_text())
-    assert set(document) == {"version", "card_key", "utility_key"}
+    assert set(document) == {"version", "card_key", "utility_key", "sale", "order", "made"}
     assert stat.S_IMODE((desk / "meter.json").stat().st_mode) == 0o600
     assert "exists already" in refused("keys", "export-meter", NUMBER, "--out", "meter.json")
 
@@ -237,9 +245,8 @@ def test_every_command_explains_itself(command):
 def test_no_output_of_ours_shows_a_master(desk):
     vend("keys", "new")
     masters = [m.hex() for m in keyfile.load(desk / "vend-keys.json", "correct horse").masters(1)]
-    said = (
-        vend("keys", "show").output + vend("keys", "export-meter", NUMBER).output + vend("issue", NUMBER, *CARD).output
-    )
+    commands = ("keys", "show"), ("keys", "export-meter", NUMBER, "--out", "meter.json"), ("issue", NUMBER, *CARD)
+    said = "".join(vend(*words).output for words in commands)
     assert not any(master in said.lower() for master in masters)
     assert repr(KeySet.demo()) == "KeySet(versions 1)"
 

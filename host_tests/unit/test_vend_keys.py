@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Master keys: what is derived from them, and the file that keeps them."""
 
+import hashlib
 import json
 import stat
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from host_tests.bench.chips.desfire_crypto import an10922
 from scripts.vend import keyfile
@@ -21,11 +23,20 @@ def demo_master(i):
     return b"PENNYWATT-DEMO-%d" % i
 
 
+def demo_seed(kind):
+    return hashlib.sha256(b"Pennywatt demo %s key" % kind).digest()
+
+
 def test_a_meter_gets_a_card_key_of_its_own_and_the_fleets_utility_key():
-    assert DEMO.meter_document(NUMBER) == {
+    public = [Ed25519PrivateKey.from_private_bytes(demo_seed(kind)).public_key().public_bytes_raw().hex()
+              for kind in (b"sale", b"order")]  # fmt: skip
+    assert DEMO.meter_document(NUMBER, made=820_000_000) == {
         "version": 1,
         "card_key": an10922(demo_master(METER), b"CARD" + NUMBER.encode()).hex(),
         "utility_key": an10922(demo_master(UTILITY), b"UTIL").hex(),
+        "sale": [1, public[0]],
+        "order": [1, public[1]],
+        "made": 820_000_000,
     }
 
 
@@ -64,11 +75,8 @@ def test_rolling_adds_a_version_and_keeps_the_old_one():
     assert not set(rolled.masters(2)) & set(rolled.masters(1))
 
 
-def test_after_a_roll_a_meter_gets_the_version_before_as_well():
-    rolled = DEMO.rolled()
-    document = rolled.meter_document(NUMBER)
-    assert document["version"] == 2
-    assert document["previous"] == DEMO.meter_document(NUMBER)
+def test_a_meter_is_never_made_with_keys_of_before():
+    assert "previous" not in DEMO.rolled().meter_document(NUMBER)
 
 
 def test_there_is_no_version_after_255():
@@ -160,7 +168,8 @@ def changed(path, change):
         lambda e: e.update(sealed=f"{int(e['sealed'], 16) ^ 1:0{len(e['sealed'])}x}"),
         lambda e: e.update(sealed=""),
         lambda e: e.update(format="x"),
-        lambda e: e.update(version=2),
+        lambda e: e.update(version=1),
+        lambda e: e.update(version=3),
         lambda e: e.pop("scrypt"),
         lambda e: e.update(scrypt=None),
         lambda e: e["scrypt"].update(note="added"),

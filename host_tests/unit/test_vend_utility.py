@@ -53,7 +53,7 @@ def head_on(hand):
 
 
 def document_on(hand):
-    return bytes(files(hand)[DOCUMENT].data)[: head_on(hand).document_n]
+    return bytes(files(hand)[DOCUMENT].data)[: head_on(hand).contents_n]
 
 
 def test_a_settings_card_carries_its_document(shop, hand):
@@ -80,8 +80,8 @@ def test_application_and_rights_are_those_agreed(shop, hand):
 
 @pytest.mark.parametrize("kind", [RELAY_TEST, READ_OUT, COVER_RESET])
 def test_a_card_without_a_document_is_a_head_alone(shop, hand, kind):
-    written = utility_card.write_card(shop, hand, kind, meter_number=NUMBER)
-    assert (head_on(hand).kind, head_on(hand).document_n, head_on(hand).meter_number) == (kind, 0, NUMBER)
+    written = utility_card.write_card(shop, hand, kind, meters=NUMBER)
+    assert (head_on(hand).kind, head_on(hand).contents_n, head_on(hand).meter_number) == (kind, 0, NUMBER)
     assert written.answers == utility_card.ANSWERS_DEFAULT
 
 
@@ -176,7 +176,8 @@ def test_a_key_change_card_gives_one_meter_its_next_keys(rolled, hand):
     meter = Meter(KEYS)
     written = utility_card.key_change(rolled, hand, NUMBER)
     assert (written.head.kind, written.head.meter_number, written.key_version) == (KEY_CHANGE, NUMBER, 1)
-    change = KeyChange.unpack(document_on(hand), bytes.fromhex(meter.document["card_key"]))
+    current = bytes.fromhex(meter.document["card_key"])
+    change = KeyChange.unpack(document_on(hand), current, NUMBER, written.head.serial)
     expected = rolled.keys.meter_document(NUMBER)
     assert (change.version, change.serial) == (2, written.head.serial)
     assert change.card_key.hex() == expected["card_key"] and change.utility_key.hex() == expected["utility_key"]
@@ -200,7 +201,7 @@ def test_without_a_roll_there_is_no_key_change(shop, hand):
 
 def test_a_card_for_one_meter_has_the_version_that_meter_reported(rolled, hand):
     rolled.journal.note_write_back(UID, NUMBER, WriteBack(number=1, key_version=1))
-    assert utility_card.write_card(rolled, hand, RELAY_TEST, meter_number=NUMBER).key_version == 1
+    assert utility_card.write_card(rolled, hand, RELAY_TEST, meters=NUMBER).key_version == 1
     assert utility_card.write_card(rolled, hand, RELAY_TEST).key_version == 2
     assert hand.card.applications[UTILITY_AID].versions == [2] * 5
 
@@ -267,7 +268,7 @@ def test_a_written_card_cut_off_at_any_exchange_brings_the_old_document_or_none(
         # The head is the old one, and the document is too, or does not fit it, or is not there.
         assert head_on(hand) == old
         document = bytes(files(hand)[DOCUMENT].data) if DOCUMENT in files(hand) else b""
-        assert old.matches(document[: old.document_n]) == document.startswith(SETTINGS_JSON)
+        assert old.matches(document[: old.contents_n]) == document.startswith(SETTINGS_JSON)
         written = utility_card.preset(shop, hand, TARIFF, b"{}")
         assert head_on(hand) == written.head
         n += 1

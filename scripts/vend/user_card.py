@@ -190,14 +190,15 @@ def _booked_otherwise(journal, number, back):
 
     A meter books before it writes onto the card: a card pulled in between comes to the counter without the report.
     """
-    last, before = journal.last_sale(number), journal.last_write_back(number)
-    if last is None or last.job != CORRECT or (before and back.number <= before.number):
+    corrections, before = journal.done((CORRECT,), number), journal.last_write_back(number)
+    if not corrections or (before and back.number <= before.number):
         return
+    was = corrections[0].data["before"]
     had_count, had_micro = (before.purchase_count, before.purchased_micro) if before else (0, 0)
-    was = last.data["before"]
     if had_count != was["count"] - 1 or back.purchase_count != was["count"]:
         return
     booked_micro = back.purchased_micro - had_micro
+    last = journal.last_sale(number)
     right_micro = last.data["amount_micro"] if last.count == was["count"] else 0
     if booked_micro != right_micro:
         yield (

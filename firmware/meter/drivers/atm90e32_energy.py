@@ -173,7 +173,7 @@ class Energy:
         odd = not low - margin <= forward - reverse <= high + margin
         # Fractions of a count per phase, now and at the last audit, and what flows between the first read and the last.
         # A sum of absolute values does not see a phase's fractions cancel when it turns round.
-        tolerance = self._phases * (2 + sign) + 1 + (max(low, high, -low, -high) >> 8)
+        tolerance = self._phases * (2 + sign) + 1 + (max(low, high, -low, -high, forward, reverse) >> 8)
         for again in (0, 1):
             if again:
                 # Registers a read missed still hold their counts.
