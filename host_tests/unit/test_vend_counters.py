@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from host_tests.bench.chips.desfire import DesfireCard
-from host_tests.unit.vend_bench import KEYS, NUMBER, UID, Clock, Hand, Meter
+from host_tests.unit.vend_bench import KEYS, NUMBER, UID, Clock, Hand, Meter, quick
 from scripts.vend import issuing, journal, user_card, utility_card
 from scripts.vend.errors import JournalError, Refused, VendError
 from scripts.vend.formats import IDENTITY, PURCHASE, Identity, SignedPurchase
@@ -44,7 +44,7 @@ class Counters:
     """Two counters with one journal, and a meter whose card carries a purchase that is booked."""
 
     def __init__(self, path):
-        self.books = Journal(path, Clock()), Journal(path, Clock(820_001_000))
+        self.books = quick(Journal(path, Clock())), quick(Journal(path, Clock(820_001_000)))
         self.one, self.other = (Shop(KEYS, book, Clock()) for book in self.books)
         self.old, self.new = DesfireCard(UID), DesfireCard(NEW_UID)
         issuing.issue(self.one, Hand(self.old), NUMBER, "EUR")
@@ -258,10 +258,9 @@ def test_the_data_of_another_program_is_left_alone(tmp_path):
 
 def test_a_damaged_journal_is_told_with_a_remedy(tmp_path):
     path = tmp_path / "journal"
-    with Journal(path, Clock()) as book:
-        with book.together():
-            for _ in range(200):
-                book.intend(SALE, UID, NUMBER, 1, {"note": "x" * 100})
+    with Journal(path, Clock()) as book, book.together():
+        for _ in range(200):
+            book.intend(SALE, UID, NUMBER, 1, {"note": "x" * 100})
     content = bytearray(path.read_bytes())
     content[4096 : len(content) - 4096] = b"\xa5" * (len(content) - 8192)
     path.write_bytes(content)
