@@ -17,6 +17,8 @@ PYTEST := $(PY) -m pytest -q $(PYTEST_ARGS)
 TRACE ?=
 CREDIT ?=
 TARIFF ?=
+LATER ?=
+BILLING_DAY ?=
 ARCH ?= i386
 PORT ?=
 WARP ?= 1
@@ -34,9 +36,10 @@ CARD ?=
 sim: setup ## Run the virtual meter, with its page in the browser [PORT=8080 WARP=1 CARD=card.json]
 	@$(BENCH).sim --port $(or $(PORT),8080) --warp $(WARP) $(if $(CARD),--card "$(CARD)") $(ARGS)
 
-replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIFF=file.json ARCH=i386|amd64|cpython]
+replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIFF=a.json LATER=b.json BILLING_DAY=1 ARCH=…]
 	@test -n "$(TRACE)" || { echo "replay: which trace? Say make replay TRACE=file.csv" >&2; exit 2; }
-	@$(BENCH).replay "$(TRACE)" --arch $(ARCH) $(if $(CREDIT),--credit "$(CREDIT)") $(if $(TARIFF),--tariff "$(TARIFF)") $(ARGS)
+	@$(BENCH).replay "$(TRACE)" --arch "$(ARCH)" $(if $(CREDIT),--credit "$(CREDIT)") $(if $(TARIFF),--tariff "$(TARIFF)") \
+		$(if $(LATER),--later "$(LATER)") $(if $(BILLING_DAY),--billing-day "$(BILLING_DAY)") $(ARGS)
 
 flash: device-tools ## A bare ESP32: MicroPython, firmware, clock, self-test: PORT=/dev/ttyUSB0 [BOARD= FIRMWARE=file AGAIN=1]
 	@$(PY) -m scripts.flash flash --port "$(PORT)" --board $(BOARD) $(BUNDLED) \

@@ -77,10 +77,12 @@ def read(path: Path | str) -> Trace:
         row = _row(cells)
         if rows and row.at_s <= rows[-1].at_s:
             how = "is the time" if row.at_s == rows[-1].at_s else "is before that"
-            raise cells.wrong(f"local_time {cells.cells['local_time']} {how} of line {rows[-1].line}", "Times must rise")
+            why = f"local_time {cells.cells['local_time']} {how} of line {rows[-1].line}"
+            raise cells.wrong(why, "Times must rise")
         rows.append(row)
     if len(rows) < 2:
-        raise InputError(path, "a trace needs two rows: the last one holds as long as the one before", "Write more rows")
+        why = "a trace needs two rows, for the last holds as long as the one before"
+        raise InputError(path, why, "Write more rows")
     end_s = 2 * rows[-1].at_s - rows[-2].at_s
     if end_s > _seconds(LAST):
         raise InputError(path, f"this row lasts longer than the meter's clock, {LAST}", line=rows[-1].line)

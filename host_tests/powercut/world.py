@@ -175,7 +175,7 @@ class World:
         change_keys(terminal, lambda role, v: LATER_KEYS.user_card_key(v, role, self.card.uid, number), 2)
         terminal.close()
 
-    def meter_keys(self) -> dict:
+    def kept_keys(self) -> dict:
         """The meter's keys.json as it lies on flash."""
         return json.loads(read_file(self.plant.flash, "keys.json"))
 

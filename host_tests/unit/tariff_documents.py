@@ -6,6 +6,7 @@ minutes or a day of it as often as anywhere, so that a short look crosses them.
 """
 
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import strategies as st
 
@@ -82,7 +83,7 @@ def _calendar(draw, near, rates):
 
 @st.composite
 def _steps(draw, least):
-    """[kWh, price], none of which makes the cheapest rate cost less than nothing; and what they take off at the most."""
+    """[kWh, price], none of which makes a rate of `least` cost less than nothing; and what they take off at most."""
     steps, total, lowest = [], 0, 0
     for kwh in sorted(draw(st.sets(st.one_of(st.integers(1, 3), st.integers(1, 1_000_000)), min_size=1, max_size=6))):
         more = draw(st.one_of(prices(-min(least, MOST_MICRO), 0), prices()))
@@ -97,7 +98,7 @@ def _steps(draw, least):
 def _signals(draw, near, low):
     times = sorted(draw(st.sets(_around(near, 9), min_size=2, max_size=8)))
     if draw(st.booleans()):
-        pairs = list(zip(times, times[1:], strict=False))  # each begins when the one before ends
+        pairs = list(pairwise(times))  # each begins when the one before ends
     else:
         pairs = list(zip(times[::2], times[1::2], strict=False))
     return [

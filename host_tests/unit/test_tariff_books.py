@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from host_tests.bench.clock import VirtualTime
 from host_tests.bench.cpython import install
 from host_tests.bench.year import Meter, of_books
-from host_tests.bench.year_oracle import EPOCH, Oracle, Zone, seconds
+from host_tests.bench.year_oracle import ENERGIES, EPOCH, Oracle, seconds
 
 from .conftest import modules_stay
 from .tariff_documents import documents, moments
@@ -27,7 +27,8 @@ _KWH = 320_000
 @st.composite
 def _settings(draw):
     return {
-        "meter_number": "1", "utc_offset_min": draw(st.integers(-48, 56)) * 15, "dst": draw(st.sampled_from((None, "eu"))),
+        "meter_number": "1", "utc_offset_min": draw(st.integers(-48, 56)) * 15,
+        "dst": draw(st.sampled_from((None, "eu"))),
         "initial_credit": str(draw(st.integers(0, 1_000_000))), "debt_per_day": draw(st.sampled_from(("0", "0.07"))),
         "debt_percent": draw(st.integers(0, 100)), "billing_day": draw(st.integers(1, 28)),
     }  # fmt: skip
@@ -65,7 +66,7 @@ def test_weeks_of_a_random_tariff_are_the_oracles(data):
                 import_module("meter.services.cardbooks").purchase(meter.books, amount, debt)
                 oracle.purchase(amount, debt)
             taken = draw(st.one_of(st.integers(0, 3000), st.integers(0, 2 * _KWH)))
-            counts = {"import_counts": taken, "export_counts": 1, "q_import_counts": 2, "q_export_counts": 3, "va_counts": 4}
+            counts = dict(zip(("import_counts", *ENERGIES), (taken, 1, 2, 3, 4), strict=True))
             meter.tick(utc_s, counts)
             oracle.tick(utc_s, counts)
             assert of_books(meter, oracle, True) == [], EPOCH + timedelta(seconds=utc_s)
