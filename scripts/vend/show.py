@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .formats import METER_NUMBER_MAX_N, RELAY_CLOSED, RELAY_OPEN, Identity, Purchase, WriteBack
-from .journal import UTILITY, Entry
+from .journal import RESIGN, UTILITY, Entry
 from .units import energy_text, money_text, time_text
 from .user_card import UserCard
 from .utility_formats import Answer, Head, kind_word, result_word
@@ -111,6 +111,7 @@ def card_dict(found: UserCard) -> dict:
         **identity_dict(found.identity),
         "key_versions": found.key_versions,
         "sale_key": found.record.key_number,
+        "resign_with": found.waits_for or None,
         "replaced": found.replaced,
         **purchase_dict(found.purchase),
         "booked": found.write_back is not None and found.write_back.purchase_count >= found.purchase.count,
@@ -131,7 +132,10 @@ def show_card(found: UserCard) -> None:
         ("last purchase", purchase_text(found.purchase, identity.currency)),
     ]
     if found.record.key_number:
-        rows.append(("signed with", f"sale key {found.record.key_number}"))
+        key = f"sale key {found.record.key_number}"
+        if found.waits_for:
+            key += f"; if the meter refuses it, sign it again with key {found.waits_for}: 'resign'"
+        rows.append(("signed with", key))
     back = found.write_back
     if back is None:
         rows.append(("report", "none: this card has not been to its meter"))
@@ -204,9 +208,13 @@ def show_entries(entries: list[Entry], open_ids: set[int]) -> None:
         if entry.ref is not None:
             detail = f"of no. {entry.ref}" + (f": {entry.data['why']}" if "why" in entry.data else "")
         elif "before" in entry.data:
-            detail = (
-                f"{purchase_text(entry.purchase, entry.data['currency'])} (was no. {entry.data['before']['count']})"
-            )
+            before = entry.data["before"]
+            had = f"{money_text(before['amount_micro'])} {before['currency']}"
+            detail = f"{purchase_text(entry.purchase, entry.data['currency'])} (before: {had})"
+        elif "booked_micro" in entry.data:
+            detail = f"the meter had booked {money_text(entry.data['booked_micro'])}"
+        elif "sale_key" in entry.data and entry.job == RESIGN:
+            detail = f"no. {entry.count}, with sale key {entry.data['sale_key']}"
         elif "amount_micro" in entry.data:
             detail = purchase_text(entry.purchase)
         elif entry.job == UTILITY and "kind" in entry.data:

@@ -48,6 +48,7 @@ class UserCard:
     write_back: WriteBack | None  # None: it has not been to the meter
     settled: list[str] = field(default_factory=list)  # what was found out about cut-off work, in words
     replaced: bool = False  # another card is the meter's now
+    waits_for: int = 0  # the sale key the meter is thought to have, if what waits for it is signed with another one
 
     @property
     def purchase(self) -> Purchase:
@@ -75,6 +76,9 @@ def read_card(shop: Shop, carrier: Carrier) -> UserCard:
     found = _look(shop, card)
     _settle(shop, found)
     _learn(shop, found)
+    if found.purchase.count > (shop.journal.booked_count(found.meter_number) or 0):
+        has = shop.sale_number(found.meter_number)
+        found.waits_for = 0 if has == found.record.key_number else has
     return found
 
 
@@ -93,6 +97,9 @@ def _look(shop, card):
         raise FormatError(f"The card's label says meter {number}, its identity {identity.meter_number}. Replace it.")
     if not record.belongs_to(identity):
         raise FormatError("The purchase on this card was sold for another card. Replace the card.")
+    sale = shop.keys.sale
+    if record.key_number in sale.numbers and not record.signed_by(sale.public(record.key_number)):
+        raise FormatError("The purchase on this card is not signed by this supplier. Replace the card.")
     try:
         back = WriteBack.unpack(card.read(WRITEBACK, 0, WRITEBACK_N))
     except FormatError as e:
@@ -176,7 +183,7 @@ def _learn(shop, found: UserCard) -> None:
             )
         back = found.write_back
         if back is not None:
-            found.settled.extend(_booked_otherwise(journal, number, back))
+            found.settled.extend(_booked_otherwise(journal, uid, number, back))
             journal.note_write_back(uid, number, back)
 
 
@@ -185,26 +192,29 @@ def _replaced(journal, found):
     return current is not None and current.uid != found.card.uid.hex()
 
 
-def _booked_otherwise(journal, number, back):
-    """Words when the meter booked another amount than the last one, as it was put right, says.
+def _booked_otherwise(journal, uid, number, back):
+    """Words, once, when the meter booked another amount than the last one, as it was put right, says.
 
     A meter books before it writes onto the card: a card pulled in between comes to the counter without the report.
     """
-    corrections, before = journal.done((CORRECT,), number), journal.last_write_back(number)
-    if not corrections or (before and back.number <= before.number):
+    corrections = journal.done((CORRECT,), number)
+    if not corrections:
         return
     was = corrections[0].data["before"]
+    before = journal.last_write_back(number, corrections[0])
     had_count, had_micro = (before.purchase_count, before.purchased_micro) if before else (0, 0)
     if had_count != was["count"] - 1 or back.purchase_count != was["count"]:
         return
-    booked_micro = back.purchased_micro - had_micro
     last = journal.last_sale(number)
     right_micro = last.data["amount_micro"] if last.count == was["count"] else 0
-    if booked_micro != right_micro:
-        yield (
-            f"The meter booked purchase {was['count']} with {money_text(booked_micro)}, before it was corrected to"
-            f" {money_text(right_micro)}. Settle the difference with the customer."
-        )
+    said = {"booked": was["count"], "booked_micro": back.purchased_micro - had_micro, "right_micro": right_micro}
+    if said["booked_micro"] == right_micro or journal.has_noted(CORRECT, uid, number, said):
+        return
+    journal.note(CORRECT, uid, number, said)
+    yield (
+        f"The meter booked purchase {was['count']} with {money_text(said['booked_micro'])}, before it was corrected to"
+        f" {money_text(right_micro)}. Settle the difference with the customer."
+    )
 
 
 def purchase_data(purchase: Purchase, sale_key: int) -> dict:
@@ -276,7 +286,7 @@ def write_purchase(shop, carrier, found: UserCard, record: bytes, intent, what: 
     except CardGone:
         raise CardGone(
             f"The card went away during {what}. Put it back and read it: then it is known whether that is on the card."
-            " Take no money before."
+            f" {'Take' if intent.job == SALE else 'Settle'} no money before."
         ) from None
     except CardError as e:
         again = read_card(shop, carrier)  # settles the intent
@@ -314,17 +324,17 @@ def _check_sale(shop, found: UserCard) -> None:
 
 
 def _renew(shop, found: UserCard, sale: Sale) -> Sale:
-    """New keys for the card once its meter has reported that it has them. The sale stands, whatever happens."""
-    back = found.write_back
-    if back is None or back.key_version not in shop.keys or back.key_version < max(found.key_versions):
+    """New keys for the card once its meter is known to have them. The sale stands, whatever happens."""
+    version = shop.known_version(found.meter_number)
+    if version not in shop.keys or version < max(found.key_versions):
         return sale
-    if all(version == back.key_version for version in found.key_versions):
+    if all(had == version for had in found.key_versions):
         return sale
     try:
-        renew_keys(shop, found, back.key_version)
+        renew_keys(shop, found, version)
     except VendError as e:
         return replace(sale, renewal_failed=str(e))
-    return replace(sale, renewed_to=back.key_version)
+    return replace(sale, renewed_to=version)
 
 
 def renew_keys(shop: Shop, found: UserCard, version: int) -> None:
