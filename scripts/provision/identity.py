@@ -13,6 +13,7 @@ refuses them.
 
 import json
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,6 +39,8 @@ class Source:
     trust_key: bytes | None = None
     key_version: int | None = None
     demo: bool = False
+    template_file: str = ""  # where they came from, for errors
+    tariff_file: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,11 @@ def make(source: Source, number: str, changes: Mapping[str, object] | None = Non
         )
     document["meter_number"] = number
     document["provisioned"] = not source.demo
-    settings = firmware.settings(document)
-    tariff_document = source.tariff or _DEMO_TARIFF | {"currency": settings.currency}
-    tariff = firmware.tariff(tariff_document, settings.currency)
+    with _named("" if changes else source.template_file):
+        settings = firmware.settings(document)
+    tariff_document = _DEMO_TARIFF | {"currency": settings.currency} if source.tariff is None else source.tariff
+    with _named(source.tariff_file):
+        tariff = firmware.tariff(tariff_document, settings.currency)
     keys = source.masters.meter_document(number, source.key_version, now_utc_s())
     if not source.demo and not firmware.keys_fit(keys, number):
         raise RefusedError(
@@ -101,6 +106,15 @@ def make(source: Source, number: str, changes: Mapping[str, object] | None = Non
         files[trust.NAME] = source.trust_key
     prints = trust.fingerprint(source.trust_key) if source.trust_key else ""
     return Identity(number, source.board, tariff.name, keys["version"], not source.demo, prints, files)
+
+
+@contextmanager
+def _named(file):
+    """Whose fault it is goes before what is wrong."""
+    try:
+        yield
+    except DocumentError as e:
+        raise DocumentError(f"{file}: {e}" if file else str(e)) from None
 
 
 def check_source(source: Source) -> None:

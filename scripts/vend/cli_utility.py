@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..common import read_bytes
+from .errors import FormatError
 from .options import (
     CARD,
     KEYS,
@@ -88,7 +89,11 @@ def _preset(kind, file, meter, more, at_counter, as_json):
     from . import meter_rules, utility_card
 
     document = utility_card.check_document(read_bytes(file), kind_word(kind), file)
-    if not meter_rules.check(kind, document):
+    try:
+        checked = meter_rules.check(kind, document)
+    except FormatError as e:
+        raise FormatError(f"{file}: {e}") from None
+    if not checked:
         print("vend: not checked by a meter's rules: the firmware's sources are not here", file=sys.stderr)
     with counter(*at_counter) as (shop, carrier):
         written = utility_card.preset(shop, carrier, kind, document, meters_of(meter), **more)
