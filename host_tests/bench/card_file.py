@@ -5,6 +5,8 @@ import json
 import secrets
 from pathlib import Path
 
+from scripts.common import InputError, read_json
+
 from .chips.desfire import DesfireCard
 
 _UID_N = 7
@@ -23,7 +25,11 @@ class CardFile(DesfireCard):
         OSError; ValueError when the file is no card.
         """
         if self.path.exists():
-            card = DesfireCard.load(json.loads(self.path.read_text()))
+            try:
+                card = DesfireCard.load(read_json(self.path))
+            except InputError as e:
+                where = f"line {e.line}: " if e.line else ""
+                raise ValueError(where + e.why) from None
         else:
             card = DesfireCard(b"\x04" + secrets.token_bytes(_UID_N - 1))
         vars(self).update(vars(card))

@@ -69,7 +69,7 @@ def test_the_command_serves_its_page_and_ends_when_told(tmp_path):
     assert result.exit_code == 0 and "http://127.0.0.1:" in result.output
 
 
-@pytest.mark.parametrize(("content", "says"), [(None, "no such file"), ("[]", "not an object"), ("{", "Expecting")])
+@pytest.mark.parametrize(("content", "says"), [(None, "no such file"), ("[]", "not a JSON object"), ("{", "Expecting")])
 def test_a_card_that_is_none_is_named_and_nothing_runs(tmp_path, content, says):
     path = tmp_path / "card.json"
     if content is not None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..common import read_bytes
 from .errors import FormatError
 from .options import (
     CARD,
@@ -87,12 +88,12 @@ def _simple(kind):
 def _preset(kind, file, meter, more, at_counter, as_json):
     from . import meter_rules, utility_card
 
+    document = utility_card.check_document(read_bytes(file), kind_word(kind), file)
     try:
-        document = file.read_bytes()
-    except OSError as e:
-        raise FormatError(f"{file} cannot be read: {e.strerror}. Name another file.") from e
-    utility_card.check_document(document, kind_word(kind))
-    if not meter_rules.check(kind, document):
+        checked = meter_rules.check(kind, document)
+    except FormatError as e:
+        raise FormatError(f"{file}: {e}") from None
+    if not checked:
         print("vend: not checked by a meter's rules: the firmware's sources are not here", file=sys.stderr)
     with counter(*at_counter) as (shop, carrier):
         written = utility_card.preset(shop, carrier, kind, document, meters_of(meter), **more)

@@ -60,7 +60,7 @@ def passphrase(file: Path | None, new: bool = False, env: str = PASSPHRASE_ENV) 
     """From the file, the environment, or the keyboard (asked twice for a new one)."""
     if file is not None:
         try:
-            lines = file.read_bytes().decode("utf-8").splitlines()
+            lines = file.read_bytes().decode("utf-8-sig").splitlines()
         except OSError as e:
             raise KeyFileError(f"The passphrase file {file} cannot be read: {e.strerror}. Name another one.") from e
         except UnicodeDecodeError as e:

@@ -11,10 +11,11 @@ the order key the meters have: by default the newest, for one meter what its las
 tells. Both can be said: a meter that refuses a card has others.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..common import InputError, parse_json
+from ..common.text_file import without_mark
 from .desfire import NO_FILE, Carrier, Desfire
 from .errors import CardStatus, FormatError, Refused
 from .journal import DONE, UTILITY, VOID
@@ -69,33 +70,15 @@ class Brought:
     answers: list[Answer]
 
 
-def check_document(text: bytes, what: str) -> bytes:
-    """A settings or tariff file as a meter can take it: one JSON object in UTF-8, each key once, no NaN, no lone
-    surrogate, and it fits on a card. FormatError."""
+def check_document(text: bytes, what: str, file: object = "") -> bytes:
+    """A settings or tariff file as a meter takes it: JSON that fits on a card, without a byte order mark. FormatError.
 
-    def once(pairs):
-        names = [name for name, _ in pairs]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise FormatError(f"The {what} file says {twice!r} twice.")
-        return dict(pairs)
-
-    def number(text):
-        raise FormatError(f"The {what} file says {text}, and a meter knows no such number.")
-
+    file: where it came from, for the error."""
     try:
-        document = json.loads(text.decode("utf-8"), object_pairs_hook=once, parse_constant=number)
-        json.dumps(document, ensure_ascii=False).encode("utf-8")
-    except UnicodeDecodeError:
-        raise FormatError(f"The {what} file is not text in UTF-8. Save it again as UTF-8.") from None
-    except UnicodeEncodeError:
-        raise FormatError(f"The {what} file has half a character in it. Write the text again.") from None
-    except RecursionError:
-        raise FormatError(f"The {what} file is nested too deeply.") from None
-    except ValueError as e:
-        raise FormatError(f"The {what} file is not JSON: {e}.") from e
-    if not isinstance(document, dict):
-        raise FormatError(f"The {what} file is not a JSON object.")
+        parse_json(text, file or f"The {what} file")
+    except InputError as e:
+        raise FormatError(str(e)) from None
+    text = without_mark(text)
     if len(text) > DOCUMENT_MAX_N:
         raise FormatError(f"The {what} file has {len(text)} bytes; a card holds {DOCUMENT_MAX_N}. Take blanks out.")
     return text
@@ -122,8 +105,7 @@ def key_change(
     """
     to = shop.keys.newest if to is None else to
     if has is None:
-        back = shop.journal.last_write_back(meter_number)
-        has = back.key_version if back else to - 1
+        has = shop.known_version(meter_number) or to - 1
     if has >= to:
         raise Refused(f"Meter {meter_number} has keys of version {has} already. Run 'keys roll' first for newer ones.")
     if has < 1:
@@ -134,9 +116,8 @@ def key_change(
     def document(serial):
         return KeyChange(meter_number, to, serial, *new).pack(current)
 
-    return write_card(
-        shop, carrier, KEY_CHANGE, document, meter_number, key_version=has, answers=1, order_key=order_key
-    )  # fmt: skip
+    options = {"key_version": has, "order_key": order_key, "answers": 1, "more": {"to": to}}
+    return write_card(shop, carrier, KEY_CHANGE, document, meter_number, **options)
 
 
 def trust_change(

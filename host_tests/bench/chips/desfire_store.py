@@ -75,7 +75,7 @@ def _load_app(image, where):
 
 def _load_file(image, where):
     kind = _dict(image, where).get("kind")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise ValueError(f"{where}: kind is {kind!r}, not one of {', '.join(sorted(_KINDS))}")
     rest = ("size", "limit", "records") if kind == "records" else ("data",)
     _fields(image, where, "kind", "comm", "rights", *rest)
