@@ -68,6 +68,26 @@ def test_a_meters_books_are_the_oracles(forks, job):
         assert abs(result["metered_counts"] - result["trace_counts"]) <= 1
 
 
+@pytest.mark.parametrize(
+    ("minute", "loads"),
+    [
+        (0, ((-2_300_379, -4_713_424), (30_267_065, 0), (0, 0))),
+        (0, ((2_683_778, 17_665_540), (-19_578_174, -17_665_540), (2_683_778, 17_665_540), (-19_578_174, 0))),
+        (36, ((-1_255_351, -23_558_831), (26_462_336, 23_558_831), (-1_255_351, -23_558_831), (26_462_336, 0))),
+        (45, ((610_241, -28_728_393), (-30_194_193, 28_728_393), (610_241, -28_728_393), (-30_194_193, 0))),
+    ],
+)
+def test_a_load_that_turns_round_with_the_second_is_counted_whole(forks, minute, loads):
+    """Milliseconds before the tick, between its reads of one register and another: no power tells of it yet."""
+    at_s = int((datetime(2024, 1, 1, 0, minute) - EPOCH).total_seconds())
+    rows = [(at_s, 1001, 0, 230_000, 0, 2)]
+    rows += [(at_s + 4 + n, p_mw, q_mvar, 230_000, 0, 3 + n) for n, (p_mw, q_mvar) in enumerate(loads)]
+    rates = [{"name": "0" * n, "price": "0"} for n in range(1, 6)]
+    doc = {"name": "0", "currency": "EUR", "rates": rates, "days": {"": [["00:00", "0"]]}, "fallback": "0"}
+    result = forks.run(rows=rows, end_s=at_s + 4 + len(loads), tariff_doc=doc, credit=None)
+    assert result["differences"] == []
+
+
 def test_a_sudden_reactive_load_is_counted_whole(forks):
     """Between two registers of an audit flows what no measured power tells yet."""
     at_s = int((datetime(2026, 1, 1) - EPOCH).total_seconds())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """FORMAT.md: every example decodes by the table above it, and with the firmware's own code."""
 
+import hashlib
 import re
 import struct
 from binascii import crc32
@@ -8,6 +9,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from loader import ed25519
 from meter.core import codes, config, keys_doc
 from meter.core.state import FIELDS, MeterState
 from meter.services import cardfile
@@ -99,7 +102,7 @@ def test_example_is_what_its_table_says(name):
 @pytest.mark.parametrize("name", sorted(set(EXAMPLES) - DOCUMENTS))
 def test_check_sum_of_an_example_is_over_what_its_table_says(name):
     data, _, table = EXAMPLES[name]
-    _, kind, words = table[-1]
+    _, kind, words = [row for row in table if "CRC-32" in row[2]][-1]
     last = int(re.search(r"bytes 0–(\d+)", words)[1])
     before = bytes((CARD_FILES[name],)) if "file number" in words else b""
     want = crc32(before + data[: last + 1]) & (0xFFFF if kind == "u16" else 0xFFFFFFFF)
@@ -221,7 +224,16 @@ def test_firmware_reads_the_incident():
 
 def test_firmware_reads_the_purchase_of_a_card():
     data, fields, _ = EXAMPLES["card purchase"]
-    assert cardfile.unpack_purchase(data) == numbers(fields, "count", "amount_micro", "debt_micro")
+    found = numbers(fields, "count", "amount_micro", "debt_micro", "key_number", "generation")
+    text = tuple(bytes.fromhex(fields[name]).rstrip(b"\0").decode() for name in ("meter_number", "currency"))
+    assert cardfile.unpack_purchase(data[:48]) == (*found[:4], *text, found[4])
+
+
+def test_the_purchase_of_the_example_is_signed_with_the_demo_sale_key():
+    data, _, _ = EXAMPLES["card purchase"]
+    seed = hashlib.sha256(b"Pennywatt demo sale key").digest()
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    assert ed25519.verify(public, data[48:], b"PW purchase\0" + data[:44])
 
 
 def test_firmware_writes_the_write_back_of_a_card():

@@ -6,7 +6,7 @@ import pytest
 from host_tests.bench import cards
 from host_tests.bench.chips.desfire import DesfireCard
 from host_tests.unit.vend_bench import NUMBER, UID, Hand, Meter, after_change, shop_at
-from scripts.vend import issuing, user_card
+from scripts.vend import issuing, user_card, utility_card
 from scripts.vend.crypto import ZERO
 from scripts.vend.desfire import Desfire
 from scripts.vend.errors import CardError, CardGone, CardUntrusted, FormatError, Refused
@@ -24,6 +24,7 @@ from scripts.vend.formats import (
 from scripts.vend.journal import REPLACE, SALE
 from scripts.vend.keys import CHANGE, MASTER, METER, READER, USER_AID, VENDING, KeySet
 from scripts.vend.shop import Shop
+from scripts.vend.utility_formats import KEY_CHANGE, Answer
 
 OTHER_UID = bytes.fromhex("04AABBCCDDEEFF")
 THIRD_UID = bytes.fromhex("04AABBCCDDEEF0")
@@ -284,6 +285,19 @@ def test_an_identity_of_another_meter_is_refused(shop, hand):
         sell(shop, hand)
 
 
+@pytest.mark.parametrize(
+    ("forged", "says"),
+    [({"key": cards.OTHER_KEY}, "not signed by this supplier"), ({"number": "00099999"}, "for another card"),
+     ({"generation": 2}, "for another card"), ({"currency": "USD"}, "for another card"),
+     ({"signature": cards.UNSIGNED}, "not signed by this supplier")],
+)  # fmt: skip
+def test_a_purchase_that_this_supplier_did_not_sell_for_this_card_is_found(shop, hand, forged, says):
+    vend_write(hand, PURCHASE, cards.purchase(1, AMOUNT, **forged))
+    with pytest.raises(FormatError, match=says):
+        user_card.read_card(shop, hand)
+    assert shop.journal.last_sale(NUMBER) is None
+
+
 # -- replace --------------------------------------------------------------------------------------
 
 
@@ -497,6 +511,15 @@ def test_a_card_cut_off_at_any_point_of_its_renewal_works_on_and_is_finished_at_
                 assert user_card.sell(shop, one, AMOUNT).purchase.count == 2
                 assert card.applications[USER_AID].versions == [2] * 5
                 assert shop.journal.open_intents() == []
+
+
+def test_a_card_that_was_never_at_its_meter_gets_the_keys_a_key_change_has_brought_there(rolled, hand):
+    supplier = Hand(DesfireCard(OTHER_UID))
+    serial = utility_card.key_change(rolled, supplier, NUMBER).head.serial
+    Meter().answer(supplier.card, Answer(NUMBER, serial, 5, KEY_CHANGE, 0).pack())
+    utility_card.read_answers(rolled, supplier)
+    assert sell(rolled, hand).renewed_to == 2
+    assert Meter(rolled.keys).serve(hand.card) == "booked"
 
 
 def test_a_card_never_goes_back_to_older_keys(rolled, meter):

@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from meter.core import checks, config_doc
-from meter.core.errors import ConfigError
+from meter.core.errors import CardError, ConfigError
+from meter.services import cardfile
 
+from host_tests.bench import cards
 from scripts.vend import formats as f
 from scripts.vend import utility_formats as u
 from scripts.vend.errors import FormatError
@@ -201,6 +203,12 @@ def test_a_list_and_a_document_fit_together_or_are_refused():
     u.Head.of(u.TARIFF, 1, bytes(3072 - 1200), u.Meters(listed=listed))
     with pytest.raises(FormatError, match="3073"):
         u.Head.of(u.TARIFF, 1, bytes(3073 - 1200), u.Meters(listed=listed))
+
+
+def test_the_shop_sells_what_a_meter_takes_and_no_more():
+    assert cardfile.unpack_purchase(cards.purchase(1, AMOUNT_MAX_MICRO)[:48])
+    with pytest.raises(CardError):
+        cardfile.unpack_purchase(cards.purchase(1, AMOUNT_MAX_MICRO + 1)[:48])
 
 
 # -- one form of numbers and currencies -----------------------------------------------------------

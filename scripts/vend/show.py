@@ -111,6 +111,7 @@ def card_dict(found: UserCard) -> dict:
         **identity_dict(found.identity),
         "key_versions": found.key_versions,
         "sale_key": found.record.key_number,
+        "resign_with": found.waits_for or None,
         "replaced": found.replaced,
         **purchase_dict(found.purchase),
         "booked": found.write_back is not None and found.write_back.purchase_count >= found.purchase.count,
@@ -131,7 +132,10 @@ def show_card(found: UserCard) -> None:
         ("last purchase", purchase_text(found.purchase, identity.currency)),
     ]
     if found.record.key_number:
-        rows.append(("signed with", f"sale key {found.record.key_number}"))
+        key = f"sale key {found.record.key_number}"
+        if found.waits_for:
+            key += f"; if the meter refuses it, sign it again with key {found.waits_for}: 'resign'"
+        rows.append(("signed with", key))
     back = found.write_back
     if back is None:
         rows.append(("report", "none: this card has not been to its meter"))

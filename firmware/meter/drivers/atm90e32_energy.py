@@ -174,6 +174,7 @@ class Energy:
         # Fractions of a count per phase, now and at the last audit, and what flows between the first read and the last.
         # A sum of absolute values does not see a phase's fractions cancel when it turns round.
         tolerance = self._phases * (2 + sign) + 1 + (max(low, high, -low, -high, forward, reverse) >> 8)
+        flow = 0
         for again in (0, 1):
             if again:
                 # Registers a read missed still hold their counts.
@@ -184,12 +185,16 @@ class Energy:
                 forward += f
                 reverse += r
                 diff += f + sign * r
+                flow = f + r
+            seen = 0
             for n in range(1, self._phases + 1):
                 f = take(self, LAST_SPI_DATA, base + n, forward)
                 m = _note(reads, m, base + n, f, self.other)
                 r = take(self, LAST_SPI_DATA, base + 4 + n, reverse)
                 m = _note(reads, m, base + 4 + n, r, self.other)
                 diff -= f + sign * r
+                seen += f + r
+            tolerance += min(flow, seen)  # of a load that has just begun no power tells: what both saw come meanwhile
             agree = -tolerance <= diff <= tolerance
             if agree and not odd:
                 break
