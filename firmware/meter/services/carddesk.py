@@ -70,13 +70,13 @@ class CardDesk:
                 event = self._reader_failed()
             self.state = at.step(self.state, event)
             if event >= at.NO_HOUSEHOLDS and event != at.SERVED and self._visit is not None:
-                self._go_on(event)
+                await self._go_on(event)
             elif self.state <= at.WAIT:
                 self._leave()
             elif self.state >= at.RESULT and self._visit is not None:
                 about = self._visit.about()
                 self._visit = None
-                self._talk(about)
+                await self._talk(about)
 
     async def _reset(self):
         await asyncio.sleep_ms(self._backoff_s * 1000)
@@ -106,7 +106,7 @@ class CardDesk:
                 return at.CARD_IN
             await self.reader.check()
 
-    def _go_on(self, event):
+    async def _go_on(self, event):
         """The code for one part of the work goes before that for the next comes, which needs its room."""
         visit = self._visit
         uid = visit.uid
@@ -115,12 +115,14 @@ class CardDesk:
             card = visit.card
             self._visit = visit = None
             meter.unload("services.cardvisit", "services.cardfile")
+            await asyncio.sleep_ms(0)
             from .utility import Utility
 
             self._visit = Utility(self, card, uid)
             return
         self._visit = visit = None
         self._let_go()
+        await asyncio.sleep_ms(0)  # so that the interpreter's stack has nothing of it any more
         if event == at.NEW:
             from .cardproof import Proof
 
@@ -130,9 +132,10 @@ class CardDesk:
 
             self._visit = Visit(self, uid, 0, 1, bought)
 
-    def _talk(self, about):
+    async def _talk(self, about):
         """The work with the card is over: its code goes, and that for talking comes."""
         self._let_go()
+        await asyncio.sleep_ms(0)
         from .carddialogue import Dialogue
 
         self._dialogue = Dialogue(self, *about)
