@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from .bundle import BundleError, demo_key, explain, head_of, loader_files, public_bytes, seal, slot_files
 from .bundle.firmware import write_whole
-from .common import read_text
+from .common import read_bytes
 from .flash import boards
 from .flash.errors import FlashError
 from .image_documents import ImageError
@@ -26,6 +26,7 @@ from .refusals import refusals
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = 4096
 LOG = 512  # bytes of a folder's log, written anew beyond that: finding a file reads it, up to where its name would be
+CONSOLE_MAX = 1 << 24
 DEVELOPMENT = "0.0.0.dev"  # version of firmware that is nobody's release
 _OURS = ("a/", "b/", "boot/", "board.", "meter/", "loader/")
 
@@ -147,7 +148,7 @@ def _cli():
     ):
         """Build the meter's LittleFS image: compiled firmware, board file and documents."""
         if trace is not None:
-            print(explain(read_text(trace), board), end="")
+            print(explain(read_bytes(trace, CONSOLE_MAX).decode(errors="replace"), board), end="")
             return
         size_for(board)  # there is such a board
         documents = read_documents(document or [], board, key is None)

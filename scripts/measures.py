@@ -188,8 +188,10 @@ def modelled():
     yield _ms("modelled: overload, hold expired to coil pulse", to_coil_us, 100)
     yield _ms("  its pulse, nominally 60 ms", pulse_us)
     yield _ms("  on a whole minute, whose work comes first", lateness.overload(utc_s=lateness.ON_THE_MINUTE)[0], 100)
+    cards = lateness.card(card_id="empty")
+    yield _ms(f"modelled: card in to answer, nothing new on it, worst of {len(cards)} moments", max(cards), 1000)
     cards = lateness.card()
-    yield _ms(f"modelled: card in to new balance shown, worst of {len(cards)} moments", max(cards), 1000)
+    yield _ms(f"modelled: card in to answer, a new purchase, worst of {len(cards)} moments", max(cards), 2000)
     yield _ms("  least", min(cards))
     found = lateness.hour()
     late = found["late"]

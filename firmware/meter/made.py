@@ -27,22 +27,27 @@ def read(root: str = "", fell: int = 0):
     keys: of keys_doc.parse().
 
     A document that is missing or not fit is said on the console, reported as a fault, and replaced by the one
-    before it, or by what can do no harm: default limits, energy counted at no price, no card accepted. A part that was
-    never calibrated is one with its power-on gains; only a provisioned meter must have a calibration.
+    before it, or by what can do no harm: default limits, energy counted at no price, no card accepted. Settings that
+    are not fit as a whole still say whose the meter is. A part that was never calibrated is one with its power-on
+    gains; only a provisioned meter must have a calibration.
+
+    Without any fit tariff energy is counted in its first register, at no price, and the balance says so: a household
+    is charged nothing by a price that nobody set, nor left in the dark for a document; what was used can be read, and
+    comes back as debt with a purchase.
     """
     without, faults = _without(root, fell)
     faults <<= _ASIDE
     cfg, current = _of(root, "settings.json", _eventless if without[aside.EVENTS] else config.parse, without[0])
     if not current or without[aside.EVENTS]:
         faults |= codes.FAULT_SETTINGS
-    cfg = cfg or (_whose(root, fell) if without[0] else config.Settings())
+    cfg = cfg or _whose(root, fell)
     faults |= _calibrate(root, cfg, without[aside.CALIBRATION])
-    currency = cfg.currency
+    lost = not cfg.meter_number  # all that the settings said: the tariff was fit when they were there
 
     def priced(doc):
         tariff = tariffs.parse(doc)
-        if tariff.currency != currency:
-            raise ConfigError("currency", "%s, but the settings say %s" % (tariff.currency, currency))
+        if tariff.currency != cfg.currency and not lost:
+            raise ConfigError("currency", "%s, but the settings say %s" % (tariff.currency, cfg.currency))
         return tariff
 
     price = without[aside.TARIFF]
@@ -52,7 +57,9 @@ def read(root: str = "", fell: int = 0):
     current = current and not price
     if not current:
         faults |= codes.FAULT_TARIFF
-    tariff = tariff or tariffs.parse({"name": "none", "currency": currency, "price": "0"})
+    tariff = tariff or _unpriced(cfg)
+    cfg.currency = tariff.currency
+    lost = False
     later = None
     if ahead and not price:
         later, _ = _of(root, "later.json", priced)
@@ -60,6 +67,16 @@ def read(root: str = "", fell: int = 0):
     if not current:
         faults |= codes.FAULT_KEYS
     return cfg, tariff, later, keys, faults
+
+
+def _unpriced(cfg):
+    """In place of a tariff. One without a name is none: the display says so (services/pages.py). A meter that is to
+    be nobody's yet is left as it is."""
+    tariff = tariffs.parse({"name": "none", "currency": cfg.currency, "price": "0"})
+    if cfg.provisioned or not cfg.meter_number:
+        tariff.name = ""
+        tariff.rate_names = ("No tariff: no price",)
+    return tariff
 
 
 def _without(root, fell):

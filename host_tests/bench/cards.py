@@ -115,26 +115,26 @@ def personalise(card: DesfireCard, meter_number: str, generation: int = 1, kind:
     t.close()
 
 
-def _shop(card):
-    """A terminal logged in with vending rights."""
+def _shop(card, keys=DEMO):
+    """A terminal logged in with vending rights, by keys of the version the card has."""
     t = Terminal(card)
     t.select(USER_AID)
     number = Label.unpack(t.read(LABEL, 0, LABEL_N)).meter_number
-    t.login(VENDING, DEMO.user_card_key(1, VENDING, card.uid, number))
+    t.login(VENDING, keys.user_card_key(t.key_version(VENDING), VENDING, card.uid, number))
     return t
 
 
-def put(card: DesfireCard, file_no: int, record: bytes) -> None:
+def put(card: DesfireCard, file_no: int, record: bytes, keys: KeySet = DEMO) -> None:
     """Write any bytes into a file with vending rights: for cards no shop would issue."""
-    t = _shop(card)
+    t = _shop(card, keys)
     t.write(file_no, 0, record, PLAIN if file_no == LABEL else MACED)
     t.commit()
     t.close()
 
 
-def _carried(card):
+def _carried(card, keys=DEMO):
     """(what was sold last, what the meter has booked). FormatError: one of them is damaged."""
-    t = _shop(card)
+    t = _shop(card, keys)
     try:
         sold = SignedPurchase.unpack(t.read(PURCHASE, 0, PURCHASE_N)).purchase
         back = WriteBack.unpack(t.read(WRITEBACK, 0, WRITEBACK_N))
@@ -143,24 +143,25 @@ def _carried(card):
     return sold, back.purchase_count if back else 0
 
 
-def put_purchase(card: DesfireCard, count: int, amount_micro: int, debt_micro: int = 0, **options) -> None:
+def put_purchase(card: DesfireCard, count: int, amount_micro: int, debt_micro: int = 0, keys: KeySet = DEMO,
+                 **options) -> None:  # fmt: skip
     """Write a purchase with what the card's identity says; options as of purchase(), for forgeries."""
-    t = _shop(card)
+    t = _shop(card, keys)
     found = Identity.unpack(t.read(IDENTITY, 0, IDENTITY_N))
     t.close()
     place = {"number": found.meter_number, "generation": found.generation, "currency": found.currency}
-    put(card, PURCHASE, purchase(count, amount_micro, debt_micro, **{**place, **options}))
+    put(card, PURCHASE, purchase(count, amount_micro, debt_micro, **{**place, **options}), keys)
 
 
-def sell(card: DesfireCard, amount_micro: int, debt_micro: int = 0, **options) -> int:
+def sell(card: DesfireCard, amount_micro: int, debt_micro: int = 0, keys: KeySet = DEMO, **options) -> int:
     """Write the next purchase; gives its number. options: as of purchase(), for forgeries. ValueError when the last
     one has not come back as booked."""
     if amount_micro <= 0:
         raise ValueError("an amount must be more than nothing")
-    sold, booked = _carried(card)
+    sold, booked = _carried(card, keys)
     if sold.count != booked:
         raise ValueError(f"purchase {sold.count} has not been to the meter yet")
-    put_purchase(card, sold.count + 1, amount_micro, debt_micro, **options)
+    put_purchase(card, sold.count + 1, amount_micro, debt_micro, keys, **options)
     return sold.count + 1
 
 

@@ -17,6 +17,7 @@ SECOND_US = 1_000_000
 START_MAX_US = 10 * SECOND_US
 ON_THE_MINUTE = 28  # 32 seconds after power on the hold has expired
 CARD_MOMENTS = 10  # of a second: what a card meets there differs
+CARD_MAX_US = 5 * SECOND_US
 _EVENING = datetime(2026, 1, 12, 22, 15)  # local midnight is 45 minutes away
 
 
@@ -45,17 +46,20 @@ def overload(costs=ESP32, utc_s: int = 0) -> tuple[int, int]:
         return began_us - max(t for t in b.tick_reads_us if t <= began_us), length_us
 
 
-def card(costs=ESP32) -> list[int]:
-    """µs from a card's coming to the new balance on the display, at moments all over a second."""
+def card(costs=ESP32, card_id: str = "good") -> list[int]:
+    """µs from a card's coming to the answer on the display, at moments all over a second: "good" brings a new purchase,
+    "empty" nothing."""
     times = []
     for n in range(CARD_MOMENTS):
         with Bench(initial_credit="50.00", costs=costs) as b:
             b.run_s(8)
             b.run_s((SECOND_US - b.plant.clock.now_us % SECOND_US + n * SECOND_US // CARD_MOMENTS) / SECOND_US)
-            b.insert("good")
+            b.insert(card_id)
             began_us = b.plant.clock.now_us
-            while "Credit added" not in b.lcd()[0]:
+            answer = "Credit added" if card_id == "good" else "Card accepted"
+            while answer not in b.lcd()[0]:
                 b.run_s(0.005)
+                assert b.plant.clock.now_us < began_us + CARD_MAX_US, b.screen()
             times.append(b.plant.clock.now_us - began_us)
     return times
 
@@ -91,7 +95,7 @@ def hour(costs=ESP32) -> dict:
 def main() -> None:
     print("start", start())
     print("overload", overload(), overload(utc_s=ON_THE_MINUTE))
-    print("card", card())
+    print("card", card(), card(card_id="empty"))
     found = hour()
     late = found.pop("late")
     print("hour", found, "late p50, p99, max:", late[len(late) // 2], late[len(late) * 99 // 100], late[-1])

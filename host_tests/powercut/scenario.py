@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from meter.core import codes
 
 from host_tests.bench import documents
-from host_tests.bench.cards import PURCHASE, purchase, put
+from host_tests.bench.cards import put_purchase
 from host_tests.bench.plant import EPOCH
 
 START = datetime(2026, 3, 31, 20, 54, 40)  # UTC; 22:54:40 at home
@@ -67,7 +67,7 @@ class Step:
 
 def wipe(card) -> None:
     """The bench's card has a purchase on it; a new customer's has none."""
-    put(card, PURCHASE, purchase(0, 0))
+    put_purchase(card, 0, 0)
 
 
 def _nothing(w):
@@ -354,4 +354,43 @@ FELL = Day(
     (codes.FAULT_SETTINGS,),
     falls_with=documents.settings(**{**SETTINGS, "relay_pulse_ms": 77}),
 )
-MORE = {day.name: day for day in (CLOCK, KEEPS, FELL)}
+
+
+def _with_new_keys(w):
+    w.renew_card()
+    w.sell(7_000_000)
+
+
+KEYS = Day(
+    (
+        _START,
+        _card("a purchase", lambda w: w.sell(5_000_000), until=_bought(1)),
+        _away(),
+        Step(
+            "the supplier's card: other keys",
+            lambda w: w.show_keys(),
+            lambda w: w.kept_keys()["version"] == 2,
+            card=True,
+        ),
+        _away(),
+        _card("the card with its key of before", lambda w: w.sell(6_000_000), until=_bought(2)),
+        _away(),
+        _card("the card with its new key", _with_new_keys, until=_bought(3)),
+        _away("... and the key before is forgotten"),
+        Step(
+            "the supplier's card: other public keys",
+            lambda w: w.show_trust(),
+            lambda w: w.kept_keys()["sale"][0] == w.kept_keys()["order"][0] == 2,
+            card=True,
+        ),
+        _away(),
+        _card("a purchase signed with the new key", lambda w: w.sell(8_000_000, sale_number=2), until=_bought(4)),
+        _away(),
+        Step("no key of before is left", _load(0), lambda w: "previous" not in w.kept_keys() and w.for_s(1)),
+    ),
+    datetime(2026, 3, 31, 20, 56),
+    SETTINGS,
+    "keys",
+    "other keys, the household's card with its old key and its new one, other public keys, a purchase by each",
+)
+MORE = {day.name: day for day in (CLOCK, KEEPS, FELL, KEYS)}

@@ -15,18 +15,26 @@ import zlib
 from pathlib import Path
 
 from host_tests.bench import documents
-from host_tests.bench.cards import peek_back, sell
+from host_tests.bench.cards import DEMO, Terminal, peek_back, sell
+from host_tests.bench.flash import read_file
+from host_tests.bench.plant import EPOCH
 from host_tests.bench.process import MeterProcess
 from host_tests.bench.session import Bench
-from host_tests.bench.utility_cards import utility_card
+from host_tests.bench.utility_cards import new_keys, new_trust, utility_card
 from scripts.image import ROOT, build_image
-from scripts.vend.utility_formats import SETTINGS, TARIFF
+from scripts.vend.keys import USER_AID
+from scripts.vend.personalise import change_keys
+from scripts.vend.signing import ORDER, SALE
+from scripts.vend.utility_formats import KEY_CHANGE, SETTINGS, TARIFF, TRUST_CHANGE
 
 from . import scenario
 from .auditor import Auditor
 from .clock_rules import ClockRules
 from .operations import Operations, PowerCut
 
+# The supplier's keys of later: masters of version 2, signing keys of number 2.
+LATER_KEYS = DEMO.rolled(lambda n: bytes(range(n))).rolled_signing(SALE, lambda n: b"s" * n)
+LATER_KEYS = LATER_KEYS.rolled_signing(ORDER, lambda n: b"o" * n)
 OUTAGES_S = (2, 7, 45, 1000)
 _LOOK_S = 0.1
 _TAKE_OUT_S = 2  # what a card is out of the slot at least, to be missed
@@ -115,8 +123,9 @@ class World:
             self.audit.power_off()
         self.bench.plug(plugged)
 
-    def sell(self, micro: int, debt_micro: int = 0) -> None:
-        sell(self.card, micro, debt_micro)
+    def sell(self, micro: int, debt_micro: int = 0, sale_number: int = 1) -> None:
+        signed = {"key": LATER_KEYS.sale.seed(sale_number), "key_number": sale_number}
+        sell(self.card, micro, debt_micro, LATER_KEYS, **signed)
         self.audit.sold.append((micro, debt_micro))
 
     def insert(self, card) -> None:
@@ -134,9 +143,41 @@ class World:
         self.audit.may_change(**document)
         kind = SETTINGS if "settings" in document else TARIFF
         (content,) = document.values()
-        card = utility_card(kind, json.dumps(content, separators=(",", ":")).encode())
+        self._show_order(kind, json.dumps(content, separators=(",", ":")).encode())
+
+    def _show_order(self, kind, document, number=""):
+        card = utility_card(kind, document, self.utc_s, number)
         self.operations.watch_card(card)
         self.insert(card)
+
+    @property
+    def utc_s(self) -> int:
+        """By the meter's clock, in seconds since 2000."""
+        return int((self.plant.rtc.time(self.plant.clock.now_us) - EPOCH).total_seconds())
+
+    def show_keys(self) -> None:
+        """The supplier's card, with the meter's keys of the next version."""
+        number = self.bench.settings["meter_number"]
+        keys = LATER_KEYS.card_key(2, number), LATER_KEYS.utility_key(2)
+        self._show_order(KEY_CHANGE, new_keys(number, 2, *keys, self.utc_s), number)
+
+    def show_trust(self) -> None:
+        """The supplier's card, with its next public keys."""
+        card = utility_card(TRUST_CHANGE, new_trust(LATER_KEYS.sale, LATER_KEYS.order), self.utc_s, keys=LATER_KEYS)
+        self.operations.watch_card(card)
+        self.insert(card)
+
+    def renew_card(self) -> None:
+        """The shop gives the household's card its keys of the next version."""
+        number = self.bench.settings["meter_number"]
+        terminal = Terminal(self.card)
+        terminal.select(USER_AID)
+        change_keys(terminal, lambda role, v: LATER_KEYS.user_card_key(v, role, self.card.uid, number), 2)
+        terminal.close()
+
+    def kept_keys(self) -> dict:
+        """The meter's keys.json as it lies on flash."""
+        return json.loads(read_file(self.plant.flash, "keys.json"))
 
     def logged(self, code: int) -> bool:
         """Has this been written to the event log since the step began?"""

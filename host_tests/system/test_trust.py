@@ -50,11 +50,10 @@ def table():
 class Loot(KeySet):
     """What was stolen; whatever else a card needs is guessed."""
 
-    def __init__(self, card_key_of="", utility=False, source: KeySet = DEMO, sale=None, order=None, bundle_key=None):
+    def __init__(self, card_key_of="", utility=False, source: KeySet = DEMO, sale=None, order=None):
         guessed = KeySet.new()
         super().__init__({1: guessed.masters(1)}, sale or guessed.sale, order or guessed.order)
         self._card_key_of, self._utility, self._source = card_key_of, utility, source
-        self.bundle_key = bundle_key
 
     def card_key(self, version, meter_number):
         if meter_number == self._card_key_of:
@@ -82,9 +81,7 @@ HOLDERS = {
     "keys from before a change": lambda of: Loot(card_key_of=of, utility=True, sale=DEMO.sale, order=DEMO.order),
     "a shop's key file, opened": lambda of: whole(sale=DEMO.sale, order=GUESSED[1]),
     "the office's key file, opened": lambda of: whole(sale=DEMO.sale, order=DEMO.order),
-    "the key of bundles": lambda of: Loot(
-        sale=BUNDLE, order=SigningKeys(ORDER, {1: BUNDLE.seed()}), bundle_key=bundle.demo_key()
-    ),
+    "the key of bundles": lambda of: Loot(sale=BUNDLE, order=SigningKeys(ORDER, {1: BUNDLE.seed()})),
 }
 
 
@@ -166,7 +163,6 @@ def firmware(b, loot, of):
     """Does the loader take a bundle for this that the holder signed? With each key there is."""
     seeds = [loot.sale.seed(), loot.order.seed()]
     signing = [bundle.keys.Ed25519PrivateKey.from_private_bytes(seed) for seed in seeds]
-    signing += [loot.bundle_key] if loot.bundle_key else []
     with tempfile.TemporaryDirectory() as root:
         path = Path(root) / "x.pwb"
         for key in signing:

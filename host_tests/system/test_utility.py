@@ -6,11 +6,12 @@ import contextlib
 import pytest
 from meter.core import codes
 
+from host_tests.bench.cards import DEMO
 from host_tests.bench.documents import settings, tariff
 from host_tests.bench.largest import all_watched, as_bytes, largest
-from host_tests.bench.utility_cards import head, utility_card
+from host_tests.bench.utility_cards import SERIAL, head, new_keys, new_trust, utility_card
 from scripts.vend.keys import KeySet
-from scripts.vend.utility_formats import SETTINGS, TARIFF
+from scripts.vend.utility_formats import COVER_RESET, KEY_CHANGE, SETTINGS, TARIFF, TRUST_CHANGE
 
 from .visits import show
 
@@ -111,35 +112,47 @@ def test_a_card_pulled_while_it_is_read_changes_nothing(bench):
     assert not logged(b, codes.LOG_TARIFF_CHANGED)
 
 
+def cut_after(b, card, n):
+    """Show a card; power fails before operation n of the flash from now on. Then it comes back."""
+    flash = b.plant.flash
+    left = [n]
+
+    def count(kind):
+        real = getattr(flash, kind)
+
+        def counted(*args):
+            if left[0] <= 0:
+                raise Cut
+            left[0] -= 1
+            return real(*args)
+
+        setattr(flash, kind, counted)
+
+    count("program")
+    count("erase")
+    with contextlib.suppress(Cut):
+        show(b, card, 4)
+    del flash.program, flash.erase
+    again(b)
+
+
+def again(b):
+    b.plug(False)
+    b.plant.reader.remove(b.plant.clock.now_us)
+    b.plug(True)
+    b.run_s(4)
+
+
+class Cut(Exception):
+    """Power fails before this operation of the flash."""
+
+
 def test_a_power_cut_at_any_moment_leaves_the_old_tariff_or_the_new_one(bench):
     """The cut comes at every third operation of the flash, until the change is through."""
     changed = n = 0
     while not changed:
         b = bench(up_s=1.5)
-        card = utility_card(TARIFF, as_bytes(other_tariff()))
-        flash = b.plant.flash
-        left = [n]
-
-        def count(kind, left=left, flash=flash):
-            real = getattr(flash, kind)
-
-            def counted(*args):
-                if left[0] <= 0:
-                    raise Cut
-                left[0] -= 1
-                return real(*args)
-
-            setattr(flash, kind, counted)
-
-        count("program")
-        count("erase")
-        with contextlib.suppress(Cut):
-            show(b, card, 4)
-        del flash.program, flash.erase
-        b.plug(False)
-        b.plant.reader.remove(b.plant.clock.now_us)
-        b.plug(True)
-        b.run_s(4)
+        cut_after(b, utility_card(TARIFF, as_bytes(other_tariff())), n)
         changed = "0.5000/kWh" in balance_page(b)
         assert not logged(b, codes.LOG_FAULT), n
         assert changed or not logged(b, codes.LOG_TARIFF_CHANGED)
@@ -148,8 +161,79 @@ def test_a_power_cut_at_any_moment_leaves_the_old_tariff_or_the_new_one(bench):
     assert n > 9
 
 
-class Cut(Exception):
-    """Power fails before this operation of the flash."""
+NUMBER = settings()["meter_number"]
+NEXT = KeySet({1: tuple(b"the next keys  %d" % n for n in range(6))}, DEMO.sale, DEMO.order)
+
+
+def key_card():
+    """Another card and utility key for the bench's meter."""
+    document = new_keys(NUMBER, 2, NEXT.card_key(1, NUMBER), NEXT.utility_key(1), SERIAL)
+    return utility_card(KEY_CHANGE, document, number=NUMBER)
+
+
+ROTATED = DEMO.rolled_signing("sale", bytes).rolled_signing("order", lambda n: bytes(range(n)))
+
+
+def trust_card():
+    """New public keys of the supplier's."""
+    return utility_card(TRUST_CHANGE, new_trust(ROTATED.sale, ROTATED.order))
+
+
+def inspection(key_card=False, trust_card=False):
+    """A card that a meter takes with the keys it was made with, or after one of those cards."""
+    signed = {"key": ROTATED.order.seed(), "key_number": 2} if trust_card else {}
+    return utility_card(COVER_RESET, keys=NEXT if key_card else DEMO, **signed)
+
+
+CHANGES = {
+    "key_card": (key_card, "Keys changed", codes.LOG_KEYS_CHANGED, codes.CARD_AUTH),
+    "trust_card": (trust_card, "Supplier's keys changed", codes.LOG_TRUST_CHANGED, codes.CARD_KEY_OLD),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_other_keys_are_in_force_at_once_and_after_a_restart_and_those_before_are_not(bench, name):
+    card, says, event, code = CHANGES[name]
+    b = bench()
+    assert says in show(b, card())
+    for _ in range(2):
+        assert "Inspection" in show(b, inspection(**{name: True}))
+        assert "not accepted" in show(b, inspection())
+        again(b)
+    assert len(logged(b, event)) == 1 and logged(b, codes.LOG_CARD_REFUSED) == [code] * 2
+    assert not logged(b, codes.LOG_FAULT) and b.meter.restarts == 0
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_power_cut_at_any_moment_leaves_the_old_keys_or_the_new_ones(bench, name):
+    """The cut comes at every second operation of the flash, until the change is through."""
+    card, *_ = CHANGES[name]
+    changed = n = 0
+    while not changed:
+        b = bench(up_s=1.5)
+        cut_after(b, card(), n)
+        show(b, inspection(**{name: True}), 3)
+        changed = len(logged(b, codes.LOG_INSPECTED))
+        show(b, inspection(), 3)
+        assert len(logged(b, codes.LOG_INSPECTED)) == 1, n
+        assert not logged(b, codes.LOG_FAULT), n
+        n += 2
+        b.plug(False)
+    assert n > 3
+
+
+def test_what_is_not_signed_or_not_for_this_meter_is_refused(bench):
+    b = bench()
+    document = as_bytes(other_tariff())
+    show(b, utility_card(TARIFF, document, signature=bytes(64)))
+    show(b, utility_card(TARIFF, document, key=DEMO.sale.seed()))
+    show(b, utility_card(TARIFF, document, listed=("PW99999999", "PW99999998")))
+    show(b, utility_card(TARIFF, document, serial=SERIAL + 365 * 86_400))
+    show(b, utility_card(TARIFF, document, serial=0xFFFFFFFF))
+    assert "Tariff changed" in show(b, utility_card(TARIFF, document, listed=("PW99999999", NUMBER)))
+    assert logged(b, codes.LOG_CARD_REFUSED) == [
+        codes.CARD_SIGNATURE, codes.CARD_SIGNATURE, codes.CARD_FOREIGN, codes.CARD_AHEAD, codes.CARD_AHEAD,
+    ]  # fmt: skip
 
 
 def test_a_damaged_document_gives_way_to_the_one_before_and_is_kept(bench):

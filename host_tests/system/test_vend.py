@@ -73,6 +73,7 @@ def test_a_tariff_comes_to_the_meter_and_the_answer_to_the_shop(bench, shop):
 def test_new_keys_come_to_the_meter_and_then_to_the_card(bench, shop, tmp_path):
     b, user, card = bench(initial_credit="0"), blank(1), blank(4)
     issuing.issue(shop, Hand(user), NUMBER, "EUR")
+    show(b, user)  # the household's own card: the key of before opens it once more
     with shop_at(tmp_path / "other.db", KeySet.demo().rolled()) as later:
         utility_card.key_change(later, Hand(card), NUMBER)
         assert "Keys changed" in show(b, card)

@@ -6,7 +6,8 @@ from meter.core.state import MeterState
 
 
 class Tariff:
-    def __init__(self, *rate_names):
+    def __init__(self, *rate_names, name="Home"):
+        self.name = name
         self.rate_names = rate_names
 
 

@@ -5,12 +5,13 @@ import struct
 from types import SimpleNamespace
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 from meter.core.codes import CARD_MALFORMED
 from meter.core.errors import CardError
 from meter.core.state import MeterState
-from meter.services import cardfile
+from meter.services import cardfile, cardproof
 
 from host_tests.bench import cards
 from scripts.vend.formats import Month
@@ -29,7 +30,7 @@ UNPACK = {
 RECORDS = {
     cards.LABEL: cards.label("PW-000042"),
     cards.IDENTITY: cards.identity("PW-000042", 3),
-    cards.PURCHASE: cards.purchase(7, 20_000_000),
+    cards.PURCHASE: cards.purchase(7, 20_000_000)[: cardfile.PURCHASE_N],
 }
 
 
@@ -42,8 +43,12 @@ def malformed(unpack, record):
 def test_application_keys_and_files_are_the_same_on_both_sides():
     assert cardfile.AID == cards.AID
     assert cardfile.KEY_METER == METER
-    sizes = (cardfile.LABEL_N, cardfile.IDENTITY_N, cardfile.PURCHASE_N, cardfile.WRITEBACK_N)
-    assert sizes == cards.SIZES
+    purchase_n = cardfile.PURCHASE_N + 2 * cardfile.HALF_N
+    assert (cardfile.LABEL_N, cardfile.IDENTITY_N, purchase_n, cardfile.WRITEBACK_N) == cards.SIZES
+    record = cards.purchase(1, 1)
+    assert len(record) == purchase_n
+    signed = cardproof._PREFIX + record[: cardproof._SIGNED]
+    Ed25519PublicKey.from_public_bytes(cards.DEMO.sale.public()).verify(record[cardproof._SIGNATURE_AT :], signed)
     files = (cardfile.F_LABEL, cardfile.F_IDENTITY, cardfile.F_PURCHASE, cardfile.F_WRITEBACK)
     assert files == (cards.LABEL, cards.IDENTITY, cards.PURCHASE, cards.WRITEBACK)
 
@@ -64,22 +69,36 @@ def test_a_generation_the_ledger_cannot_keep_is_malformed(generation):
     assert malformed(cardfile.unpack_identity, cards.identity("1", generation, 1, "EUR"))
 
 
-@given(st.integers(1, 2**32 - 1), st.integers(1, 10**15), st.integers(0, 10**15))
-def test_a_purchase_comes_back_as_sold(count, amount_micro, debt_micro):
-    record = cards.purchase(count, amount_micro, debt_micro, 820_000_000)
-    assert cardfile.unpack_purchase(record) == (count, amount_micro, debt_micro)
+def first(record: bytes) -> bytes:
+    """What is read at first: all but the signature."""
+    return record[: cardfile.PURCHASE_N]
 
 
-def test_a_card_never_sold_on_has_purchase_zero():
-    assert cardfile.unpack_purchase(cards.purchase(0, 0)) == (0, 0, 0)
+@given(
+    st.integers(1, 2**32 - 1), st.integers(1, 10**15), st.integers(0, 10**15), NUMBERS, st.integers(1, 255),
+    st.sampled_from(["EUR", "KES", "X"]), st.integers(1, 255),
+)  # fmt: skip
+def test_a_purchase_comes_back_as_sold(count, amount_micro, debt_micro, number, generation, currency, key_no):
+    place = {"number": number, "generation": generation, "currency": currency}
+    record = cards.purchase(count, amount_micro, debt_micro, 820_000_000, **place, key_number=key_no, signature=b"")
+    found = cardfile.unpack_purchase(first(record))
+    assert found == (count, amount_micro, debt_micro, key_no, number, currency, generation)
+
+
+def test_a_card_never_sold_on_has_purchase_zero_and_says_whose_it_is():
+    assert cardfile.unpack_purchase(first(cards.purchase(0, 0))) == (0, 0, 0, 0, cards.NUMBER, "EUR", 1)
 
 
 @pytest.mark.parametrize(
-    ("count", "amount_micro", "debt_micro"),
-    [(0, 1, 0), (1, 0, 0), (1, 10**15 + 1, 0), (1, 2**64 - 1, 0), (1, 1, 10**15 + 1), (1, 1, 2**64 - 1)],
-)
-def test_an_impossible_purchase_is_malformed(count, amount_micro, debt_micro):
-    assert malformed(cardfile.unpack_purchase, cards.purchase(count, amount_micro, debt_micro))
+    ("count", "amount_micro", "debt_micro", "key_no"),
+    [
+        (0, 1, 0, 0), (1, 0, 0, 1), (1, 10**15 + 1, 0, 1), (1, 2**64 - 1, 0, 1), (1, 1, 10**15 + 1, 1),
+        (1, 1, 2**64 - 1, 1), (1, 1, 0, 0), (0, 0, 0, 1),
+    ],
+)  # fmt: skip
+def test_an_impossible_purchase_is_malformed(count, amount_micro, debt_micro, key_no):
+    record = cards.purchase(count, amount_micro, debt_micro, key_number=key_no, signature=b"")
+    assert malformed(cardfile.unpack_purchase, record)
 
 
 @pytest.mark.parametrize("file_no", UNPACK)

@@ -10,13 +10,13 @@ from meter.services.carddialogue import Dialogue
 from meter.services.cardvisit import Visit
 
 STATES = (
-    "RESET", "WAIT", "IDENTIFY", "READ", "ACCOUNT", "WRITE_BACK", "PROVE", "SUPPLIER",
+    "RESET", "WAIT", "IDENTIFY", "READ", "RETURN", "ACCOUNT", "WRITE_BACK", "PROVE", "SUPPLIER",
     "RESULT", "FIGURES", "REFUSAL", "UNFINISHED", "REMOVE",
 )  # fmt: skip
 EVENTS = (
     "READER_OK", "READER_LOST", "CARD_IN", "GENUINE", "JUDGED", "BOOKED",
     "WRITTEN", "UNWRITTEN", "REFUSED", "PULLED", "TIME_UP", "GONE", "NO_HOUSEHOLDS", "SERVED",
-    "NEW", "PROVEN",
+    "NEW", "LOOKED",
 )  # fmt: skip
 
 # state: "event -> next" for all that may happen; whatever is not here must be refused.
@@ -29,8 +29,10 @@ IDENTIFY    PULLED      REFUSAL
 IDENTIFY    NO_HOUSEHOLDS SUPPLIER
 READ        JUDGED      ACCOUNT
 READ        NEW         PROVE
-PROVE       PROVEN      ACCOUNT
-PROVE       REFUSED     REFUSAL
+PROVE       LOOKED      RETURN
+RETURN      JUDGED      ACCOUNT
+RETURN      REFUSED     REFUSAL
+RETURN      PULLED      REFUSAL
 READ        REFUSED     REFUSAL
 READ        PULLED      REFUSAL
 ACCOUNT     BOOKED      WRITE_BACK
@@ -74,9 +76,10 @@ def test_every_state_with_every_event(state, event):
 
 
 def test_money_is_out_of_reach_without_identity_and_judgement():
-    """Every path from WAIT to ACCOUNT goes through GENUINE, and JUDGED or PROVEN."""
+    """Every path from WAIT to ACCOUNT goes through GENUINE and JUDGED, and that of a new purchase through PROVE."""
     before = {(a, event) for (a, event), b in NEXT.items() if b == "ACCOUNT"}
-    assert before == {("READ", "JUDGED"), ("PROVE", "PROVEN")}
+    assert before == {("READ", "JUDGED"), ("RETURN", "JUDGED")}
+    assert {(a, event) for (a, event), b in NEXT.items() if b == "RETURN"} == {("PROVE", "LOOKED")}
     assert {(a, event) for (a, event), b in NEXT.items() if b == "PROVE"} == {("READ", "NEW")}
     assert {(a, event) for (a, event), b in NEXT.items() if b == "READ"} == {("IDENTIFY", "GENUINE")}
 

@@ -191,6 +191,45 @@ def test_a_tariff_that_is_not_fit_gives_way_to_the_one_before(root):
     assert rates.name == "Before" and faults == codes.FAULT_TARIFF
 
 
+def test_settings_that_are_not_fit_still_say_whose_the_meter_is(root):
+    (root / "settings.json").write_text(json.dumps({**settings(provisioned=True, currency="KES"), "alarm_1": "5"}))
+    (root / "tariff.json").write_text(json.dumps({"name": "x", "currency": "KES", "price": "25"}))
+    cfg, rates, _, _, faults = made.read(str(root))
+    assert (cfg.provisioned, cfg.currency, rates.prices_micro) == (True, "KES", (25_000_000,))
+    assert cfg.alarm1_micro == config.Settings().alarm1_micro
+    assert faults & ~codes.FAULT_CALIBRATION == codes.FAULT_SETTINGS
+
+
+def test_a_meter_whose_settings_are_lost_goes_on_at_the_price_and_in_the_currency_of_its_tariff(root):
+    (root / "settings.json").write_bytes(b"?")
+    (root / "tariff.json").write_text(json.dumps({"name": "x", "currency": "KES", "price": "25"}))
+    (root / "later.json").write_text(
+        json.dumps({"name": "y", "currency": "USD", "price": "1", "from": "2099-01-01 00:00"})
+    )
+    cfg, rates, later, _, faults = made.read(str(root))
+    assert (cfg.currency, rates.prices_micro, later) == ("KES", (25_000_000,), None)
+    assert faults == codes.FAULT_SETTINGS
+
+
+@pytest.mark.parametrize("damage", [b"?", b'{"name": "x"}', b'{"name": "x", "currency": "USD", "price": "1"}', None])
+def test_a_provisioned_meter_without_any_fit_tariff_has_one_that_says_so(root, damage):
+    (root / "settings.json").write_text(json.dumps(settings(provisioned=True)))
+    for name in ("tariff.json", "tariff.old"):
+        if damage is None:
+            (root / name).unlink(missing_ok=True)
+        else:
+            (root / name).write_bytes(damage)
+    cfg, rates, _, _, faults = made.read(str(root))
+    assert faults & codes.FAULT_TARIFF and cfg.provisioned
+    assert (rates.name, rates.rate_names, rates.prices_micro) == ("", ("No tariff: no price",), (0,))
+
+
+def test_a_meter_that_is_nobodys_yet_and_has_no_tariff_counts_at_none(root):
+    (root / "tariff.json").unlink()
+    rates, faults = made.read(str(root))[1:5:3]
+    assert (rates.name, rates.rate_names, rates.prices_micro) == ("none", ("flat",), (0,)) and faults
+
+
 def test_without_any_fit_document_the_harmless_ones_serve(root):
     for name in ("settings.json", "tariff.json"):
         (root / name).write_bytes(b"?")

@@ -130,5 +130,5 @@ def test_another_file_is_taken_at_ones_own_risk_only(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_a_sentence(tmp_path):
-    with pytest.raises(DownloadError, match=r"none\.bin cannot be read: No such file"):
+    with pytest.raises(DownloadError, match=r"none\.bin: it cannot be read: No such file"):
         get("http://127.0.0.1:9/x", tmp_path, file=tmp_path / "none.bin")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """FORMAT.md: every example decodes by the table above it, and with the firmware's own code."""
 
+import hashlib
 import re
 import struct
 from binascii import crc32
@@ -8,7 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from meter.core import config
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from loader import ed25519
+from meter.core import codes, config, keys_doc
 from meter.core.state import FIELDS, MeterState
 from meter.services import cardfile
 from meter.storage import (
@@ -27,13 +30,20 @@ from meter.storage import (
     snapshot,
 )  # fmt: skip
 
+from host_tests.bench import utility_cards
+from host_tests.bench.cards import DEMO
+from host_tests.bench.documents import MADE
+
+from .card_bench import Meter
 from .flash_cuts import CutFlash
 
 TEXT = Path(ledger.__file__).with_name("FORMAT.md").read_text()
+METER = "PW00000001"  # whose cards the examples are
 KINDS = {"u8": "B", "u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q"}
 
 
 CARD_FILES = {"card purchase": 2, "card write-back": 3, "utility head": 1, "utility answer": 3}
+DOCUMENTS = {"key change", "public keys"}  # the head has a sum over them
 
 
 def take(tokens):
@@ -89,10 +99,10 @@ def test_example_is_what_its_table_says(name):
     assert all("CRC-32" in field for field in untold), untold
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", sorted(set(EXAMPLES) - DOCUMENTS))
 def test_check_sum_of_an_example_is_over_what_its_table_says(name):
     data, _, table = EXAMPLES[name]
-    _, kind, words = table[-1]
+    _, kind, words = [row for row in table if "CRC-32" in row[2]][-1]
     last = int(re.search(r"bytes 0–(\d+)", words)[1])
     before = bytes((CARD_FILES[name],)) if "file number" in words else b""
     want = crc32(before + data[: last + 1]) & (0xFFFF if kind == "u16" else 0xFFFFFFFF)
@@ -104,7 +114,7 @@ def test_every_hex_dump_of_the_document_is_such_an_example():
     assert not re.search(r"(?:\b[0-9a-f]{2} ){6}", left) and "```" not in left
     assert set(EXAMPLES) == {
         "ledger", "event", "crash", "ring head", "profile row", "flash ledger", "flash event", "readings", "seal",
-        "registers", "frozen", "incident", *CARD_FILES,
+        "registers", "frozen", "incident", *CARD_FILES, *DOCUMENTS,
     }  # fmt: skip
 
 
@@ -214,7 +224,16 @@ def test_firmware_reads_the_incident():
 
 def test_firmware_reads_the_purchase_of_a_card():
     data, fields, _ = EXAMPLES["card purchase"]
-    assert cardfile.unpack_purchase(data) == numbers(fields, "count", "amount_micro", "debt_micro")
+    found = numbers(fields, "count", "amount_micro", "debt_micro", "key_number", "generation")
+    text = tuple(bytes.fromhex(fields[name]).rstrip(b"\0").decode() for name in ("meter_number", "currency"))
+    assert cardfile.unpack_purchase(data[:48]) == (*found[:4], *text, found[4])
+
+
+def test_the_purchase_of_the_example_is_signed_with_the_demo_sale_key():
+    data, _, _ = EXAMPLES["card purchase"]
+    seed = hashlib.sha256(b"Pennywatt demo sale key").digest()
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    assert ed25519.verify(public, data[48:], b"PW purchase\0" + data[:44])
 
 
 def test_firmware_writes_the_write_back_of_a_card():
@@ -223,6 +242,48 @@ def test_firmware_writes_the_write_back_of_a_card():
     ledger.unpack_from(EXAMPLES["ledger"][0], s)
     books = SimpleNamespace(s=s, utc_s=int(fields["utc_s"]), faults=int(fields["status"]) >> 16)
     assert cardfile.pack_writeback(books, 4, 1, bytes.fromhex(fields["months"])) == data
+
+
+def meter_with(card, **settings):
+    """A meter of the demo keys, with this number, that a card was shown to."""
+    keys = keys_doc.parse(DEMO.meter_document(METER, made=MADE))
+    meter = Meter(keys=keys, meter_number=METER, **settings)
+
+    async def main():
+        async with meter:
+            await meter.show(card)
+
+    meter.run(main())
+    return meter
+
+
+def test_firmware_takes_the_head_of_a_utility_card():
+    """Its document is no tariff, so that is what is refused."""
+    data, fields, _ = EXAMPLES["utility head"]
+    card = utility_cards.utility_card(2, b"{}", listed=(METER, "PW00000007"), header=data)
+    meter = meter_with(card)
+    assert meter.logged(codes.LOG_DOCUMENT_REFUSED) and not meter.logged(codes.LOG_CARD_REFUSED)
+    (answer,) = utility_cards.answers(card)
+    assert (answer.serial, answer.kind) == numbers(fields, "serial", "kind")
+
+
+def test_firmware_takes_the_key_change():
+    data, fields, _ = EXAMPLES["key change"]
+    meter = meter_with(utility_cards.utility_card(3, data, number=METER))
+    assert meter.desk.keys[: keys_doc.CARD_BEFORE] == (int(fields["version"]), b"\x11" * 16, b"\x22" * 16)
+
+
+def test_firmware_takes_the_supplier_s_public_keys():
+    data, fields, _ = EXAMPLES["public keys"]
+    keys = meter_with(utility_cards.utility_card(7, data)).desk.keys
+    assert (keys[keys_doc.SALE_NO], keys[keys_doc.ORDER_NO]) == numbers(fields, "sale_number", "order_number")
+    assert (keys[keys_doc.SALE].hex(), keys[keys_doc.ORDER].hex()) == (fields["sale"], fields["order"])
+
+
+def test_the_table_of_keys_json_names_what_is_taken():
+    text = TEXT[TEXT.index("`keys.json` is replaced whole") :]
+    rows = re.findall(r"^\| `(\w+)` \|", text[: text.index("`aside.json`")], re.M)
+    assert tuple(rows) == keys_doc._FIELDS
 
 
 def test_firmware_reads_the_head_of_a_ring():

@@ -625,3 +625,131 @@ def test_before_the_ledger_is_read_no_figure_is_shown():
     assert is_frame(rows) and "Starting" in words(rows) and "123.45" not in words(rows)
     books.faults = codes.FAULT_FRAM
     assert "Memory fault" in words(troubles.starting(books))
+
+
+# --- large amounts, and currencies with other decimals ---
+
+LARGE = (10**15, 999_999_999_999_999, -999_999_999_999_999, -(10**15))
+
+
+def large(micro, decimals, price_micro=1_444_700_000, **settings):
+    """A household whose every amount is as large."""
+    books = PanelBooks(decimals=decimals, currency="IDR", **settings)
+    books.tariff, books.price_micro = Tariff("R-1 1300VA", "Twelve chars"), price_micro
+    s = books.s
+    s.credit_micro = micro
+    s.purchased_micro = s.last_purchase_micro = s.debt_micro = books.day_spent_micro = abs(micro)
+    s.rate_cost_micro[0] = 2 * abs(micro)
+    books.yesterday_micro = abs(micro)
+    books.month_cost_micro = array("q", [abs(micro)] + [0] * 8)
+    books.daily_micro = 1
+    return books
+
+
+@pytest.mark.parametrize("decimals", range(5))
+@pytest.mark.parametrize("micro", LARGE)
+def test_an_amount_of_a_thousand_million_is_whole_on_each_page_at_all_decimals(micro, decimals):
+    books = large(micro, decimals)
+    amount, paid = texts.money(micro, decimals), texts.money(abs(micro), decimals)
+    shown = dict(numbered_pages(books))
+    assert all(is_frame(rows) and "##" not in "".join(rows) for rows in shown.values())
+    assert shown[pages.BALANCE][1] == "IDR" + amount.rjust(17)
+    assert [row.split()[-1] for row in shown[pages.PURCHASES][1:]] == [paid] * 3
+    assert [row.split()[-1] for row in shown[pages.COSTS][:3]] == [paid] * 3
+    assert shown[pages.MONTH][1].endswith(paid)
+    books.s.claims = codes.CLAIM_NO_CREDIT
+    off = pages.seldom(books, pages.OFF)[1]
+    assert is_frame(off) and off[3].endswith(" " + amount) and off[3].startswith("Cre")
+
+
+@pytest.mark.parametrize("decimals", range(5))
+@pytest.mark.parametrize("micro", LARGE)
+def test_an_amount_of_a_thousand_million_is_whole_in_each_dialogue_of_a_card_at_all_decimals(micro, decimals):
+    books = large(micro, decimals)
+    amount, paid = texts.money(micro, decimals), texts.money(abs(micro), decimals)
+    said = [
+        (cardpages.result(books, abs(micro)), {1: paid, 3: amount}),
+        (cardpages.unfinished(books, abs(micro)), {0: paid}),
+        (cardpages.remove(books), {3: amount}),
+        *((cardpages.figure(books, n), {2: text}) for n, text in ((0, paid), (2, paid), (4, amount))),
+    ]
+    for rows, amounts in said:
+        assert is_frame(rows) and "##" not in "".join(rows)
+        for row, text in amounts.items():
+            assert text in rows[row].split()
+
+
+@pytest.mark.parametrize("decimals", range(5))
+@pytest.mark.parametrize("price", ["0.0001", "1444.70", "1893", "24500.25", "100000", "99999.999999"])
+@pytest.mark.parametrize("p_mw", [0, 1_234_000, -850_000, 23_000_000, 69_123_000, 90_000_000])
+def test_price_load_and_its_cost_stand_side_by_side_on_the_balance(price, decimals, p_mw):
+    price_micro = int(Fraction(price) * 10**6)
+    books = large(10**15, decimals, price_micro)
+    books.sample.p_total_mw = p_mw
+    rows = pages.balance(books)
+    assert is_frame(rows)
+    shown, _, unit = rows[2].split()[-1].partition("/")
+    exact = Fraction(price_micro, 10**6)
+    assert unit in ("kWh", "") and Fraction(shown) <= exact < Fraction(shown) + Fraction(1, 10 ** min(decimals + 2, 6))
+    _, load, unit, cost = rows[3].split()
+    assert unit == "kW" and abs(p_mw) - 100_000 < Fraction(load) * 10**6 <= abs(p_mw)
+    cost, unit = cost.split("/")
+    assert unit == "h" and 0 <= Fraction(max(p_mw, 0) * price_micro, 10**12) - Fraction(cost) < 1
+
+
+def test_a_household_that_pays_in_rupiah_reads_whole_words():
+    books = large(1_250_000_500_000, 2)
+    books.s.rate_cost_micro[0] = books.month_cost_micro[0] + 1_234_567_890_000
+    books.day_spent_micro, books.yesterday_micro = books.spent_micro() - 48_500_250_000, 72_235_000_000
+    books.daily_micro = 72_235_000_000
+    assert pages.balance(books) == (
+        BOLT + " Credit       14:30",
+        "IDR       1250000.50",
+        "R-1 1300VA   1444.70",
+        IMPORT + " 1.234 kW 1782.75/h",
+    )
+    books.sample.p_total_mw = 23_456_000
+    assert pages.balance(books)[3] == IMPORT + " 23.4 kW    33886/h"
+    books.utc_s = None
+    assert pages.balance(books)[2] == "Set clock    1444.70"
+    books.utc_s = 1
+    assert figures.costs(books) == (
+        "Today IDR   48500.25",
+        "Yesterday   72235.00",
+        "Month     1234567.89",
+        "Lasts        17 days",
+    )
+    assert cardpages.remove(books)[3] == "Credit    1250000.50"
+
+
+def test_a_currency_without_decimals_has_its_price_to_the_hundredth_and_one_with_three_to_the_thousandth_more():
+    books = large(1_893_000_000, 0, 1_893_000_000)
+    assert pages.balance(books)[1:3] == ("IDR             1893", "R-1 1300VA  1893/kWh")
+    books = large(12_345_000, 3, 2_500)
+    assert pages.balance(books)[1:3] == ("IDR           12.345", "R-1 1300VA   0.00250")
+
+
+def test_credit_that_lasts_for_decades_is_no_number_that_does_not_fit():
+    books = large(10**15, 2)
+    assert figures.costs(books)[3] == "Lasts over 9999 days"
+    books.daily_micro = 10**15 // 9999
+    assert figures.costs(books)[3] == "Lasts      9999 days"
+
+
+# --- no tariff ---
+
+
+@pytest.mark.parametrize("alarm", range(4))
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("faults", [codes.FAULT_TARIFF, codes.FAULT_TARIFF | codes.FAULT_HEAP])
+def test_a_meter_without_any_tariff_says_so_in_place_of_the_price_whatever_else_there_is_to_say(alarm, known, faults):
+    books = PanelBooks()
+    books.tariff, books.price_micro = Tariff("No tariff: no price", name=""), 0
+    books.alarm, books.faults = alarm, faults
+    if not known:
+        books.utc_s = None
+    rows = pages.balance(books)
+    assert rows[2] == "No tariff: no price " and rows[0].endswith(WARN)
+    assert "Tariff refused" in words(page(books, 1)[1])
+    assert all(is_frame(rows) and "/kWh" not in "".join(rows) for rows in all_pages(books))
+    assert "No tariff: no price" in words(page(books, pages.CLOCK)[1])

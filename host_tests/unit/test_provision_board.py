@@ -22,12 +22,16 @@ from scripts.provision.board import Board
 from scripts.provision.errors import BoardError, RefusedError
 from scripts.provision.found import Found, refuse
 from scripts.vend.keys import KeySet
+from scripts.vend.signing import ORDER, SALE, SigningKeys
 
 from .provision_bench import INTERPRETER, UID, Bench, files
 
 NUMBER = "00012345"
-MASTERS = KeySet({1: tuple(bytes([i]) * 15 + b"\x77" for i in range(6))})
-ROLLED = KeySet({**{1: MASTERS.masters(1)}, 2: tuple(bytes([0x80 + i]) * 15 + b"\x55" for i in range(6))})
+SIGNING = SigningKeys(SALE, {1: b"\x11" * 32}), SigningKeys(ORDER, {1: b"\x22" * 32})
+MASTERS = KeySet({1: tuple(bytes([i]) * 15 + b"\x77" for i in range(6))}, *SIGNING)
+ROLLED = KeySet(
+    {**{1: MASTERS.masters(1)}, 2: tuple(bytes([0x80 + i]) * 15 + b"\x55" for i in range(6))}, *SIGNING
+)  # fmt: skip
 TRUST = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
 TARIFF = {"name": "House", "currency": "EUR", "price": "0.25"}
 SOURCE = identity.Source(MASTERS, "esp32_devkit", tariff=TARIFF, trust_key=TRUST)
@@ -37,6 +41,7 @@ SEALED = {"serial": "OTHER-7", "ic": "atm90e32", "current_scale": 1, "registers"
 @pytest.fixture(autouse=True)
 def quick(loaded, monkeypatch):
     monkeypatch.setitem(sys.modules, "board", types.SimpleNamespace(MeterIc=Atm90e32))
+    monkeypatch.setattr(identity, "now_utc_s", lambda: 820_000_000)
 
 
 @pytest.fixture
@@ -63,6 +68,7 @@ def meter(number=NUMBER, source=SOURCE, **changes):
 def provision(device, made, again=False):
     link = Board(device)
     found = link.look()
+    made = found.as_there(made)
     changes = refuse(found, made, again)
     link.write(made, found)
     return changes
@@ -233,7 +239,21 @@ def test_settings_of_before_count_where_those_in_force_are_damaged(bench):
     assert (found.number, found.provisioned) == ("OLD-1", True)
 
 
-@pytest.mark.parametrize("hostile", [b"", b"[]", b'{"version":1,"card_key":"zz"}', b"{}", b'{"previous":3}'])
+def test_keys_that_are_there_are_not_written_again_for_the_time_they_were_made_at(bench, monkeypatch):
+    device = bench()
+    provision(device, meter())
+    before = (device.root / "keys.json").read_bytes()
+    monkeypatch.setattr(identity, "now_utc_s", lambda: 4_000_000_000)
+    assert provision(device, meter()) == []
+    assert (device.root / "keys.json").read_bytes() == before
+    provision(device, meter(source=identity.Source(ROLLED, "esp32_devkit", None, TARIFF, TRUST)), again=True)
+    assert json.loads((device.root / "keys.json").read_text())["made"] == 4_000_000_000
+
+
+OLD = json.dumps({"version": 1, "card_key": "00" * 16, "utility_key": "00" * 16}).encode()  # before keys for signatures
+
+
+@pytest.mark.parametrize("hostile", [b"", b"[]", b'{"version":1,"card_key":"zz"}', b"{}", b'{"previous":3}', OLD])
 def test_damaged_keys_are_looked_at_without_harm(bench, hostile):
     device = bench()
     (device.root / "keys.json").write_bytes(hostile)
@@ -305,5 +325,5 @@ def test_looking_at_a_board_brings_no_key_off_it(bench):
     device._exec = lambda code: said.append(genuine(code)) or said[-1]
     found = Board(device).look()
     keys = json.loads(meter().files["keys.json"])
-    assert found.key_version == 1 and len(found.key_sums) == 2
+    assert found.key_version == 1 and set(found.key_sums) == {"card_key", "utility_key", "sale", "order"}
     assert not any(keys["card_key"] in text or keys["card_key"].encode().hex() in text for text in said)

@@ -20,9 +20,12 @@ from meter.services import keystore
 from scripts.bundle import keys as bundle_keys
 from scripts.provision import console, firmware, identity, trust
 from scripts.provision.errors import DocumentError, ProvisionError, RefusedError, StartError, without_keys
+from scripts.vend.errors import KeyFileError
 from scripts.vend.keys import METER, UTILITY, KeySet
+from scripts.vend.signing import ORDER, SALE, SigningKeys
+from scripts.vend.units import now_utc_s
 
-from .test_provision_board import MASTERS, NUMBER, ROLLED, SOURCE, TARIFF, TRUST, meter
+from .test_provision_board import MASTERS, NUMBER, ROLLED, SIGNING, SOURCE, TARIFF, TRUST, meter
 
 pytestmark = pytest.mark.usefixtures("loaded")
 
@@ -40,7 +43,7 @@ def diversified(master: bytes, data: bytes) -> bytes:
 
 def test_keys_are_what_the_shop_derives_for_this_number():
     keys = json.loads(meter().files["keys.json"])
-    assert keys == MASTERS.meter_document(NUMBER)
+    assert keys == MASTERS.meter_document(NUMBER, made=keys["made"])
     assert keys["card_key"] != json.loads(meter("00012346").files["keys.json"])["card_key"]
 
 
@@ -48,12 +51,31 @@ def test_a_long_number_has_its_keys_by_the_standard():
     number = "ABCDEF-12345"
     keys = json.loads(meter(number).files["keys.json"])
     assert keys["card_key"] == diversified(MASTERS.masters(1)[METER], b"CARD" + number.encode()).hex()
-    assert set(keys) == {"version", "card_key", "utility_key"}
+    assert set(keys) == {"version", "card_key", "utility_key", "sale", "order", "made"}
 
 
-def test_the_version_before_goes_along_for_cards_that_have_not_been_to_the_shop():
+def test_a_meter_gets_the_newest_keys_and_none_of_before():
     keys = json.loads(meter(source=identity.Source(ROLLED, "esp32_devkit", None, TARIFF, TRUST)).files["keys.json"])
-    assert keys["version"] == 2 and keys["previous"]["card_key"] == MASTERS.card_key(1, NUMBER).hex()
+    assert keys["version"] == 2 and "previous" not in keys
+
+
+def test_a_meter_gets_public_halves_and_no_private_key():
+    files = meter().files
+    keys = json.loads(files["keys.json"])
+    assert keys["sale"] == [1, MASTERS.sale.public().hex()] and keys["order"] == [1, MASTERS.order.public().hex()]
+    for kind in (MASTERS.sale, MASTERS.order):
+        assert not any(kind.seed().hex().encode() in content for content in files.values())
+
+
+def test_keys_say_when_they_were_made():
+    before = now_utc_s()
+    assert before <= json.loads(meter().files["keys.json"])["made"] <= now_utc_s()
+
+
+def test_a_shops_key_file_makes_no_meter():
+    shops = identity.Source(**{**vars(SOURCE), "masters": MASTERS.for_shop()})
+    with pytest.raises(KeyFileError, match="in the office"):
+        meter(source=shops)
 
 
 @given(NUMBERS)
@@ -158,7 +180,15 @@ def test_demo_keys_in_a_key_file_of_ones_own_are_refused():
         masters = list(MASTERS.masters(1))
         masters[n] = KeySet.demo().masters(1)[n]
         with pytest.raises(RefusedError, match="Everybody knows"):
-            meter(source=identity.Source(**{**vars(SOURCE), "masters": KeySet({1: tuple(masters)})}))
+            meter(source=identity.Source(**{**vars(SOURCE), "masters": KeySet({1: tuple(masters)}, *SIGNING)}))
+
+
+@pytest.mark.parametrize("kind", [SALE, ORDER])
+def test_demo_signing_keys_in_a_key_file_of_ones_own_are_refused(kind):
+    demo = {SALE: SIGNING[0], ORDER: SIGNING[1], kind: SigningKeys.demo(kind)}
+    masters = KeySet({1: MASTERS.masters(1)}, demo[SALE], demo[ORDER])
+    with pytest.raises(RefusedError, match="Everybody knows"):
+        meter(source=identity.Source(**{**vars(SOURCE), "masters": masters}))
 
 
 def test_the_firmware_agrees_on_which_keys_are_demo_keys():

@@ -3,16 +3,28 @@
 
 import pytest
 
+from host_tests.bench import cards
 from host_tests.bench.chips.desfire import DesfireCard
-from host_tests.unit.vend_bench import NUMBER, UID, Hand, Meter, shop_at
-from scripts.vend import issuing, user_card
+from host_tests.unit.vend_bench import NUMBER, UID, Hand, Meter, after_change, shop_at
+from scripts.vend import issuing, user_card, utility_card
 from scripts.vend.crypto import ZERO
 from scripts.vend.desfire import Desfire
 from scripts.vend.errors import CardError, CardGone, CardUntrusted, FormatError, Refused
-from scripts.vend.formats import IDENTITY, LABEL, PURCHASE, WRITEBACK, Identity, Label, Purchase, WriteBack
+from scripts.vend.formats import (
+    IDENTITY,
+    LABEL,
+    PURCHASE,
+    WRITEBACK,
+    Identity,
+    Label,
+    Purchase,
+    SignedPurchase,
+    WriteBack,
+)
 from scripts.vend.journal import REPLACE, SALE
 from scripts.vend.keys import CHANGE, MASTER, METER, READER, USER_AID, VENDING, KeySet
 from scripts.vend.shop import Shop
+from scripts.vend.utility_formats import KEY_CHANGE, Answer
 
 OTHER_UID = bytes.fromhex("04AABBCCDDEEFF")
 THIRD_UID = bytes.fromhex("04AABBCCDDEEF0")
@@ -66,14 +78,14 @@ def test_a_blank_card_becomes_the_card_of_its_meter(hand):
     record = files(hand)
     assert Label.unpack(record[LABEL]) == Label(NUMBER)
     assert Identity.unpack(record[IDENTITY]) == Identity(NUMBER, 1, "EUR")
-    assert Purchase.unpack(record[PURCHASE]) == Purchase()
+    assert SignedPurchase.unpack(record[PURCHASE]) == SignedPurchase(Purchase(), NUMBER, 1, "EUR")
     assert WriteBack.unpack(record[WRITEBACK]) is None
 
 
 def test_application_settings_sizes_and_rights_are_those_agreed(hand):
     app = hand.card.applications[USER_AID]
     assert (app.settings, len(app.keys)) == (0x49, 5)
-    assert {n: len(f.data) for n, f in app.files.items()} == {0: 17, 1: 24, 2: 32, 3: 256}
+    assert {n: len(f.data) for n, f in app.files.items()} == {0: 17, 1: 24, 2: 112, 3: 256}
     assert {n: f.rights for n, f in app.files.items()} == {0: 0xEF24, 1: 0x1F24, 2: 0x1F24, 3: 0x2F14}
     assert {n: (f.backup, f.comm) for n, f in app.files.items()} == {
         0: (False, 0), 1: (True, 1), 2: (True, 1), 3: (True, 1),
@@ -142,7 +154,7 @@ def test_finishing_an_issue_that_was_complete_does_not_undo_what_was_sold_since(
     with shop_at(tmp_path / "elsewhere") as elsewhere:
         sell(elsewhere, hand)
     issuing.issue(shop, hand, NUMBER, "EUR")
-    assert Purchase.unpack(files(hand)[PURCHASE]).count == 1
+    assert SignedPurchase.unpack(files(hand)[PURCHASE]).purchase.count == 1
 
 
 # -- sell -----------------------------------------------------------------------------------------
@@ -151,7 +163,7 @@ def test_finishing_an_issue_that_was_complete_does_not_undo_what_was_sold_since(
 def test_the_first_sale_is_purchase_1_with_amount_debt_and_time(shop, hand):
     sale = sell(shop, hand, debt_micro=3_000_000)
     assert sale.purchase == Purchase(1, AMOUNT, 3_000_000, sale.purchase.sold_utc_s)
-    assert Purchase.unpack(files(hand)[PURCHASE]) == sale.purchase
+    assert SignedPurchase.unpack(files(hand)[PURCHASE]).purchase == sale.purchase
     assert 820_000_000 < sale.purchase.sold_utc_s < 820_001_000
 
 
@@ -190,9 +202,9 @@ def test_an_amount_no_card_holds_is_refused_before_the_journal_hears_of_it(shop,
 
 def test_a_meter_ahead_of_the_card_is_refused(shop, hand, meter):
     meter.count = 1
-    vend_write(hand, PURCHASE, Purchase(1, AMOUNT, 0, 1).pack())
+    vend_write(hand, PURCHASE, cards.purchase(1, AMOUNT, 0, 1))
     meter.serve(hand.card)
-    vend_write(hand, PURCHASE, Purchase().pack())
+    vend_write(hand, PURCHASE, cards.purchase(0, 0))
     with pytest.raises(Refused, match=r"has booked purchase 1, and this card carries 0"):
         sell(shop, hand)
 
@@ -271,6 +283,19 @@ def test_an_identity_of_another_meter_is_refused(shop, hand):
     vend_write(hand, IDENTITY, Identity("00099999", 1, "EUR").pack())
     with pytest.raises(FormatError, match="identity 00099999"):
         sell(shop, hand)
+
+
+@pytest.mark.parametrize(
+    ("forged", "says"),
+    [({"key": cards.OTHER_KEY}, "not signed by this supplier"), ({"number": "00099999"}, "for another card"),
+     ({"generation": 2}, "for another card"), ({"currency": "USD"}, "for another card"),
+     ({"signature": cards.UNSIGNED}, "not signed by this supplier")],
+)  # fmt: skip
+def test_a_purchase_that_this_supplier_did_not_sell_for_this_card_is_found(shop, hand, forged, says):
+    vend_write(hand, PURCHASE, cards.purchase(1, AMOUNT, **forged))
+    with pytest.raises(FormatError, match=says):
+        user_card.read_card(shop, hand)
+    assert shop.journal.last_sale(NUMBER) is None
 
 
 # -- replace --------------------------------------------------------------------------------------
@@ -442,7 +467,7 @@ def test_a_card_gets_new_keys_at_the_sale_after_its_meter_reported_them(rolled, 
     sell(rolled, hand)
     meter.serve(hand.card)
     assert sell(rolled, hand).renewed_to is None  # the meter still has the old ones
-    meter.document = rolled.keys.meter_document(NUMBER)
+    meter.document = after_change(rolled.keys)
     assert meter.serve(hand.card) == "booked"
     sale = sell(rolled, hand)
     assert sale.renewed_to == 2
@@ -453,7 +478,7 @@ def test_a_card_gets_new_keys_at_the_sale_after_its_meter_reported_them(rolled, 
 
 
 def test_the_new_keys_are_those_of_the_new_masters(rolled, hand, meter):
-    meter.document = rolled.keys.meter_document(NUMBER)
+    meter.document = after_change(rolled.keys)
     meter.serve(hand.card)
     sell(rolled, hand)
     expected = [rolled.keys.user_card_key(2, role, UID, NUMBER) for role in range(5)]
@@ -463,7 +488,7 @@ def test_the_new_keys_are_those_of_the_new_masters(rolled, hand, meter):
 def test_a_card_cut_off_at_any_point_of_its_renewal_works_on_and_is_finished_at_the_next_sale(
     rolled, hand, meter, tmp_path
 ):
-    meter.document = rolled.keys.meter_document(NUMBER)
+    meter.document = after_change(rolled.keys)
     meter.serve(hand.card)
     before = hand.card.dump()
     sale_n = len(hand.sent)
@@ -480,6 +505,7 @@ def test_a_card_cut_off_at_any_point_of_its_renewal_works_on_and_is_finished_at_
                 assert sale.purchase.count == 1 and sale.renewal_failed
                 card.field_on()
                 own = Meter(rolled.keys)
+                own.document = after_change(rolled.keys)
                 assert own.serve(card) == "booked"
                 own.serve(card)
                 assert user_card.sell(shop, one, AMOUNT).purchase.count == 2
@@ -487,10 +513,19 @@ def test_a_card_cut_off_at_any_point_of_its_renewal_works_on_and_is_finished_at_
                 assert shop.journal.open_intents() == []
 
 
+def test_a_card_that_was_never_at_its_meter_gets_the_keys_a_key_change_has_brought_there(rolled, hand):
+    supplier = Hand(DesfireCard(OTHER_UID))
+    serial = utility_card.key_change(rolled, supplier, NUMBER).head.serial
+    Meter().answer(supplier.card, Answer(NUMBER, serial, 5, KEY_CHANGE, 0).pack())
+    utility_card.read_answers(rolled, supplier)
+    assert sell(rolled, hand).renewed_to == 2
+    assert Meter(rolled.keys).serve(hand.card) == "booked"
+
+
 def test_a_card_never_goes_back_to_older_keys(rolled, meter):
     hand = Hand()
     issuing.issue(rolled, hand, NUMBER, "EUR", key_version=2)
-    meter.document = {**rolled.keys.meter_document(NUMBER)}
+    meter.document = after_change(rolled.keys)
     meter.report_version = 1
     assert meter.serve(hand.card) == "seen"
     assert sell(rolled, hand).renewed_to is None
@@ -498,7 +533,7 @@ def test_a_card_never_goes_back_to_older_keys(rolled, meter):
 
 
 def test_keys_newer_than_the_key_file_are_told_in_words(rolled, hand, meter, shop):
-    meter.document = rolled.keys.meter_document(NUMBER)
+    meter.document = after_change(rolled.keys)
     meter.serve(hand.card)
     sell(rolled, hand)
     with pytest.raises(Exception, match="Use the newest key file"):

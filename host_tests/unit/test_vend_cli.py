@@ -1,20 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands from end to end with a simulated card: what a clerk types, sees and is refused."""
 
+import functools
 import json
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from host_tests.bench.chips.desfire import DesfireCard
 from host_tests.unit.vend_bench import NUMBER, Meter
-from scripts.vend import keyfile, meter_rules
+from scripts.vend import keyfile, meter_rules, options
 from scripts.vend.cli import app
 from scripts.vend.keys import KeySet
+from scripts.vend.shop import Shop
+from scripts.vend.units import now_utc_s
 from scripts.vend.utility_formats import READ_OUT, Answer
 
-COMMANDS = "issue sell read replace key-change relay-test read-out cover-reset answers journal".split()
+ROOT = Path(__file__).resolve().parents[2]
+
+COMMANDS = (
+    "issue sell read replace correct take-back blank resign key-change trust-change relay-test read-out cover-reset"
+    " answers journal"
+).split()
 
 
 @pytest.fixture(autouse=True)
@@ -49,13 +60,20 @@ def refused(*words):
 CARD = ("--card", "sim:card.json")
 
 
+def exported(desk):
+    """keys.json of the meter."""
+    (desk / "meter.json").unlink(missing_ok=True)
+    vend("keys", "export-meter", NUMBER, "--out", "meter.json")
+    return json.loads((desk / "meter.json").read_text())
+
+
 class AtMeter:
     """Takes the card file to the meter and back."""
 
     def __init__(self, desk):
         self.desk = desk
         self.meter = Meter()
-        self.meter.document = json.loads(vend("keys", "export-meter", NUMBER).stdout)
+        self.meter.document = exported(desk)
 
     def visit(self, name="card.json"):
         card = DesfireCard.load(json.loads((self.desk / name).read_text()))
@@ -84,7 +102,7 @@ def test_a_customer_buys_visits_the_meter_and_buys_again(desk):
 def test_people_get_words_and_tables(desk):
     assert "check values" in vend("keys", "new").stdout
     assert "The card is ready" in vend("issue", NUMBER, *CARD).stdout
-    assert "Sold 20.00 to meter 00012345, purchase 1." in vend("sell", "20", *CARD).stdout
+    assert "Sold 20.00 to meter 00012345, purchase 1, signed with sale key 1." in vend("sell", "20", *CARD).stdout
     assert "has not been to its meter" in vend("read", *CARD).stdout
     AtMeter(desk).visit()
     assert "20.00" in vend("read", *CARD).stdout
@@ -111,10 +129,115 @@ def test_keys_are_rolled_and_reach_meter_and_card(desk):
     assert sorted(asked("keys", "show")["check_values"]) == ["1", "2"]
     written = asked("key-change", NUMBER, "--from", 1, "--card", "sim:utility.json")
     assert (written["kind"], written["key_version"], written["meter_number"]) == ("key change", 1, NUMBER)
-    meter.meter.document = json.loads(vend("keys", "export-meter", NUMBER).stdout)
+    before = {**meter.meter.document, "until": 0}
+    meter.meter.document = {**exported(desk), "previous": before}
     assert meter.visit() == "seen"
     assert asked("sell", "1", *CARD)["renewed_to"] == 2
     assert meter.visit() == "booked"
+
+
+def test_a_mistake_is_put_right_and_told(desk):
+    vend("keys", "new")
+    vend("issue", NUMBER, "--currency", "USD", *CARD)
+    vend("sell", "200", *CARD)
+    done = asked("correct", "--currency", "EUR", "--amount", "20", "--debt", "0", *CARD)
+    assert (done["currency"], done["amount_micro"], done["before"]["amount_micro"]) == ("EUR", 20_000_000, 200_000_000)
+    assert "give back 20.00" in vend("take-back", *CARD).stdout
+    assert asked("sell", "30", *CARD)["purchase"] == 1
+    assert "it was 30.00" in vend("correct", "--amount", "40", *CARD).stdout
+    assert AtMeter(desk).visit() == "booked"
+    assert "has booked purchase 1 already" in refused("correct", "--amount", "50", *CARD)
+    assert "correct" in vend("journal").stdout and asked("journal")["open"] == []
+
+
+def test_a_card_for_the_wrong_meter_is_made_blank_and_issued_again(desk):
+    vend("keys", "new")
+    vend("issue", "7", *CARD)
+    assert asked("blank", *CARD) == {"meter_number": "7"}
+    assert asked("issue", NUMBER, *CARD)["generation"] == 1
+    vend("sell", "20", *CARD)
+    assert AtMeter(desk).visit() == "booked"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [(("pw00000001",), "Did you mean PW00000001?"), (("PW/1",), "capitals or '-'"), (("\udcff",), "capitals or '-'"),
+     ((NUMBER, "--currency", "eur"), "Did you mean EUR?"), ((NUMBER, "--currency", "EURO"), "three capitals")],
+)  # fmt: skip
+def test_what_no_meter_has_gets_onto_no_card(desk, words, says):
+    vend("keys", "new")
+    assert says in refused("issue", *words, *CARD)
+    assert not (desk / "card.json").exists()
+
+
+def test_more_than_the_meters_limit_of_credit_is_not_sold(desk, monkeypatch):
+    vend("keys", "new")
+    vend("issue", NUMBER, *CARD)
+    assert "limited to 500.00" in refused("sell", "500.01", "--cap", "500", *CARD)
+    monkeypatch.setenv("PENNYWATT_CAP", "100")
+    assert "limited to 100.00" in refused("sell", "101", *CARD)
+    vend("sell", "100", *CARD)
+
+
+def test_signing_keys_are_rolled_and_reach_meters_by_a_card(desk):
+    vend("keys", "new")
+    vend("issue", NUMBER, *CARD)
+    vend("sell", "20", *CARD)
+    meter = AtMeter(desk)
+    assert sorted(asked("keys", "roll-sale")["sale"]) == ["1", "2"]
+    assert sorted(asked("keys", "roll-order")["order"]) == ["1", "2"]
+    card = asked("trust-change", "--meter", "001..099", "--card", "sim:utility.json")
+    assert (card["kind"], card["order_key"], card["first"], card["last"]) == ("supplier's public keys", 1, "001", "099")
+    assert "order key 1" in vend("trust-change", "--meter", "1,2", "--card", "sim:utility.json").stdout
+    meter.meter.document = exported(desk)
+    assert meter.visit() == "another sale key"
+    assert "signed with sale key 1" not in vend("resign", *CARD).stdout
+    assert meter.visit() == "booked"
+    assert asked("read", *CARD)["sale_key"] == 2
+
+
+def test_a_shop_gets_a_key_file_with_which_it_sells_and_commands_no_meter(desk, monkeypatch):
+    vend("keys", "new")
+    monkeypatch.setenv("PENNYWATT_SHOP_PASSPHRASE", "another horse")
+    made = asked("keys", "export-shop", "--out", "shop.json")
+    assert made["shop"] and made["order"] == {} and list(made["sale"]) == ["1"]
+    monkeypatch.setenv("PENNYWATT_PASSPHRASE", "another horse")
+    shop = ("--keys", "shop.json")
+    vend("issue", NUMBER, *CARD, *shop)
+    vend("sell", "20", *CARD, *shop)
+    for words in (("relay-test", *CARD), ("trust-change", *CARD), ("keys", "export-meter", NUMBER, "--out", "m.json")):
+        assert "in the office" in refused(*words, *shop)
+    assert "shop's key file" in vend("keys", "show", *shop).stdout
+    monkeypatch.setenv("PENNYWATT_PASSPHRASE", "correct horse")
+    assert AtMeter(desk).visit() == "booked"
+
+
+def test_a_meters_keys_are_printed_nowhere(desk):
+    vend("keys", "new")
+    result = vend("keys", "export-meter", NUMBER, code=2)
+    assert result.stdout == "" and "--out" in result.stderr
+    exported(desk)
+    said = vend("keys", "export-meter", NUMBER, "--out", "more.json").output
+    assert json.loads((desk / "meter.json").read_text())["card_key"] not in said
+
+
+WRITING = [
+    ("issue", "7"), ("sell", "5"), ("read",), ("replace", NUMBER), ("correct", "--amount", "5"), ("take-back",),
+    ("blank",), ("resign",), ("key-change", NUMBER), ("trust-change",), ("relay-test",), ("read-out",),
+    ("cover-reset",), ("answers",),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", WRITING, ids=" ".join)
+def test_a_clock_far_from_the_journals_last_entry_is_refused_by_every_command_that_writes(desk, monkeypatch, words):
+    on = ("--card", "sim:card.json", "--keys", "demo")
+    vend("issue", NUMBER, *on)
+    for days in (-2, 91):
+        then_s = now_utc_s() + days * 86_400
+        monkeypatch.setattr(options, "Shop", functools.partial(Shop, clock=lambda then_s=then_s: then_s))
+        assert "say --clock-is-right" in refused(*words, *on)
+    result = CliRunner().invoke(app, [*words, *on, "--clock-is-right"])
+    assert "clock" not in result.output
 
 
 FLAT = '{"name": "Flat", "currency": "EUR", "price": "0.3"}'
@@ -128,6 +251,65 @@ def test_what_a_meter_would_refuse_gets_onto_no_card(desk, kind, content, says):
     (desk / "file.json").write_text(content)
     assert f"A meter would refuse this {kind} file. {says}" in refused("preset", kind, "file.json", *CARD)
     assert [path.name for path in desk.iterdir()] == ["file.json"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"\xff\xfe{", b"\xef\xbb\xbf[", b'{"name": NaN}', b'{"price": 1e999}', b'{"a": ' * 5000, b"\x00" * 9,
+     b'{"name": "\\ud800", "currency": "EUR", "price": "1"}', b'{"name": {}, "currency": [], "price": {}}',
+     b'{"rates": [[[[]]]], "days": 5, "weeks": "x"}', b'{"name": "\\u00e4", "currency": "EUR", "price": "1"}',
+     b'{"currency": "\xff"}', b'{"\\ufffe": 1}'],
+    ids=repr,
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["tariff", "settings"])
+def test_an_odd_file_is_refused_in_words(desk, kind, content):
+    (desk / "file.json").write_bytes(content)
+    text = refused("preset", kind, "file.json", *CARD)
+    assert "Traceback" not in text and "Error" not in text and len(text) < 400
+
+
+@pytest.mark.parametrize("name", [".", "none.json", "none/none.json"])
+def test_a_file_that_cannot_be_read_is_told_in_words(name):
+    assert name in refused("preset", "tariff", name, *CARD)
+
+
+def test_a_check_that_cannot_run_is_told_without_a_traceback(desk, monkeypatch):
+    monkeypatch.setattr(meter_rules, "_CHECK", "import nothing.of_that_name")
+    (desk / "file.json").write_text(FLAT)
+    text = refused("preset", "tariff", "file.json", *CARD)
+    assert "do not run" in text and "Traceback" not in text and "ModuleNotFound" not in text
+
+
+def test_a_check_that_never_ends_is_ended(desk, monkeypatch):
+    monkeypatch.setattr(meter_rules, "_CHECK", "while True: pass")
+    monkeypatch.setattr(meter_rules, "_PATIENCE_S", 0.2)
+    (desk / "file.json").write_text(FLAT)
+    assert "not checked within" in refused("preset", "tariff", "file.json", *CARD)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"uid": 5}', b"null", b"[" * 5000])
+def test_what_is_no_simulated_card_is_told_in_words(desk, content):
+    (desk / "card.json").write_bytes(content)
+    assert "is not a simulated card" in refused("read", "--keys", "demo", *CARD)
+
+
+def test_a_passphrase_file_that_is_no_text_is_told_in_words(desk):
+    vend("keys", "new")
+    (desk / "pass").write_bytes(b"\xff\xfehorse")
+    assert "UTF-8" in refused("keys", "show", "--passphrase-file", "pass")
+
+
+@pytest.mark.parametrize("words", [("issue", NUMBER), ("journal",)])
+def test_a_journal_that_is_none_is_told_in_words(desk, words):
+    (desk / "j.sqlite").write_bytes(b"\xff" * 5000)
+    on = (*CARD, "--keys", "demo") if words[0] == "issue" else ()
+    assert "it is no journal" in refused(*words, *on, "--journal", "j.sqlite")
+
+
+def test_a_name_that_is_no_utf_8_is_no_traceback(desk):
+    for words in (["keys", "show", "--keys", b"\xff.json"], ["issue", b"\xff", "--keys", "demo", *CARD]):
+        run = subprocess.run([sys.executable, "-m", "scripts.vend", *words], cwd=ROOT, capture_output=True, check=False)
+        assert run.returncode == 2 and b"Traceback" not in run.stderr + run.stdout
 
 
 def test_without_the_firmwares_sources_it_is_said_that_nothing_was_checked(desk, monkeypatch):
@@ -213,7 +395,7 @@ def test_a_meters_keys_go_into_a_file_for_one_pair_of_eyes(desk):
     vend("keys", "new")
     vend("keys", "export-meter", NUMBER, "--out", "meter.json")
     document = json.loads((desk / "meter.json").read_text())
-    assert set(document) == {"version", "card_key", "utility_key"}
+    assert set(document) == {"version", "card_key", "utility_key", "sale", "order", "made"}
     assert stat.S_IMODE((desk / "meter.json").stat().st_mode) == 0o600
     assert "exists already" in refused("keys", "export-meter", NUMBER, "--out", "meter.json")
 
@@ -237,9 +419,8 @@ def test_every_command_explains_itself(command):
 def test_no_output_of_ours_shows_a_master(desk):
     vend("keys", "new")
     masters = [m.hex() for m in keyfile.load(desk / "vend-keys.json", "correct horse").masters(1)]
-    said = (
-        vend("keys", "show").output + vend("keys", "export-meter", NUMBER).output + vend("issue", NUMBER, *CARD).output
-    )
+    commands = ("keys", "show"), ("keys", "export-meter", NUMBER, "--out", "meter.json"), ("issue", NUMBER, *CARD)
+    said = "".join(vend(*words).output for words in commands)
     assert not any(master in said.lower() for master in masters)
     assert repr(KeySet.demo()) == "KeySet(versions 1)"
 

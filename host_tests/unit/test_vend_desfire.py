@@ -245,3 +245,33 @@ def test_every_login_uses_fresh_random_bytes():
     card.login(0, ZERO)
     card.login(1, ZERO)
     assert asked == [16, 16]
+
+
+class Endless:
+    """A card that answers everything with more to come."""
+
+    uid = bytes(7)
+    frame_n = 60
+
+    def __init__(self, frame):
+        self.frame, self.n = frame, 0
+
+    def exchange(self, command):
+        self.n += 1
+        return self.frame
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(("frame", "most"), [(b"\xaf", 1), (b"\xaf" + bytes(59), 1200), (b"\xafx", 1200)])
+def test_a_card_that_says_more_for_ever_is_ended(frame, most):
+    card = Endless(frame)
+    with pytest.raises(CardError, match="does not end"):
+        Desfire(card).version()
+    assert card.n == most
+
+
+def test_a_key_version_of_no_bytes_is_an_error_in_words():
+    with pytest.raises(CardError, match="no DESFire"):
+        Desfire(Endless(b"\x00")).key_version(0)

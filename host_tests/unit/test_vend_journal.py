@@ -11,7 +11,7 @@ from host_tests.bench.chips.desfire import DesfireCard
 from host_tests.unit.vend_bench import KEYS, NUMBER, Clock, Crash, CrashingJournal, Hand, Meter
 from scripts.vend import issuing, user_card
 from scripts.vend.errors import CardGone, JournalError, Refused
-from scripts.vend.formats import PURCHASE, Purchase
+from scripts.vend.formats import PURCHASE, SignedPurchase
 from scripts.vend.journal import DONE, ISSUE, SALE, VOID, Journal
 from scripts.vend.keys import USER_AID
 from scripts.vend.shop import Shop
@@ -32,7 +32,7 @@ def shop_of(journal):
 
 
 def on_card(card):
-    return Purchase.unpack(bytes(card.applications[USER_AID].files[PURCHASE].data))
+    return SignedPurchase.unpack(bytes(card.applications[USER_AID].files[PURCHASE].data)).purchase
 
 
 def sales_in(journal):

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Master keys: what is derived from them, and the file that keeps them."""
 
+import hashlib
 import json
 import stat
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from host_tests.bench.chips.desfire_crypto import an10922
 from scripts.vend import keyfile
 from scripts.vend.errors import KeyFileError
 from scripts.vend.keys import METER, UTILITY, KeySet
+from scripts.vend.signing import SigningKeys
 
 DEMO = KeySet.demo()
 UID = bytes.fromhex("04A1B2C3D4E5F0")
@@ -21,11 +24,20 @@ def demo_master(i):
     return b"PENNYWATT-DEMO-%d" % i
 
 
+def demo_seed(kind):
+    return hashlib.sha256(b"Pennywatt demo %s key" % kind).digest()
+
+
 def test_a_meter_gets_a_card_key_of_its_own_and_the_fleets_utility_key():
-    assert DEMO.meter_document(NUMBER) == {
+    public = [Ed25519PrivateKey.from_private_bytes(demo_seed(kind)).public_key().public_bytes_raw().hex()
+              for kind in (b"sale", b"order")]  # fmt: skip
+    assert DEMO.meter_document(NUMBER, made=820_000_000) == {
         "version": 1,
         "card_key": an10922(demo_master(METER), b"CARD" + NUMBER.encode()).hex(),
         "utility_key": an10922(demo_master(UTILITY), b"UTIL").hex(),
+        "sale": [1, public[0]],
+        "order": [1, public[1]],
+        "made": 820_000_000,
     }
 
 
@@ -64,11 +76,8 @@ def test_rolling_adds_a_version_and_keeps_the_old_one():
     assert not set(rolled.masters(2)) & set(rolled.masters(1))
 
 
-def test_after_a_roll_a_meter_gets_the_version_before_as_well():
-    rolled = DEMO.rolled()
-    document = rolled.meter_document(NUMBER)
-    assert document["version"] == 2
-    assert document["previous"] == DEMO.meter_document(NUMBER)
+def test_a_meter_is_never_made_with_keys_of_before():
+    assert "previous" not in DEMO.rolled().meter_document(NUMBER)
 
 
 def test_there_is_no_version_after_255():
@@ -89,6 +98,39 @@ def test_check_values_tell_masters_apart_and_show_none():
     values = DEMO.check_values(1)
     assert len(set(values.values())) == 6
     assert all(len(v) == 6 for v in values.values())
+
+
+# -- signing keys -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["sale", "order"])
+def test_rolling_a_signing_key_adds_a_number_and_keeps_the_old_one_and_the_other_kind(kind):
+    rolled = DEMO.rolled_signing(kind)
+    one, other = (rolled.sale, rolled.order) if kind == "sale" else (rolled.order, rolled.sale)
+    assert (one.numbers, one.newest, other.numbers) == ((1, 2), 2, (1,))
+    assert one.seed(1) == demo_seed(kind.encode()) != one.seed(2)
+    assert rolled.meter_document(NUMBER)[kind] == [2, one.public(2).hex()]
+    assert rolled.masters(1) == DEMO.masters(1)
+
+
+def test_there_is_no_signing_key_after_255():
+    with pytest.raises(KeyFileError, match="255"):
+        SigningKeys("sale", {255: bytes(32)}).rolled()
+
+
+def test_a_signing_key_that_is_not_there_is_asked_for_in_words():
+    with pytest.raises(KeyFileError, match="sale key 9 is needed, and this key file has 1"):
+        DEMO.sale.seed(9)
+
+
+def test_printed_signing_keys_show_none():
+    assert repr(DEMO.sale) == "SigningKeys(sale, numbers 1)"
+
+
+@pytest.mark.parametrize("seeds", [{0: bytes(32)}, {256: bytes(32)}, {1: bytes(31)}])
+def test_what_is_no_signing_key_is_refused(seeds):
+    with pytest.raises(KeyFileError):
+        SigningKeys("order", seeds)
 
 
 # -- the file -------------------------------------------------------------------------------------
@@ -170,6 +212,33 @@ def test_a_tampered_key_file_is_refused(path, change):
     changed(path, change)
     with pytest.raises(KeyFileError):
         keyfile.load(path, PASSPHRASE)
+
+
+def test_a_key_file_of_before_purchases_were_signed_is_refused_with_a_remedy(path):
+    changed(path, lambda e: e.update(format="pennywatt-masters"))
+    with pytest.raises(KeyFileError, match=r"no signing keys\..*'keys new'"):
+        keyfile.load(path, PASSPHRASE)
+
+
+def test_the_file_gives_back_the_signing_keys(path):
+    found = keyfile.load(path, PASSPHRASE)
+    assert (found.sale.seed(), found.order.seed()) == (demo_seed(b"sale"), demo_seed(b"order"))
+
+
+def test_a_shops_file_has_what_it_takes_to_sell_and_nothing_that_commands_a_meter(tmp_path):
+    keyfile.save(tmp_path / "shop.json", DEMO.rolled().for_shop(), PASSPHRASE, log2_n=4)
+    shop = keyfile.load(tmp_path / "shop.json", PASSPHRASE)
+    assert shop.of_a_shop and shop.versions == (1, 2) and shop.sale.seed() == DEMO.sale.seed()
+    assert shop.user_card_key(1, METER, UID, NUMBER) == DEMO.user_card_key(1, METER, UID, NUMBER)
+    for work in (
+        lambda: shop.utility_key(1), lambda: shop.utility_card_key(1, 2, UID), lambda: shop.order.newest,
+        lambda: shop.meter_document(NUMBER),
+    ):  # fmt: skip
+        with pytest.raises(KeyFileError, match="in the office"):
+            work()
+    for work in (shop.rolled, lambda: shop.rolled_signing("sale"), lambda: shop.rolled_signing("order")):
+        with pytest.raises(KeyFileError, match="in the office"):
+            work()
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff\xfe", b"null"])

@@ -6,10 +6,11 @@ import pytest
 from host_tests.bench.chips.desfire import DesfireCard
 from host_tests.unit.vend_bench import KEYS, NUMBER, UID, Hand, Meter, shop_at
 from scripts.vend import issuing, utility_card
-from scripts.vend.errors import CardError, CardGone, FormatError, Refused
+from scripts.vend.errors import CardError, CardGone, FormatError, KeyFileError, Refused
 from scripts.vend.formats import WriteBack
 from scripts.vend.keys import UTILITY_AID
 from scripts.vend.shop import Shop
+from scripts.vend.signing import ORDER, SALE
 from scripts.vend.utility_formats import (
     ANSWERS,
     COVER_RESET,
@@ -20,9 +21,12 @@ from scripts.vend.utility_formats import (
     RELAY_TEST,
     SETTINGS,
     TARIFF,
+    TRUST_CHANGE,
     Answer,
     Head,
     KeyChange,
+    Meters,
+    TrustChange,
 )
 
 SETTINGS_JSON = b'{"currency": "EUR", "alarm1": "10.00"}'
@@ -53,7 +57,7 @@ def head_on(hand):
 
 
 def document_on(hand):
-    return bytes(files(hand)[DOCUMENT].data)[: head_on(hand).document_n]
+    return bytes(files(hand)[DOCUMENT].data)[: head_on(hand).contents_n]
 
 
 def test_a_settings_card_carries_its_document(shop, hand):
@@ -80,8 +84,8 @@ def test_application_and_rights_are_those_agreed(shop, hand):
 
 @pytest.mark.parametrize("kind", [RELAY_TEST, READ_OUT, COVER_RESET])
 def test_a_card_without_a_document_is_a_head_alone(shop, hand, kind):
-    written = utility_card.write_card(shop, hand, kind, meter_number=NUMBER)
-    assert (head_on(hand).kind, head_on(hand).document_n, head_on(hand).meter_number) == (kind, 0, NUMBER)
+    written = utility_card.write_card(shop, hand, kind, meters=NUMBER)
+    assert (head_on(hand).kind, head_on(hand).contents_n, head_on(hand).meter_number) == (kind, 0, NUMBER)
     assert written.answers == utility_card.ANSWERS_DEFAULT
 
 
@@ -103,8 +107,9 @@ def test_serials_rise_even_when_the_clock_does_not(shop, hand):
 
 @pytest.mark.parametrize(
     ("text", "word"),
-    [(b"", "it is empty"), (b"[]", "object"), (b'{"a": 1, "a": 2}', "twice"), (b'{"a":"' + b"x" * 3072 + b'"}', "3072"),
-     (b"\xff\xff", "not UTF-8"), (b"{", "no JSON"), (b'{"a":"\\ud800"}', "half a character")],
+    [(b"", "empty"), (b"[]", "object"), (b'{"a": 1, "a": 2}', "twice"), (b'{"a":"' + b"x" * 3072 + b'"}', "3072"),
+     (b"\xff\xff", "UTF-8"), (b'{"a": NaN}', "NaN"), (b'{"a": "\\ud800"}', "half a character"),
+     (b'{"a": ' + b"[" * 5000, "nested"), ("{}".encode("utf-16"), "UTF-16"), (b'{"a": 1e999}', "exponent|whole")],
 )  # fmt: skip
 def test_what_no_meter_can_take_is_refused_before_the_card_is_touched(shop, hand, text, word):
     with pytest.raises(FormatError, match=word):
@@ -176,7 +181,8 @@ def test_a_key_change_card_gives_one_meter_its_next_keys(rolled, hand):
     meter = Meter(KEYS)
     written = utility_card.key_change(rolled, hand, NUMBER)
     assert (written.head.kind, written.head.meter_number, written.key_version) == (KEY_CHANGE, NUMBER, 1)
-    change = KeyChange.unpack(document_on(hand), bytes.fromhex(meter.document["card_key"]))
+    current = bytes.fromhex(meter.document["card_key"])
+    change = KeyChange.unpack(document_on(hand), current, NUMBER, written.head.serial)
     expected = rolled.keys.meter_document(NUMBER)
     assert (change.version, change.serial) == (2, written.head.serial)
     assert change.card_key.hex() == expected["card_key"] and change.utility_key.hex() == expected["utility_key"]
@@ -200,9 +206,95 @@ def test_without_a_roll_there_is_no_key_change(shop, hand):
 
 def test_a_card_for_one_meter_has_the_version_that_meter_reported(rolled, hand):
     rolled.journal.note_write_back(UID, NUMBER, WriteBack(number=1, key_version=1))
-    assert utility_card.write_card(rolled, hand, RELAY_TEST, meter_number=NUMBER).key_version == 1
+    assert utility_card.write_card(rolled, hand, RELAY_TEST, meters=NUMBER).key_version == 1
     assert utility_card.write_card(rolled, hand, RELAY_TEST).key_version == 2
     assert hand.card.applications[UTILITY_AID].versions == [2] * 5
+
+
+# -- which meters, and who signs ------------------------------------------------------------------
+
+
+def test_every_kind_of_card_is_signed_with_the_order_key(shop, hand):
+    for kind in (RELAY_TEST, READ_OUT, COVER_RESET):
+        utility_card.write_card(shop, hand, kind)
+        assert head_on(hand).signed_by(KEYS.order.public())
+    utility_card.preset(shop, hand, TARIFF, SETTINGS_JSON)
+    assert head_on(hand).signed_by(KEYS.order.public())
+
+
+def test_a_card_for_a_range_says_so(shop, hand):
+    utility_card.write_card(shop, hand, RELAY_TEST, meters=Meters("001", "099"))
+    head = head_on(hand)
+    assert (head.first, head.last, head.meter_number) == ("001", "099", "")
+
+
+def test_a_card_for_some_meters_lists_them_before_its_document(shop, hand):
+    listed = Meters(listed=("7", "42"))
+    utility_card.preset(shop, hand, SETTINGS, SETTINGS_JSON, listed)
+    assert head_on(hand).listed == 2 and head_on(hand).matches(document_on(hand))
+    assert head_on(hand).document(document_on(hand)) == SETTINGS_JSON
+
+
+def test_a_list_that_leaves_no_room_for_its_document_is_refused_before_the_card_is_touched(shop, hand):
+    listed = Meters(listed=tuple(f"{n:012d}" for n in range(100)))
+    with pytest.raises(FormatError, match="3072"):
+        utility_card.preset(shop, hand, TARIFF, b'{"a": "' + b"x" * 2000 + b'"}', listed)
+    assert hand.sent == [] and shop.journal.entries() == []
+
+
+def test_a_serial_is_not_used_up_by_a_card_that_cannot_be_made(shop, hand):
+    with pytest.raises(KeyFileError, match="order key 9"):
+        utility_card.write_card(shop, hand, RELAY_TEST, order_key=9)
+    assert hand.sent == [] and shop.journal.entries() == []
+
+
+def test_a_shop_makes_no_card_that_commands_meters(shop, hand):
+    counter = Shop(KEYS.for_shop(), shop.journal, shop.clock)
+    with pytest.raises(KeyFileError, match="in the office"):
+        utility_card.write_card(counter, hand, RELAY_TEST)
+    assert hand.sent == []
+
+
+# -- new public keys ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def signing(shop):
+    """After both signing keys were rolled."""
+    return Shop(shop.keys.rolled_signing(SALE).rolled_signing(ORDER), shop.journal, shop.clock)
+
+
+def test_new_public_keys_are_signed_by_the_order_key_of_before_and_proven_by_the_new_one(signing, hand):
+    utility_card.trust_change(signing, hand)
+    head, change = head_on(hand), TrustChange.unpack(document_on(hand))
+    assert (head.kind, head.key_number) == (TRUST_CHANGE, 1) and head.signed_by(KEYS.order.public())
+    assert (change.sale_number, change.order_number) == (2, 2)
+    assert (change.sale, change.order) == (signing.keys.sale.public(2), signing.keys.order.public(2))
+    assert change.proven()
+
+
+def test_a_new_sale_key_alone_is_signed_by_the_order_key_there_is(shop, hand):
+    rolled = Shop(shop.keys.rolled_signing(SALE), shop.journal, shop.clock)
+    utility_card.trust_change(rolled, hand)
+    assert head_on(hand).key_number == 1 and TrustChange.unpack(document_on(hand)).order_number == 1
+
+
+def test_of_three_order_keys_the_one_the_meters_have_must_be_said(signing, hand):
+    thrice = Shop(signing.keys.rolled_signing(ORDER), signing.journal, signing.clock)
+    with pytest.raises(Refused, match=r"order keys 1, 2, 3\. Say which one the meters have now: --from"):
+        utility_card.trust_change(thrice, hand)
+    utility_card.trust_change(thrice, hand, has=1)
+    assert head_on(hand).key_number == 1 and TrustChange.unpack(document_on(hand)).order_number == 3
+
+
+def test_after_its_answer_a_meter_gets_cards_signed_with_its_new_order_key(signing, hand):
+    older = Shop(signing.keys.rolled_signing(ORDER), signing.journal, signing.clock)
+    serial = utility_card.trust_change(older, hand, has=1, to=2).head.serial
+    Meter().answer(hand.card, Answer(NUMBER, serial, 5, TRUST_CHANGE, 0).pack())
+    utility_card.read_answers(older, hand)
+    assert utility_card.write_card(older, hand, RELAY_TEST, meters=NUMBER).head.key_number == 2
+    assert utility_card.write_card(older, hand, RELAY_TEST).head.key_number == 3
+    assert utility_card.write_card(older, hand, RELAY_TEST, order_key=1).head.key_number == 1
 
 
 # -- the other kind of card -----------------------------------------------------------------------
@@ -267,7 +359,7 @@ def test_a_written_card_cut_off_at_any_exchange_brings_the_old_document_or_none(
         # The head is the old one, and the document is too, or does not fit it, or is not there.
         assert head_on(hand) == old
         document = bytes(files(hand)[DOCUMENT].data) if DOCUMENT in files(hand) else b""
-        assert old.matches(document[: old.document_n]) == document.startswith(SETTINGS_JSON)
+        assert old.matches(document[: old.contents_n]) == document.startswith(SETTINGS_JSON)
         written = utility_card.preset(shop, hand, TARIFF, b"{}")
         assert head_on(hand) == written.head
         n += 1

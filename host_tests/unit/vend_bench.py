@@ -7,7 +7,16 @@ from host_tests.bench.cards import Field
 from host_tests.bench.chips.desfire import DesfireCard
 from scripts.vend.crypto import cmac_div
 from scripts.vend.desfire import Desfire
-from scripts.vend.formats import IDENTITY, IDENTITY_N, PURCHASE, PURCHASE_N, WRITEBACK, Identity, Purchase, WriteBack
+from scripts.vend.formats import (
+    IDENTITY,
+    IDENTITY_N,
+    PURCHASE,
+    PURCHASE_N,
+    WRITEBACK,
+    Identity,
+    SignedPurchase,
+    WriteBack,
+)
 from scripts.vend.journal import Journal
 from scripts.vend.keys import USER_AID, UTILITY_AID, KeySet
 from scripts.vend.shop import Shop
@@ -38,16 +47,24 @@ class Hand(Field):
         return super().exchange(command)
 
 
+def after_change(keys: KeySet, number: str = NUMBER) -> dict:
+    """keys.json of a meter that got the newest version by a key change and had the one before."""
+    before = keys.newest - 1
+    previous = {"version": before, "card_key": keys.card_key(before, number).hex(), "until": 0}
+    return {**keys.meter_document(number), "previous": previous}
+
+
 class Meter:
-    """The count rule and the write-back, in as few words as they can be said. keys: its keys.json."""
+    """The count rule, the signature and the write-back, in as few words as they can be said. keys: its keys.json."""
 
     def __init__(self, keys: KeySet = KEYS, number: str = NUMBER):
         self.document = keys.meter_document(number)
         self.report_version = None  # in place of its keys' version
+        self.currency = "EUR"
         self.count = self.credit_micro = self.reports = self.generation = 0
 
-    def serve(self, card: DesfireCard) -> str:
-        """Put the card in: 'booked', 'seen' or why it was refused."""
+    def serve(self, card: DesfireCard, pulled: bool = False) -> str:
+        """Put the card in: 'booked', 'seen' or why it was refused. pulled: it is out before the report is on it."""
         d = Desfire(Hand(card))
         d.select(USER_AID)
         version = d.key_version(1)
@@ -56,13 +73,20 @@ class Meter:
             return "keys"
         d.login(1, cmac_div(bytes.fromhex(mine[0]["card_key"]), card.uid + USER_AID))
         identity = Identity.unpack(d.read(IDENTITY, 0, IDENTITY_N))
-        purchase = Purchase.unpack(d.read(PURCHASE, 0, PURCHASE_N))
+        record = SignedPurchase.unpack(d.read(PURCHASE, 0, PURCHASE_N))
+        purchase = record.purchase
+        if identity.currency != self.currency:
+            return "currency"
         if identity.generation < self.generation:
             return "generation"
         if purchase.count not in (self.count, self.count + 1):
             return "count"
-        self.generation = identity.generation
         new = purchase.count == self.count + 1
+        if new and record.key_number != self.document["sale"][0]:
+            return "another sale key"
+        if new and not (record.belongs_to(identity) and record.signed_by(bytes.fromhex(self.document["sale"][1]))):
+            return "signature"
+        self.generation = identity.generation
         if new:
             self.count, self.credit_micro = purchase.count, self.credit_micro + purchase.amount_micro
         self.reports += 1
@@ -70,6 +94,8 @@ class Meter:
             number=self.reports, key_version=self.report_version or self.document["version"], purchase_count=self.count,
             credit_micro=self.credit_micro, purchased_micro=self.credit_micro, status=1 << 8,
         )  # fmt: skip
+        if pulled:
+            return "pulled"
         d.write(WRITEBACK, 0, back.pack())
         d.commit()
         return "booked" if new else "seen"
@@ -79,8 +105,8 @@ class Meter:
         d = Desfire(Hand(card))
         d.select(UTILITY_AID)
         version = d.key_version(1)
-        keys = self.document if self.document["version"] == version else self.document["previous"]
-        d.login(1, cmac_div(bytes.fromhex(keys["utility_key"]), card.uid + UTILITY_AID))
+        assert version == self.document["version"]
+        d.login(1, cmac_div(bytes.fromhex(self.document["utility_key"]), card.uid + UTILITY_AID))
         d.write_record(ANSWERS, record)
         d.commit()
 

@@ -167,6 +167,25 @@ def test_counts_outside_32_bits_are_refused():
         assert refuses(account.judge, meter, card)
 
 
+def test_prices_in_rupiah_and_dong_and_balances_of_a_thousand_million_are_exact_to_the_millionth():
+    for price_micro in (1_444_700_000, 1_893_000_000, 100_000_000_000):
+        for credit_micro in (10**15, -(10**15), 999_999_999_990_000):
+            s = MeterState()
+            s.credit_micro = credit_micro
+            used = 0
+            for n in range(600):
+                counts = n * 7 % 19
+                account.book(s, counts, 0, price_micro)
+                used += counts
+            cost_micro = used * price_micro // KWH
+            assert s.credit_micro == credit_micro - cost_micro and s.rate_cost_micro[0] == cost_micro
+            account.purchase(s, 10**15, 10**12, 50)
+            assert s.credit_micro == credit_micro - cost_micro + 10**15 - 10**12
+            assert (s.purchased_micro, s.last_purchase_micro, s.debt_micro) == (10**15, 10**15, 0)
+            account.charge_days(s, 366, 100_000_000_000, 0)
+            assert s.charges_micro == 366 * 10**11
+
+
 def test_hoarding_cap():
     assert not account.hoards(40, 60, 100)
     assert account.hoards(40, 61, 100)

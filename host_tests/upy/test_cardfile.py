@@ -11,7 +11,9 @@ from meter.services.carddesk_states import step
 
 LABEL = unhexlify("0150572d303030303432000000b5a516d2")
 IDENTITY = unhexlify("0101030050572d30303030343200000045555200f5a74e88")
-PURCHASE = unhexlify("0200000007000000002d310100000000c0c62d000000000040ad5d325697fbdb")
+PURCHASE = unhexlify(
+    "0301030007000000002d310100000000c0c62d00000000003fad5d3250572d30303030343200000045555200dba95466"
+)
 MONTHS = unhexlify(
     "400100282e8cd1003f01ff272e8cd1003e01fe272e8cd1003d01fd272e8cd1003c01fc272e8cd1003b01fb272e8cd1003a01fa27"
     "2e8cd1003901f9272e8cd1003801f8272e8cd1003701f7272e8cd1003601f6272e8cd1003501f5272e8cd100"
@@ -41,7 +43,7 @@ def malformed(unpack, record):
 def test_records_are_read():
     assert cardfile.unpack_label(LABEL) == "PW-000042"
     assert cardfile.unpack_identity(IDENTITY) == (1, 3, "PW-000042", "EUR")
-    assert cardfile.unpack_purchase(PURCHASE) == (7, 20_000_000, 3_000_000)
+    assert cardfile.unpack_purchase(PURCHASE) == (7, 20_000_000, 3_000_000, 1, "PW-000042", "EUR", 3)
 
 
 def test_damaged_records_are_refused():
@@ -81,12 +83,12 @@ def test_a_write_back_is_packed_to_the_last_bit():
 
 def test_the_table_steps_and_refuses():
     good = 0
-    for state in range(12):
-        for event in range(14):
+    for state in range(14):
+        for event in range(16):
             try:
-                assert 0 <= step(state, event) < 12
+                assert 0 <= step(state, event) < 14
                 good += 1
             except ValueError:
                 pass
-    assert good == 36
-    assert step(4, 5) == 5  # ACCOUNT, BOOKED: WRITE_BACK
+    assert good == 42
+    assert step(5, 5) == 6  # ACCOUNT, BOOKED: WRITE_BACK

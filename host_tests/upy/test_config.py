@@ -35,7 +35,7 @@ def test_meter_number_alone_gives_the_defaults():
         if name not in ("meter_number", "watch"):  # what is watched for: test_watch.py
             assert getattr(s, name) == getattr(plain, name), name
     assert (s.phases, s.currency, s.decimals, s.dst, s.provisioned) == (1, "EUR", 2, None, False)
-    assert (s.alarm1_micro, s.alarm2_micro, s.overdraft_micro, s.hoard_micro) == (10_000_000, 5_000_000, 0, 0)
+    assert (s.alarm1_micro, s.alarm2_micro, s.overdraft_micro, s.hoard_micro) == (10_000_000, 5_000_000, 0, -1)
     assert (s.overload_w, s.overload_hold_s, s.overload_wait_s, s.relay_pulse_ms) == (0, 30, 0, 60)
     assert (s.utc_offset_min, s.pulse_constant, s.initial_credit_micro) == (0, 3200, 0)
     assert (s.emergency_micro, s.debt_day_micro, s.debt_percent, s.friendly) == (0, 0, 0, None)
@@ -108,7 +108,7 @@ def test_refusals_name_the_place_and_the_remedy():
         ({"pulse_constant": 1600}, "pulse_constant: must be 3200"),
         ({"emergency": 5}, 'emergency: must be an amount in quotes, such as "0.25"'),
         ({"emergency": "-1"}, 'emergency: "-1" is below 0'),
-        ({"emergency": "1000001"}, 'emergency: "1000001" is above 1000000'),
+        ({"emergency": "1000000001"}, 'emergency: "1000000001" is above 1000000000'),
         ({"emergency": "50.01", "hoard": "50"}, "emergency: is above the hoarding cap"),
         ({"debt_per_day": "-0.01"}, 'debt_per_day: "-0.01" is below 0'),
         ({"debt_per_day": 1}, 'debt_per_day: must be an amount in quotes, such as "0.25"'),
@@ -135,7 +135,7 @@ def test_refusals_name_the_place_and_the_remedy():
 def test_what_is_no_amount():
     for text in (
         "", ".", "1.", ".5", "+1", "--1", "- 1", "1e3", " 1", "1 ", "0x1", "1_0", "\u0661", "1.2.3", "NaN",
-        "1234567890", "1000001", None, True, 5, [], {},
+        "12345678901", "1000000001", None, True, 5, [], {},
     ):  # fmt: skip
         assert refusal_of(overdraft=text).startswith("overdraft: "), text
 

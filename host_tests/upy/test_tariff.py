@@ -221,7 +221,7 @@ def rate(**changes):
 def test_bad_rates_are_refused():
     for doc, words in (
         (rate(price="-0.10"), 'rates[1].price: "-0.10" is below 0'),
-        (rate(price="1000.000001"), 'rates[1].price: "1000.000001" is above 1000'),
+        (rate(price="100000.000001"), 'rates[1].price: "100000.000001" is above 100000'),
         (rate(price="0.1234567"), 'rates[1].price: "0.1234567" has more than 6 decimals'),
         (rate(price=0.294), 'rates[1].price: must be an amount in quotes, such as "0.25"'),
         (rate(price=1), 'rates[1].price: must be an amount in quotes, such as "0.25"'),
@@ -255,8 +255,8 @@ def test_longest_rate_name_is_taken():
 
 
 def test_highest_price_is_taken():
-    assert tariff.parse(rate(price="1000")).prices_micro[1] == 1_000_000_000
-    assert tariff.parse(rate(price="1000.000000")).prices_micro[1] == 1_000_000_000
+    assert tariff.parse(rate(price="100000")).prices_micro[1] == 100_000_000_000
+    assert tariff.parse(rate(price="100000.000000")).prices_micro[1] == 100_000_000_000
 
 
 def test_bad_weeks_are_refused():
@@ -377,13 +377,13 @@ def test_bad_times_to_begin_are_refused():
 def test_bad_standing_charges_are_refused():
     for value, words in (
         ("-0.01", 'standing: "-0.01" is below 0'),
-        ("1000.000001", 'standing: "1000.000001" is above 1000'),
+        ("100000.000001", 'standing: "100000.000001" is above 100000'),
         ("0.1234567", 'standing: "0.1234567" has more than 6 decimals'),
         (0.25, 'standing: must be an amount in quotes, such as "0.25"'),
         (None, 'standing: must be an amount in quotes, such as "0.25"'),
     ):
         assert refusal(flat(standing=value)) == words, (refusal(flat(standing=value)), words)
-    assert tariff.parse(flat(standing="1000")).standing_micro == 1_000_000_000
+    assert tariff.parse(flat(standing="100000")).standing_micro == 100_000_000_000
 
 
 def test_bad_steps_are_refused():
@@ -403,8 +403,8 @@ def test_bad_steps_are_refused():
         ([[100, "0.05"], [100, "0.05"]], "steps[1]: 100 does not come after 100; steps must rise"),
         ([[100, "0.05"], [99, "0.05"]], "steps[1]: 99 does not come after 100; steps must rise"),
         ([[100, 0.05]], 'steps[0]: must be an amount in quotes, such as "0.25"'),
-        ([[100, "1000.000001"]], 'steps[0]: "1000.000001" is above 1000'),
-        ([[100, "-1000.000001"]], 'steps[0]: "-1000.000001" is below -1000'),
+        ([[100, "100000.000001"]], 'steps[0]: "100000.000001" is above 100000'),
+        ([[100, "-100000.000001"]], 'steps[0]: "-100000.000001" is below -100000'),
         ([[100, "-0.300001"]], "steps[0]: makes the cheapest rate cost less than nothing"),
         ([[1, "0.1"], [2, "-0.2"], [3, "-0.21"]], "steps[2]: makes the cheapest rate cost less than nothing"),
     ):

@@ -16,7 +16,7 @@ from .. import image as images
 from . import boards, clock, console, download, install, layout, options, ports, rom, show
 from .boards import BOARD
 from .device import Device
-from .errors import FlashedBeforeError
+from .errors import FlashedBeforeError, LayoutError
 from .options import (
     AnyImageOption,
     BoardOption,
@@ -63,9 +63,9 @@ def flash(
     wanted = boards.load(board)
     bars = show.Bars(as_json)
     with bars.shown():
-        content = download.get(wanted, firmware, any_image, progress=bars.stage("MicroPython", wanted.micropython.size))
-        written = layout.with_our_table(content, wanted)
         plan = options.plan(board, version, key, bundle, trust)
+        content = _micropython(wanted, firmware, any_image, bars)
+        written = layout.with_our_table(content, wanted)
         found = rom.probe(port, wanted)
         _may_erase(port, wanted, again, bars)
         bars.say(f"{wanted.chip} with {found >> 20} MiB of flash: erasing all of it, which takes up to two minutes")
@@ -128,13 +128,13 @@ def image(
     wanted = boards.load(board)
     bars = show.Bars(as_json)
     with bars.shown():
-        content = download.get(wanted, firmware, any_image, progress=bars.stage("MicroPython", wanted.micropython.size))
+        content = _micropython(wanted, firmware, any_image, bars)
     try:
         documents = images.read_documents(document or [], board, key is None)
         files = images.collect(documents, board, version=version, key=options.key_of(key))
         vfs = images.pack(files, wanted.row("vfs").size)
     except images.ImageError as e:
-        raise BuildError(f"The file system could not be built: {e}. Correct that, and start again.") from None
+        raise BuildError(f"The file system could not be built. {e}.") from None
     parts = layout.regions(wanted, content, vfs)
     data = layout.whole(parts, wanted.flash_size, trim)
     target = out or boards.ROOT / "build" / f"flash-{board}.bin"
@@ -156,6 +156,15 @@ def image(
     show.flash_map(parts)
     print(f"image: {target}: {len(data):,} bytes, SHA-256 {download.digest(data)}")
     print(f"To write it: {typed}")
+
+
+def _micropython(board, file, any_image, bars):
+    content = download.get(board, file, any_image, progress=bars.stage("MicroPython", board.micropython.size))
+    try:
+        download.check_chip(content, board)
+    except LayoutError as e:
+        raise LayoutError(f"{file}: {e}" if file else str(e)) from None
+    return content
 
 
 def _may_erase(port, board, again, bars):

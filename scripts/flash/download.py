@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from ..common import InputError, read_bytes
 from .boards import CHIP_IDS, ROOT, Board, Pinned
 from .errors import DownloadError, ImageMismatchError, LayoutError
 
@@ -106,9 +107,9 @@ def _fetch(pinned: Pinned, part: Path, progress: Progress | None, silence_s: flo
 def _from_file(file: Path, board: Board, any_image: bool) -> bytes:
     pinned = board.micropython
     try:
-        content = file.read_bytes()
-    except OSError as e:
-        raise DownloadError(f"{file} cannot be read: {e.strerror}. Name a MicroPython image with FIRMWARE=.") from None
+        content = read_bytes(file, _MOST)
+    except InputError as e:
+        raise DownloadError(f"{file}: {e.why}. Name a MicroPython image with FIRMWARE=.") from None
     if digest(content) == pinned.sha256:
         return content
     if not any_image:

@@ -89,4 +89,4 @@ def _opened(file, content):
 
 def _sentence(e: Exception) -> str:
     text = str(e)
-    return text[:1].upper() + text[1:]
+    return "T" + text[1:] if text.startswith("the") else text  # else it begins with a file's name

@@ -31,7 +31,7 @@ except (ImportError, AttributeError):
 print(json.dumps({'files': _found, 'uid': _uid, 'port': getattr(sys.implementation, '_machine', '')}))
 """
 
-# Version and the sums of the keys; "damaged" when that is not what the file holds.
+# Version, time and the sums of the keys; "damaged" when that is not what the file holds.
 KEYS = """
 import json, hashlib
 from binascii import hexlify, unhexlify
@@ -43,7 +43,9 @@ try:
         for _n in ('card_key', 'utility_key'):
             if _n in _k:
                 _s[_p + _n] = hexlify(hashlib.sha256(unhexlify(_k[_n])).digest()).decode()
-    print(json.dumps({'version': _d['version'], 'sums': _s}))
+    for _n in ('sale', 'order'):
+        _s[_n] = hexlify(hashlib.sha256(unhexlify(_d[_n][1])).digest()).decode()
+    print(json.dumps({'version': _d['version'], 'made': _d['made'], 'sums': _s}))
 except OSError:
     print('null')
 except Exception:

@@ -99,8 +99,9 @@ def run(rows: list[Row], source: Source, out: Path, version: str, year: int, boo
 
 def _one(row, source, out, version, year, book):
     made = identity.make(source, row.number, row.changes)
-    files = {**made.files, LABEL: label.svg(row.number, source.board, version, year).encode()}
     place = out / row.number
+    made = made.as_made(folder.keys_made(place, identity.KEYS))
+    files = {**made.files, LABEL: label.svg(row.number, source.board, version, year).encode()}
     there = place.exists()
     if book is None:
         if there and folder.same(place, files):

@@ -127,7 +127,9 @@ class Board:
             with contextlib.suppress(DocumentError):
                 calibration = firmware.parse(self.get(CALIBRATION) or b"", CALIBRATION)
         keys = self.ask(agent.KEYS, "The board's keys were not looked at") if KEYS in sums else None
-        more = {"key_version": keys["version"], "key_sums": keys["sums"]} if isinstance(keys, dict) else {}
+        more = {}
+        if isinstance(keys, dict):
+            more = {"key_version": keys["version"], "keys_made": keys["made"], "key_sums": keys["sums"]}
         return Found(said["uid"], said["port"], sums, number, provisioned, known, document, calibration, **more)
 
     # -- write ------------------------------------------------------------------------------------

@@ -67,12 +67,14 @@ def meter(
         options.source(board, settings, tariff, trust, keys, passphrase_file, key_version, demo), number
     )
     if out is not None:
+        made = made.as_made(folder.keys_made(out, identity.KEYS))
         with options.numbers(keys, journal, demo) or nullcontext() as book:
             _to_folder(made, out, book, again)
         show.made({**made.summary(), "documents": str(out)}, as_json)
         return
     with boards.opened(port) as link:
         found = link.look()
+        made = found.as_there(made)
         changes = refuse(found, made, again)
         show.changes(changes, as_json)
         if made.key_version < (found.key_version or 0) and key_version is None and changes:

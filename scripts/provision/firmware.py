@@ -105,11 +105,15 @@ def keys(document: dict, number: str, provisioned: bool) -> None:
 
 
 def keys_fit(keys: dict, number: str) -> bool:
-    """Would a provisioned meter read cards with these keys? They must not be those everybody knows."""
+    """Would a provisioned meter work with these keys? They must not be those everybody knows."""
+    return demo_keys(number).isdisjoint([*_key_texts(keys), *_key_texts(keys.get("previous") or {})])
+
+
+def demo_keys(number: str) -> set[str]:
+    """The keys everybody knows, in hexadecimal: those for cards of this meter, and the public halves."""
     from scripts.vend.keys import KeySet
 
-    known = set(_key_texts(KeySet.demo().meter_document(number)))
-    return known.isdisjoint([*_key_texts(keys), *_key_texts(keys.get("previous") or {})])
+    return set(_key_texts(KeySet.demo().meter_document(number)))
 
 
 def _key_texts(part):

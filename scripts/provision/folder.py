@@ -5,6 +5,7 @@ The folder is 0700, its files 0600. They are made in a neighbouring folder whose
 name at the end by a rename; one that a crash left behind is removed by the next run. Raises FileError, RefusedError.
 """
 
+import json
 import os
 import secrets
 import shutil
@@ -57,6 +58,14 @@ def same(place: Path, files: Mapping[str, bytes]) -> bool:
         return {path.name: path.read_bytes() for path in place.iterdir()} == dict(files)
     except OSError:
         return False
+
+
+def keys_made(place: Path, name: str) -> object:
+    """When the keys in this folder were made, as its document says; None: there is none that says it."""
+    try:
+        return json.loads((place / name).read_bytes()).get("made")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
 
 
 def _sweep(place):

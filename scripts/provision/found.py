@@ -32,6 +32,7 @@ class Found:
     settings: dict = field(default_factory=dict)
     calibration: dict | None = None
     key_version: int | None = None
+    keys_made: int | None = None  # seconds since 2000
     key_sums: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -43,6 +44,11 @@ class Found:
     def differs(self, identity: Identity) -> list[str]:
         """Files that are not what they should be."""
         return [name for name, content in identity.files.items() if self.sums.get(name) != digest(content)]
+
+    def as_there(self, identity: Identity) -> Identity:
+        """The identity with the time of the keys that are there, if these are its keys; else as it is."""
+        same = identity.as_made(self.keys_made)
+        return identity if KEYS in self.differs(same) else same
 
     def stale(self) -> list[str]:
         return sorted(STALE & self.sums.keys())

@@ -3,18 +3,22 @@
 
     settings.json   template or house defaults, with the number and `provisioned`
     tariff.json     as given
-    keys.json       derived from the masters by the shop's code (scripts/vend/keys.py)
+    keys.json       derived from the masters by the shop's code (scripts/vend/keys.py), with the public halves of the
+                    signing keys, and when it was made: no order's serial may lie far above
     trust.key       whose firmware bundles the meter takes
 
 A development board (demo) gets the keys everybody knows and stays unprovisioned: the firmware of a provisioned meter
 refuses them.
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from scripts.vend.keys import KeySet
+from scripts.vend.units import now_utc_s
 
 from . import firmware, trust
 from .errors import DocumentError, RefusedError
@@ -35,6 +39,8 @@ class Source:
     trust_key: bytes | None = None
     key_version: int | None = None
     demo: bool = False
+    template_file: str = ""  # where they came from, for errors
+    tariff_file: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,13 @@ class Identity:
     provisioned: bool
     trusts: str  # fingerprint; "" without a key
     files: Mapping[str, bytes] = field(repr=False)
+
+    def as_made(self, made: object) -> "Identity":
+        """The same with the time of keys that are there already: what was made before is not changed for its time."""
+        if type(made) is not int or not 0 < made < 1 << 32:
+            return self
+        keys = {**json.loads(self.files[KEYS]), "made": made}
+        return replace(self, files={**self.files, KEYS: firmware.packed(keys)})
 
     def summary(self) -> dict:
         """For people and machines: nothing secret."""
@@ -73,10 +86,12 @@ def make(source: Source, number: str, changes: Mapping[str, object] | None = Non
         )
     document["meter_number"] = number
     document["provisioned"] = not source.demo
-    settings = firmware.settings(document)
-    tariff_document = source.tariff or _DEMO_TARIFF | {"currency": settings.currency}
-    tariff = firmware.tariff(tariff_document, settings.currency)
-    keys = source.masters.meter_document(number, source.key_version)
+    with _named("" if changes else source.template_file):
+        settings = firmware.settings(document)
+    tariff_document = _DEMO_TARIFF | {"currency": settings.currency} if source.tariff is None else source.tariff
+    with _named(source.tariff_file):
+        tariff = firmware.tariff(tariff_document, settings.currency)
+    keys = source.masters.meter_document(number, source.key_version, now_utc_s())
     if not source.demo and not firmware.keys_fit(keys, number):
         raise RefusedError(
             "Everybody knows these keys: they are the demo keys under another name."
@@ -91,6 +106,15 @@ def make(source: Source, number: str, changes: Mapping[str, object] | None = Non
         files[trust.NAME] = source.trust_key
     prints = trust.fingerprint(source.trust_key) if source.trust_key else ""
     return Identity(number, source.board, tariff.name, keys["version"], not source.demo, prints, files)
+
+
+@contextmanager
+def _named(file):
+    """Whose fault it is goes before what is wrong."""
+    try:
+        yield
+    except DocumentError as e:
+        raise DocumentError(f"{file}: {e}" if file else str(e)) from None
 
 
 def check_source(source: Source) -> None:

@@ -57,7 +57,8 @@ def source(
     if not demo and (tariff_document is None or key is None):
         return Source(KeySet.demo(), board, template, tariff_document, key)  # check_source() says what is missing
     masters = KeySet.demo() if demo else shop.open_keys(keys, passphrase_file)
-    return Source(masters, board, template, tariff_document, key, key_version, demo)
+    files = str(settings or ""), str(tariff or "")
+    return Source(masters, board, template, tariff_document, key, key_version, demo, *files)
 
 
 def numbers(keys: Path, journal: Path | None, demo: bool) -> Numbers | None:

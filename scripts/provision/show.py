@@ -12,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from scripts.bundle import BundleError, signed_by
-from scripts.vend.keys import KeySet
 
 from . import batch as batches
 from . import firmware, sealing, trust
@@ -168,6 +167,5 @@ def _signed(board, key):
 
 
 def _known(found):
-    demo = KeySet.demo().meter_document(found.number)
-    sums = {hashlib.sha256(bytes.fromhex(demo[name])).hexdigest() for name in ("card_key", "utility_key")}
+    sums = {hashlib.sha256(bytes.fromhex(key)).hexdigest() for key in firmware.demo_keys(found.number)}
     return bool(sums & set(found.key_sums.values()))

@@ -9,6 +9,8 @@ Raises DocumentError.
 import hashlib
 from pathlib import Path
 
+from scripts.common import InputError, read_bytes
+
 from .errors import DocumentError, FileError
 
 NAME = "trust.key"
@@ -18,9 +20,9 @@ _P = 2**255 - 19
 
 def load(path: Path) -> bytes:
     try:
-        found = path.read_bytes()
-    except OSError as e:
-        raise FileError(f"The key file {path} cannot be read: {e.strerror}. Name another one with --trust.") from e
+        found = read_bytes(path)
+    except InputError as e:
+        raise FileError(f"The key file {path}: {e.why}. Name another one with --trust.") from None
     if b"PRIVATE" in found:
         raise DocumentError(f"{path} is a private key. Keep it away from meters, and name the public one with --trust.")
     key = _pem(path, found) if found.startswith(b"-----") else _raw(found)

@@ -7,16 +7,18 @@ from typing import Annotated
 
 import typer
 
-from . import cli_keys, cli_utility
+from . import cli_correct, cli_keys, cli_utility
 from .options import (
     CARD,
     KEYS,
     CardOption,
+    ClockOption,
     JournalOption,
     JsonOption,
     KeysOption,
     Number,
     PassphraseOption,
+    SaleKeyOption,
     VersionOption,
     counter,
     journal_path,
@@ -42,12 +44,13 @@ def issue(
     keys: KeysOption = KEYS,
     journal: JournalOption = None,
     passphrase_file: PassphraseOption = None,
+    clock_is_right: ClockOption = False,
     as_json: JsonOption = False,
 ):
     """Make a blank card the user card of a meter. Its first visit there opens the account."""
     from . import issuing
 
-    with counter(card, keys, journal, passphrase_file) as (shop, carrier):
+    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
         made = issuing.issue(shop, carrier, number, currency, key_version)
     _made(made, as_json)
 
@@ -61,12 +64,13 @@ def replace(
     keys: KeysOption = KEYS,
     journal: JournalOption = None,
     passphrase_file: PassphraseOption = None,
+    clock_is_right: ClockOption = False,
     as_json: JsonOption = False,
 ):
     """Make a blank card take the place of a meter's lost or broken one, with the purchase that was on it."""
     from . import issuing
 
-    with counter(card, keys, journal, passphrase_file) as (shop, carrier):
+    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
         made = issuing.replace(shop, carrier, number, key_version)
     _made(made, as_json)
 
@@ -99,10 +103,15 @@ def _made(made, as_json):
 def sell(
     amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="What the customer gets, for example 20.00")],
     debt: Annotated[str | None, typer.Option(help="What this adds to the customer's debt, for example 5.00")] = None,
+    cap: Annotated[
+        str | None, typer.Option(envvar="PENNYWATT_CAP", help="The meters' limit of credit ('hoard'): sell no more")
+    ] = None,
+    sale_key: SaleKeyOption = None,
     card: CardOption = CARD,
     keys: KeysOption = KEYS,
     journal: JournalOption = None,
     passphrase_file: PassphraseOption = None,
+    clock_is_right: ClockOption = False,
     as_json: JsonOption = False,
 ):
     """Sell credit onto a user card. Refused until the last purchase has been to the meter and come back."""
@@ -110,12 +119,14 @@ def sell(
 
     amount_micro = parse_money(amount)
     debt_micro = parse_money(debt, "debt") if debt is not None else 0
-    with counter(card, keys, journal, passphrase_file) as (shop, carrier):
-        sale = user_card.sell(shop, carrier, amount_micro, debt_micro)
+    cap_micro = parse_money(cap, "limit of credit") if cap is not None else 0
+    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+        sale = user_card.sell(shop, carrier, amount_micro, debt_micro, sale_key, cap_micro)
     if as_json:
         result = {
             "meter_number": sale.meter_number,
             **show.purchase_dict(sale.purchase),
+            "sale_key": sale.sale_key,
             "settled": sale.settled,
             "renewed_to": sale.renewed_to,
             "renewal_failed": sale.renewal_failed or None,
@@ -125,7 +136,8 @@ def sell(
     for words in sale.settled:
         show.console.print(words)
     show.console.print(
-        f"Sold {money_text(sale.purchase.amount_micro)} to meter {sale.meter_number}, purchase {sale.purchase.count}."
+        f"Sold {money_text(sale.purchase.amount_micro)} to meter {sale.meter_number}, purchase {sale.purchase.count},"
+        f" signed with sale key {sale.sale_key}."
     )
     if sale.renewed_to:
         show.console.print(f"The card's keys are of version {sale.renewed_to} now.")
@@ -140,12 +152,13 @@ def read(
     keys: KeysOption = KEYS,
     journal: JournalOption = None,
     passphrase_file: PassphraseOption = None,
+    clock_is_right: ClockOption = False,
     as_json: JsonOption = False,
 ):
     """Show a user card and what its meter reported; settles whatever was cut off with this card."""
     from . import show, user_card
 
-    with counter(card, keys, journal, passphrase_file) as (shop, carrier):
+    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
         found = user_card.read_card(shop, carrier)
     if as_json:
         print(json.dumps(show.card_dict(found)))
@@ -157,7 +170,7 @@ def read(
 @plain
 def journal(
     number: Annotated[str | None, typer.Option("--meter", help="This meter's entries only")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many, the newest")] = 50,
     keys: KeysOption = KEYS,
     path: JournalOption = None,
     as_json: JsonOption = False,
@@ -178,5 +191,6 @@ def journal(
         show.show_entries(entries, open_ids)
 
 
+cli_correct.register(app)
 cli_utility.register(app)
 app.add_typer(cli_keys.app, name="keys")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands for the supplier's own cards: presets, key change, relay test, read-out, cover reset, answers."""
+"""The commands for the supplier's own cards: presets, changes of keys, relay test, read-out, cover reset, answers."""
 
 import json
 import sys
@@ -9,10 +9,12 @@ from typing import Annotated
 import typer
 
 from ..common import read_bytes
+from .errors import FormatError
 from .options import (
     CARD,
     KEYS,
     CardOption,
+    ClockOption,
     JournalOption,
     JsonOption,
     KeysOption,
@@ -22,9 +24,14 @@ from .options import (
     counter,
     plain,
 )
-from .utility_formats import COVER_RESET, READ_OUT, RELAY_TEST, SETTINGS, TARIFF, kind_word
+from .utility_formats import COVER_RESET, READ_OUT, RELAY_TEST, SETTINGS, TARIFF, Meters, kind_word
 
-MeterOption = Annotated[str, typer.Option("--meter", help="For this meter only (default: any)")]
+MeterOption = Annotated[
+    str, typer.Option("--meter", help="For this meter only, 1,2,3 for these, 001..099 for a range (default: any)")
+]
+OrderKeyOption = Annotated[
+    int | None, typer.Option("--order-key", help="Order key the meters have (default: as known, else the newest)")
+]
 AnswersOption = Annotated[int, typer.Option("--answers", help="Meters the card has room for")]
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The JSON document")]
 _ANSWERS = 20
@@ -35,6 +42,7 @@ preset_app = typer.Typer(help="Cards that bring a meter settings or a tariff", n
 def register(app: typer.Typer) -> None:
     app.add_typer(preset_app, name="preset")
     app.command("key-change")(key_change)
+    app.command("trust-change")(trust_change)
     app.command("answers")(answers)
     for name, kind, help_text in (
         ("relay-test", RELAY_TEST, "Make a card that has a meter open and close its relay once."),
@@ -44,39 +52,51 @@ def register(app: typer.Typer) -> None:
         app.command(name, help=help_text)(_simple(kind))
 
 
+def meters_of(text: str) -> Meters:
+    """Of a --meter option: "", A, A..B or A,B,C."""
+    first, dots, last = text.partition("..")
+    if dots:
+        return Meters(first.strip(), last.strip())
+    numbers = tuple(number.strip() for number in text.split(","))
+    return Meters.one(numbers[0]) if len(numbers) == 1 else Meters(listed=numbers)
+
+
 def _simple(kind):
     @plain
     def command(
         meter: MeterOption = "",
         room: AnswersOption = _ANSWERS,
         key_version: VersionOption = None,
+        order_key: OrderKeyOption = None,
         card: CardOption = CARD,
         keys: KeysOption = KEYS,
         journal: JournalOption = None,
         passphrase_file: PassphraseOption = None,
+        clock_is_right: ClockOption = False,
         as_json: JsonOption = False,
     ):
         from . import utility_card
 
-        with counter(card, keys, journal, passphrase_file) as (shop, carrier):
-            written = utility_card.write_card(
-                shop, carrier, kind, meter_number=meter, key_version=key_version, answers=room
-            )
+        more = {"key_version": key_version, "order_key": order_key, "answers": room}
+        with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+            written = utility_card.write_card(shop, carrier, kind, meters=meters_of(meter), **more)
         _written(written, as_json)
 
     return command
 
 
-def _preset(kind, file, meter, room, key_version, card, keys, journal, passphrase_file, as_json):
+def _preset(kind, file, meter, more, at_counter, as_json):
     from . import meter_rules, utility_card
 
     document = utility_card.check_document(read_bytes(file), kind_word(kind), file)
-    if not meter_rules.check(kind, document):
+    try:
+        checked = meter_rules.check(kind, document)
+    except FormatError as e:
+        raise FormatError(f"{file}: {e}") from None
+    if not checked:
         print("vend: not checked by a meter's rules: the firmware's sources are not here", file=sys.stderr)
-    with counter(card, keys, journal, passphrase_file) as (shop, carrier):
-        written = utility_card.preset(
-            shop, carrier, kind, document, meter, key_version=key_version, answers=room
-        )  # fmt: skip
+    with counter(*at_counter) as (shop, carrier):
+        written = utility_card.preset(shop, carrier, kind, document, meters_of(meter), **more)
     _written(written, as_json)
 
 
@@ -87,14 +107,18 @@ def settings(
     meter: MeterOption = "",
     room: AnswersOption = _ANSWERS,
     key_version: VersionOption = None,
+    order_key: OrderKeyOption = None,
     card: CardOption = CARD,
     keys: KeysOption = KEYS,
     journal: JournalOption = None,
     passphrase_file: PassphraseOption = None,
+    clock_is_right: ClockOption = False,
     as_json: JsonOption = False,
 ):
     """Make a card that brings meters a settings document."""
-    _preset(SETTINGS, file, meter, room, key_version, card, keys, journal, passphrase_file, as_json)
+    more = {"key_version": key_version, "order_key": order_key, "answers": room}
+    at_counter = card, keys, journal, passphrase_file, clock_is_right
+    _preset(SETTINGS, file, meter, more, at_counter, as_json)
 
 
 @preset_app.command()
@@ -104,14 +128,18 @@ def tariff(
     meter: MeterOption = "",
     room: AnswersOption = _ANSWERS,
     key_version: VersionOption = None,
+    order_key: OrderKeyOption = None,
     card: CardOption = CARD,
     keys: KeysOption = KEYS,
     journal: JournalOption = None,
     passphrase_file: PassphraseOption = None,
+    clock_is_right: ClockOption = False,
     as_json: JsonOption = False,
 ):
     """Make a card that brings meters a tariff document."""
-    _preset(TARIFF, file, meter, room, key_version, card, keys, journal, passphrase_file, as_json)
+    more = {"key_version": key_version, "order_key": order_key, "answers": room}
+    at_counter = card, keys, journal, passphrase_file, clock_is_right
+    _preset(TARIFF, file, meter, more, at_counter, as_json)
 
 
 @plain
@@ -119,17 +147,42 @@ def key_change(
     number: Number,
     has: Annotated[int | None, typer.Option("--from", help="Key version the meter has (default: as reported)")] = None,
     to: Annotated[int | None, typer.Option("--to", help="Key version it gets (default: the newest)")] = None,
+    order_key: OrderKeyOption = None,
     card: CardOption = CARD,
     keys: KeysOption = KEYS,
     journal: JournalOption = None,
     passphrase_file: PassphraseOption = None,
+    clock_is_right: ClockOption = False,
     as_json: JsonOption = False,
 ):
     """Make a card that brings one meter its keys of a newer version."""
     from . import utility_card
 
-    with counter(card, keys, journal, passphrase_file) as (shop, carrier):
-        written = utility_card.key_change(shop, carrier, number, has, to)
+    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+        written = utility_card.key_change(shop, carrier, number, has, to, order_key)
+    _written(written, as_json)
+
+
+@plain
+def trust_change(
+    meter: MeterOption = "",
+    has: Annotated[int | None, typer.Option("--from", help="Order key the meters have now: it signs the card")] = None,
+    to: Annotated[int | None, typer.Option("--to", help="Order key they get (default: the newest)")] = None,
+    room: AnswersOption = _ANSWERS,
+    key_version: VersionOption = None,
+    card: CardOption = CARD,
+    keys: KeysOption = KEYS,
+    journal: JournalOption = None,
+    passphrase_file: PassphraseOption = None,
+    clock_is_right: ClockOption = False,
+    as_json: JsonOption = False,
+):
+    """Make a card that brings meters the public halves of the newest sale key and order key."""
+    from . import utility_card
+
+    more = {"key_version": key_version, "answers": room}
+    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+        written = utility_card.trust_change(shop, carrier, meters_of(meter), has, to, **more)
     _written(written, as_json)
 
 
@@ -140,12 +193,13 @@ def answers(
     keys: KeysOption = KEYS,
     journal: JournalOption = None,
     passphrase_file: PassphraseOption = None,
+    clock_is_right: ClockOption = False,
     as_json: JsonOption = False,
 ):
     """Read what meters answered onto a utility card."""
     from . import show, utility_card
 
-    with counter(card, keys, journal, passphrase_file) as (shop, carrier):
+    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
         brought = utility_card.read_answers(shop, carrier, clear)
     if as_json:
         said = [show.answer_dict(answer) for answer in brought.answers]
@@ -163,8 +217,9 @@ def _written(written, as_json):
         return
     rows = [
         ("kind", head["kind"]),
-        ("for", f"meter {head['meter_number']}" if head["meter_number"] else "any meter"),
+        ("for", show.meters_text(written.head)),
         ("serial", str(head["serial"])),
+        ("signed with", f"order key {written.head.key_number}: meters that have another one refuse it"),
         ("keys", f"version {written.key_version}"),
         ("room for answers", str(written.answers)),
     ]

@@ -68,13 +68,17 @@ class KeySet:
         if self.newest == VERSION_MAX:
             raise KeyFileError(f"There is no key version after {VERSION_MAX}.")
         if self.of_a_shop:
-            raise KeyFileError("This is a shop's key file. Roll keys in the office's file, and export it again.")
+            raise KeyFileError(
+                "This is a shop's key file. Keys are rolled in the office, with its file; then it is exported again."
+            )
         return KeySet({**self._versions, self.newest + 1: _masters(random_bytes)}, self.sale, self.order)
 
     def rolled_signing(self, kind: str, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> "KeySet":
         """With one more sale key or order key. Meters know nothing of it before a card has told them."""
         if self.of_a_shop:
-            raise KeyFileError("This is a shop's key file. Roll keys in the office's file, and export it again.")
+            raise KeyFileError(
+                "This is a shop's key file. Keys are rolled in the office, with its file; then it is exported again."
+            )
         sale = self.sale.rolled(random_bytes) if kind == SALE else self.sale
         order = self.order.rolled(random_bytes) if kind == ORDER else self.order
         return KeySet(self._versions, sale, order)

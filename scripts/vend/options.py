@@ -41,6 +41,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as on
 VersionOption = Annotated[
     int | None, typer.Option("--key-version", help="Keys the meter has (default: what it reported, else the newest)")
 ]
+ClockOption = Annotated[
+    bool, typer.Option("--clock-is-right", help="Work on although the journal's last entry is far from this clock")
+]
+SaleKeyOption = Annotated[
+    int | None, typer.Option("--sale-key", help="Sale key the meter has (default: as known, else the newest)")
+]
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="The meter's number")]
 
 CARD = "pcsc"
@@ -84,11 +90,15 @@ def journal_path(keys: Path, journal: Path | None) -> Path:
 
 @contextlib.contextmanager
 def counter(
-    card: str, keys: Path, journal: Path | None, passphrase_file: Path | None
+    card: str, keys: Path, journal: Path | None, passphrase_file: Path | None, clock_is_right: bool = False
 ) -> Iterator[tuple[Shop, Carrier]]:
-    """Keys and journal open, a card on the reader."""
+    """Keys and journal open, a card on the reader. Refused when the clock is far from the journal's last entry."""
     if keys == DEMO and not card.startswith("sim:"):
         raise Refused("Everybody knows the demo keys: they are for simulated cards only. Say --card sim:FILE.")
     masters = open_keys(keys, passphrase_file)
-    with Journal(journal_path(keys, journal)) as book, contextlib.closing(open_reader(card)) as carrier:
-        yield Shop(masters, book), carrier
+    with Journal(journal_path(keys, journal)) as book:
+        shop = Shop(masters, book)
+        if not clock_is_right:
+            book.check_clock(shop.clock())
+        with contextlib.closing(open_reader(card)) as carrier:
+            yield shop, carrier

@@ -40,8 +40,8 @@ class SimReader:
             self.card = CardFile(path)
         except OSError as e:
             raise ReaderError(f"The simulated card {path} cannot be read: {e.strerror}.") from e
-        except ValueError as e:
-            raise ReaderError(f"{path} is not a simulated card: {e}.") from e
+        except (ValueError, RecursionError) as e:
+            raise ReaderError(f"{path} is not a simulated card: {e}. Name another file.") from e
         self.uid = self.card.uid
         self.card.field_on()
 

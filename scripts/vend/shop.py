@@ -10,7 +10,7 @@ from .journal import CORRECT, ISSUE, REPLACE, RESIGN, SALE, Journal
 from .keys import KeySet
 from .signing import SigningKeys
 from .units import now_utc_s
-from .utility_formats import DONE, NEXT_START, TRUST_CHANGE, WAS_SO, Answer
+from .utility_formats import DONE, KEY_CHANGE, NEXT_START, TRUST_CHANGE, WAS_SO, Answer
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,18 @@ class Shop:
         return Desfire(carrier, self.random_bytes)
 
     def version_for(self, meter_number: str) -> int:
-        """Newest key version a meter is known to have; of a meter that never reported, the newest there is.
+        """Newest key version a meter is known to have, from its reports and its answers to key changes; of a meter
+        that never said anything, the newest there is.
 
         A new meter is provisioned with the newest. One that had an older version when the masters were rolled,
         and whose cards never came back, needs the version said by hand.
         """
+        return self.known_version(meter_number) or self.keys.newest
+
+    def known_version(self, meter_number: str) -> int:
+        """0: the meter never said."""
         back = self.journal.last_write_back(meter_number)
-        return (back.key_version if back else 0) or self.keys.newest
+        return max(back.key_version if back else 0, self._told(meter_number, KEY_CHANGE, "to"))
 
     def sale_number(self, meter_number: str) -> int:
         """The sale key to sign with for this meter: the newest it is known to have, from its answer to a card with
@@ -39,19 +44,19 @@ class Shop:
         sold = self.journal.done((SALE, CORRECT, RESIGN, ISSUE, REPLACE), meter_number, -1)
         keys = (entry.data.get("sale_key", 0) for entry in sold if 0 < entry.count <= booked)
         last = next((number for number in keys if number), 0)
-        return _fitting(self.keys.sale, [last, self._told(meter_number, "sale")])
+        return _fitting(self.keys.sale, [last, self._told(meter_number, TRUST_CHANGE, "sale")])
 
     def order_number(self, meter_number: str) -> int:
         """The order key to sign with for this meter, as far as its answers tell; "" or unknown: the newest."""
-        return _fitting(self.keys.order, [self._told(meter_number, "order")] if meter_number else [])
+        return _fitting(self.keys.order, [self._told(meter_number, TRUST_CHANGE, "order")] if meter_number else [])
 
-    def _told(self, meter_number, kind):
-        """Number of the key that the last card with public keys brought to this meter; 0: none came back."""
+    def _told(self, meter_number, kind, what):
+        """Number of the key that the last card of this kind brought to this meter; 0: none came back."""
         for record in self.journal.answers_of(meter_number):
             answer = Answer.unpack(record)
-            if answer.kind == TRUST_CHANGE and answer.result in (DONE, WAS_SO, NEXT_START):
+            if answer.kind == kind and answer.result in (DONE, WAS_SO, NEXT_START):
                 for card in self.journal.utility_cards(answer.serial):
-                    return card.data.get(kind, 0)
+                    return card.data.get(what, 0)
         return 0
 
 

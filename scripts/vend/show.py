@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .formats import METER_NUMBER_MAX_N, RELAY_CLOSED, RELAY_OPEN, Identity, Purchase, WriteBack
-from .journal import Entry
+from .journal import UTILITY, Entry
 from .units import energy_text, money_text, time_text
 from .user_card import UserCard
 from .utility_formats import Answer, Head, kind_word, result_word
@@ -110,6 +110,8 @@ def card_dict(found: UserCard) -> dict:
         "uid": found.card.uid.hex(),
         **identity_dict(found.identity),
         "key_versions": found.key_versions,
+        "sale_key": found.record.key_number,
+        "resign_with": found.waits_for or None,
         "replaced": found.replaced,
         **purchase_dict(found.purchase),
         "booked": found.write_back is not None and found.write_back.purchase_count >= found.purchase.count,
@@ -129,6 +131,11 @@ def show_card(found: UserCard) -> None:
         ("card", f"{found.card.uid.hex().upper()}, generation {identity.generation}"),
         ("last purchase", purchase_text(found.purchase, identity.currency)),
     ]
+    if found.record.key_number:
+        key = f"sale key {found.record.key_number}"
+        if found.waits_for:
+            key += f"; if the meter refuses it, sign it again with key {found.waits_for}: 'resign'"
+        rows.append(("signed with", key))
     back = found.write_back
     if back is None:
         rows.append(("report", "none: this card has not been to its meter"))
@@ -142,8 +149,20 @@ def head_dict(head: Head) -> dict:
         "kind": kind_word(head.kind),
         "serial": head.serial,
         "meter_number": head.meter_number or None,
+        "first": head.first or None,
+        "last": head.last or None,
+        "listed": head.listed,
+        "order_key": head.key_number,
         "document_bytes": head.contents_n - METER_NUMBER_MAX_N * head.listed,
     }
+
+
+def meters_text(head: Head) -> str:
+    """For which meters a card is."""
+    if head.meter_number:
+        return f"meter {head.meter_number}"
+    where = f"meters {head.first} to {head.last}" if head.first else "any meter"
+    return f"{head.listed} listed meters" if head.listed else where
 
 
 def answer_dict(answer: Answer) -> dict:
@@ -188,8 +207,14 @@ def show_entries(entries: list[Entry], open_ids: set[int]) -> None:
     for entry in entries:
         if entry.ref is not None:
             detail = f"of no. {entry.ref}" + (f": {entry.data['why']}" if "why" in entry.data else "")
+        elif "before" in entry.data:
+            detail = (
+                f"{purchase_text(entry.purchase, entry.data['currency'])} (was no. {entry.data['before']['count']})"
+            )
         elif "amount_micro" in entry.data:
             detail = purchase_text(entry.purchase)
+        elif entry.job == UTILITY and "kind" in entry.data:
+            detail = f"{kind_word(entry.data['kind'])}, serial {entry.count}"
         elif "write_back" in entry.data:
             detail = f"the meter has booked purchase {entry.count}"
         else:

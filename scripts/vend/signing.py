@@ -20,8 +20,8 @@ SEED_N = PUBLIC_N = 32
 SIGNATURE_N = 64
 NO_SIGNATURE = bytes(SIGNATURE_N)
 _REMEDY = {
-    SALE: "Use the newest key file of the office.",
-    ORDER: "A shop's key file has none: cards for meters are made in the office.",
+    SALE: "Use the newest key file.",
+    ORDER: "A shop's key file has none: meters and cards that command them are made in the office, with its file.",
 }
 
 

@@ -18,8 +18,9 @@ _UTC_MAX_S = 2**32 - 1
 _MONEY = re.compile(r"([0-9]{1,24})(?:\.([0-9]{1,24}))?")
 
 
-def parse_money(text: str, what: str = "amount") -> int:
-    """Millionths from a decimal number such as 20, 20.5 or 0.000001. More than nothing, at most 10^9 units."""
+def parse_money(text: str, what: str = "amount", zero: bool = False) -> int:
+    """Millionths from a decimal number such as 20, 20.5 or 0.000001. At most 10^9 units, and more than nothing unless
+    zero will do."""
     text = text.strip()
     if text.startswith("-") and not text.startswith("--"):
         raise FormatError(f"The {what} {text} is negative. Give what the customer pays, for example 20.00.")
@@ -30,7 +31,7 @@ def parse_money(text: str, what: str = "amount") -> int:
     if len(part.rstrip("0")) > 6:
         raise FormatError(f"The {what} {text} has more than six decimals, and none is rounded away here.")
     micro = int(whole) * 1_000_000 + int(part[:6].ljust(6, "0"))
-    if micro == 0:
+    if micro == 0 and not zero:
         raise FormatError(f"The {what} is zero. Give what the customer pays, for example 20.00.")
     if micro > AMOUNT_MAX_MICRO:
         raise FormatError(f"The {what} {text} is above the limit of {money_text(AMOUNT_MAX_MICRO)}.")

@@ -48,6 +48,7 @@ class UserCard:
     write_back: WriteBack | None  # None: it has not been to the meter
     settled: list[str] = field(default_factory=list)  # what was found out about cut-off work, in words
     replaced: bool = False  # another card is the meter's now
+    waits_for: int = 0  # the sale key the meter is thought to have, if what waits for it is signed with another one
 
     @property
     def purchase(self) -> Purchase:
@@ -75,6 +76,9 @@ def read_card(shop: Shop, carrier: Carrier) -> UserCard:
     found = _look(shop, card)
     _settle(shop, found)
     _learn(shop, found)
+    if found.purchase.count > (shop.journal.booked_count(found.meter_number) or 0):
+        has = shop.sale_number(found.meter_number)
+        found.waits_for = 0 if has == found.record.key_number else has
     return found
 
 
@@ -93,6 +97,9 @@ def _look(shop, card):
         raise FormatError(f"The card's label says meter {number}, its identity {identity.meter_number}. Replace it.")
     if not record.belongs_to(identity):
         raise FormatError("The purchase on this card was sold for another card. Replace the card.")
+    sale = shop.keys.sale
+    if record.key_number in sale.numbers and not record.signed_by(sale.public(record.key_number)):
+        raise FormatError("The purchase on this card is not signed by this supplier. Replace the card.")
     try:
         back = WriteBack.unpack(card.read(WRITEBACK, 0, WRITEBACK_N))
     except FormatError as e:
@@ -190,14 +197,15 @@ def _booked_otherwise(journal, number, back):
 
     A meter books before it writes onto the card: a card pulled in between comes to the counter without the report.
     """
-    last, before = journal.last_sale(number), journal.last_write_back(number)
-    if last is None or last.job != CORRECT or (before and back.number <= before.number):
+    corrections, before = journal.done((CORRECT,), number), journal.last_write_back(number)
+    if not corrections or (before and back.number <= before.number):
         return
+    was = corrections[0].data["before"]
     had_count, had_micro = (before.purchase_count, before.purchased_micro) if before else (0, 0)
-    was = last.data["before"]
     if had_count != was["count"] - 1 or back.purchase_count != was["count"]:
         return
     booked_micro = back.purchased_micro - had_micro
+    last = journal.last_sale(number)
     right_micro = last.data["amount_micro"] if last.count == was["count"] else 0
     if booked_micro != right_micro:
         yield (
@@ -313,17 +321,17 @@ def _check_sale(shop, found: UserCard) -> None:
 
 
 def _renew(shop, found: UserCard, sale: Sale) -> Sale:
-    """New keys for the card once its meter has reported that it has them. The sale stands, whatever happens."""
-    back = found.write_back
-    if back is None or back.key_version not in shop.keys or back.key_version < max(found.key_versions):
+    """New keys for the card once its meter is known to have them. The sale stands, whatever happens."""
+    version = shop.known_version(found.meter_number)
+    if version not in shop.keys or version < max(found.key_versions):
         return sale
-    if all(version == back.key_version for version in found.key_versions):
+    if all(had == version for had in found.key_versions):
         return sale
     try:
-        renew_keys(shop, found, back.key_version)
+        renew_keys(shop, found, version)
     except VendError as e:
         return replace(sale, renewal_failed=str(e))
-    return replace(sale, renewed_to=back.key_version)
+    return replace(sale, renewed_to=version)
 
 
 def renew_keys(shop: Shop, found: UserCard, version: int) -> None:

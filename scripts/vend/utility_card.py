@@ -105,8 +105,7 @@ def key_change(
     """
     to = shop.keys.newest if to is None else to
     if has is None:
-        back = shop.journal.last_write_back(meter_number)
-        has = back.key_version if back else to - 1
+        has = shop.known_version(meter_number) or to - 1
     if has >= to:
         raise Refused(f"Meter {meter_number} has keys of version {has} already. Run 'keys roll' first for newer ones.")
     if has < 1:
@@ -117,9 +116,8 @@ def key_change(
     def document(serial):
         return KeyChange(meter_number, to, serial, *new).pack(current)
 
-    return write_card(
-        shop, carrier, KEY_CHANGE, document, meter_number, key_version=has, answers=1, order_key=order_key
-    )  # fmt: skip
+    options = {"key_version": has, "order_key": order_key, "answers": 1, "more": {"to": to}}
+    return write_card(shop, carrier, KEY_CHANGE, document, meter_number, **options)
 
 
 def trust_change(

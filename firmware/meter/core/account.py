@@ -90,7 +90,7 @@ def judge(meter_count: int, card_count: int) -> int:
 
 
 def hoards(credit_micro: int, amount_micro: int, hoard_micro: int) -> bool:
-    """Would this purchase lift credit above the hoarding cap? A cap of 0 is none."""
+    """Would this purchase lift credit above the hoarding cap? A cap of 0 or less is none."""
     return hoard_micro > 0 and credit_micro + amount_micro > hoard_micro
 
 

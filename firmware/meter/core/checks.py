@@ -11,7 +11,7 @@ from meter.core import civil
 from meter.core.errors import ConfigError
 
 MICRO = const(1_000_000)
-_MAX_DIGITS = const(9)
+_MAX_DIGITS = const(10)
 DIGITS = b"0123456789"
 CAPITALS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

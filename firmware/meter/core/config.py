@@ -21,7 +21,7 @@ class Settings:
         self.alarm1_micro = 10_000_000
         self.alarm2_micro = 5_000_000
         self.overdraft_micro = 0
-        self.hoard_micro = 0  # 0 = no cap
+        self.hoard_micro = -1  # 0 = no cap; -1: by the tariff (services/cardbooks.py)
         self.initial_credit_micro = 0
         self.emergency_micro = 0  # 0 = none
         self.debt_day_micro = 0  # recovered each day

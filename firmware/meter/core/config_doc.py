@@ -4,7 +4,7 @@
 Only meter_number (1 to 12 digits, capitals, "-") must be given. Amounts are decimal strings in the currency,
 times are in the unit their key ends in. All keys, with the defaults:
     {"meter_number": "00012345", "phases": 1, "currency": "EUR", "decimals": 2,
-     "utc_offset_min": 0, "dst": null, "alarm1": "10.00", "alarm2": "5.00", "overdraft": "0", "hoard": "0",
+     "utc_offset_min": 0, "dst": null, "alarm1": "10.00", "alarm2": "5.00", "overdraft": "0",
      "initial_credit": "0", "emergency": "0", "debt_per_day": "0", "debt_percent": 0, "friendly": null,
      "overload_w": 0, "overload_hold_s": 30, "overload_wait_s": 0,
      "relay_pulse_ms": 60, "pulse_constant": 3200, "provisioned": false, "three_wire": false,
@@ -16,7 +16,9 @@ emergency is credit lent once when all is used, to whoever inserts the card; the
 comes with a purchase and is recovered by debt_per_day and by debt_percent of each purchase. friendly is null, or
 says when credit alone switches nobody off (what was owed comes at the end), all parts optional:
     {"from": "18:00", "until": "08:00", "weekend": true, "holidays": ["2026-12-25", "*-01-01"]}
-hoard 0 is no cap, overload_w 0 no supervision, overload_wait_s 0 no automatic return. alarm2 may go down to
+hoard: a purchase that would lift credit above it is refused; 0 is no cap. Left out, a provisioned meter's is what
+1000 kWh cost at the highest price of its tariff, or twice alarm1 if that is more; any other has none. overload_w 0 is
+no supervision, overload_wait_s 0 no automatic return. alarm2 may go down to
 minus overdraft, where it never trips. dst is null, "eu", or an object
     {"start": [month, week, "sun", "02:00"], "end": [10, 5, "sun", "03:00"], "shift_min": 60, "basis": "wall"}
 with week 1..4 or 5 for the last; basis "utc", "standard" or "wall" says which clock shows those times. They count
@@ -51,7 +53,7 @@ from meter.core.energy import PULSES_PER_KWH
 from meter.core.errors import ConfigError
 from meter.core.limits import PULSE_MAX_MS, PULSE_MIN_MS
 
-_MAX_MICRO = const(1_000_000_000_000)
+_MAX_MICRO = const(1_000_000_000_000_000)  # a thousand million units: cards bring no more at once
 _WHOLES = (
     ("phases", 1, 3),
     ("decimals", 0, 4),
@@ -134,11 +136,11 @@ def read(doc) -> Settings:
         raise ConfigError("alarm2", "is above alarm1, which must come first")
     if s.alarm2_micro < -s.overdraft_micro:
         raise ConfigError("alarm2", "is below the overdraft limit, where supply is off already")
-    if s.emergency_micro and s.hoard_micro and s.emergency_micro > s.hoard_micro:
+    if s.emergency_micro > s.hoard_micro > 0:
         raise ConfigError("emergency", "is above the hoarding cap")
-    if s.hoard_micro and s.hoard_micro <= s.alarm1_micro:
+    if 0 < s.hoard_micro <= s.alarm1_micro:
         raise ConfigError("hoard", "would leave no room for credit above alarm1")
-    if s.hoard_micro and s.initial_credit_micro > s.hoard_micro:
+    if s.initial_credit_micro > s.hoard_micro > 0:
         raise ConfigError("initial_credit", "is above the hoarding cap")
     return s
 

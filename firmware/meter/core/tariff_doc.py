@@ -12,7 +12,7 @@
      "standing": "0.25", "steps": [[100, "0.05"], [300, "0.10"]], "from": "2027-01-01 00:00",
      "signals": [["2027-01-15 17:00", "2027-01-15 20:00", "0.90", "Peak event"]]}
 
-price    per kWh, a decimal string of at most 6 decimals, 0 to 1000; up to 8 rates.
+price    per kWh, a decimal string of at most 6 decimals, 0 to 100,000; up to 8 rates.
 days     switch times in local time, the first 00:00, rising; a rate holds until the next time or midnight.
          Up to 24 days of up to 16 switch times, 100 in all.
 weeks    seven day names, Monday first. May be left out when there is one day profile.
@@ -39,7 +39,7 @@ from meter.core.errors import ConfigError
 from meter.core.state import RATES
 from meter.core.tariff import Tariff
 
-_MAX_PRICE_MICRO = const(1_000_000_000)
+_MAX_PRICE_MICRO = const(100_000_000_000)  # a kWh costs thousands in some currencies
 _MAX_DAYS = const(24)
 _MAX_SWITCHES = const(16)
 _MAX_ALL_SWITCHES = const(100)  # as JSON they take 100 bytes of heap each while the document is read

@@ -6,10 +6,14 @@ Nothing is awaited in here, and nothing is told to anybody before it is committe
 is undone.
 """
 
+from micropython import const
+
 from meter.core import account, codes, supply
 from meter.core.errors import CardError
 
 from .books import room
+
+_KWH = const(1000)  # that credit may hold by default
 
 
 def purchase(books, amount_micro: int, debt_micro: int):
@@ -17,7 +21,7 @@ def purchase(books, amount_micro: int, debt_micro: int):
     has changed."""
     s = books.s
     kept_micro = amount_micro - account.share(s.debt_micro + debt_micro, amount_micro, books.cfg.debt_percent)
-    if account.hoards(s.credit_micro, kept_micro, books.cfg.hoard_micro):
+    if account.hoards(s.credit_micro, kept_micro, _cap_micro(books)):
         raise CardError(codes.CARD_HOARD, "credit would exceed the limit")
     room()
     before = type(s)()
@@ -27,6 +31,19 @@ def purchase(books, amount_micro: int, debt_micro: int):
     off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
     supply.after_credit(s, cfg.alarm2_micro, off_micro, books.friendly)
     return before
+
+
+def _cap_micro(books):
+    """The most that credit may come to by a purchase; 0: there is no cap."""
+    cfg = books.cfg
+    if cfg.hoard_micro >= 0 or not cfg.provisioned:
+        return cfg.hoard_micro
+    tariff = books.tariff
+    price_micro = highest_micro = max(tariff.prices_micro)
+    for more_micro in tariff.steps[1::2]:
+        price_micro += more_micro
+        highest_micro = max(highest_micro, price_micro)
+    return highest_micro and max(_KWH * highest_micro, 2 * cfg.alarm1_micro)
 
 
 def user_card(books, uid: bytes, generation: int, new: bool, bought=None) -> int:

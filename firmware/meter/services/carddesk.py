@@ -69,14 +69,14 @@ class CardDesk:
             except (BusError, ChipError):
                 event = self._reader_failed()
             self.state = at.step(self.state, event)
-            if event in (at.NO_HOUSEHOLDS, at.NEW, at.PROVEN) and self._visit is not None:
-                self._go_on(event, self._visit.card, self._visit.uid, self._visit.bought)
+            if event >= at.NO_HOUSEHOLDS and event != at.SERVED and self._visit is not None:
+                await self._go_on(event)
             elif self.state <= at.WAIT:
                 self._leave()
             elif self.state >= at.RESULT and self._visit is not None:
                 about = self._visit.about()
                 self._visit = None
-                self._talk(about)
+                await self._talk(about)
 
     async def _reset(self):
         await asyncio.sleep_ms(self._backoff_s * 1000)
@@ -106,28 +106,36 @@ class CardDesk:
                 return at.CARD_IN
             await self.reader.check()
 
-    def _go_on(self, event, card, uid, bought):
+    async def _go_on(self, event):
         """The code for one part of the work goes before that for the next comes, which needs its room."""
-        self._visit = None
-        if event == at.PROVEN:
-            meter.unload("services.cardproof")
-            from .cardvisit import Visit
-
-            self._visit = Visit(self, uid, 0, 1, card, bought)
-            return
-        meter.unload("services.cardvisit", "services.cardfile")
-        if event == at.NEW:
-            from .cardproof import Proof
-
-            self._visit = Proof(self, card, uid, bought)
-        else:
+        visit = self._visit
+        uid = visit.uid
+        bought = visit.bought
+        if event == at.NO_HOUSEHOLDS:
+            card = visit.card
+            self._visit = visit = None
+            meter.unload("services.cardvisit", "services.cardfile")
+            await asyncio.sleep_ms(0)
             from .utility import Utility
 
             self._visit = Utility(self, card, uid)
+            return
+        self._visit = visit = None
+        self._let_go()
+        await asyncio.sleep_ms(0)  # so that the interpreter's stack has nothing of it any more
+        if event == at.NEW:
+            from .cardproof import Proof
 
-    def _talk(self, about):
+            self._visit = Proof(self, uid, bought)
+        else:
+            from .cardvisit import Visit
+
+            self._visit = Visit(self, uid, 0, 1, bought)
+
+    async def _talk(self, about):
         """The work with the card is over: its code goes, and that for talking comes."""
         self._let_go()
+        await asyncio.sleep_ms(0)
         from .carddialogue import Dialogue
 
         self._dialogue = Dialogue(self, *about)

@@ -12,22 +12,23 @@ RESET = const(0)  # the reader is being started, or waits for its next try
 WAIT = const(1)  # no card; the reader looks by itself
 IDENTIFY = const(2)  # application, login, identity
 READ = const(3)  # the purchase, and what the count rule says about it
-ACCOUNT = const(4)  # into the books
-WRITE_BACK = const(5)  # the meter's answer onto the card
-PROVE = const(6)  # is a new purchase signed by the supplier?
-SUPPLIER = const(7)  # what the supplier's card asks for
-RESULT = const(8)
-FIGURES = const(9)
-REFUSAL = const(10)  # or whatever else there is to say
-UNFINISHED = const(11)  # booked, but the card has not taken the write-back
-REMOVE = const(12)
+RETURN = const(4)  # to the card, after PROVE
+ACCOUNT = const(5)  # into the books
+WRITE_BACK = const(6)  # the meter's answer onto the card
+PROVE = const(7)  # is a new purchase signed by the supplier?
+SUPPLIER = const(8)  # what the supplier's card asks for
+RESULT = const(9)
+FIGURES = const(10)
+REFUSAL = const(11)  # or whatever else there is to say
+UNFINISHED = const(12)  # booked, but the card has not taken the write-back
+REMOVE = const(13)
 
 # Events
 READER_OK = const(0)
 READER_LOST = const(1)
 CARD_IN = const(2)
 GENUINE = const(3)  # a user card of this meter
-JUDGED = const(4)  # its purchase is already booked
+JUDGED = const(4)  # its purchase is already booked, or new and proven
 BOOKED = const(5)
 WRITTEN = const(6)
 UNWRITTEN = const(7)
@@ -38,7 +39,7 @@ GONE = const(11)  # the card is out
 NO_HOUSEHOLDS = const(12)  # it has no application of a user card; the supplier's may
 SERVED = const(13)  # the supplier's card: what it asked for is done, or refused
 NEW = const(14)  # the next purchase, if its signature is right
-PROVEN = const(15)
+LOOKED = const(15)  # at the signature
 
 # What may follow: state, event, next state. Bytes, because a dict of dicts costs ten times the heap.
 _TABLE = bytes((
@@ -52,8 +53,10 @@ _TABLE = bytes((
     READ, NEW, PROVE,
     READ, REFUSED, REFUSAL,
     READ, PULLED, REFUSAL,
-    PROVE, PROVEN, ACCOUNT,
-    PROVE, REFUSED, REFUSAL,
+    PROVE, LOOKED, RETURN,
+    RETURN, JUDGED, ACCOUNT,
+    RETURN, REFUSED, REFUSAL,
+    RETURN, PULLED, REFUSAL,
     ACCOUNT, BOOKED, WRITE_BACK,
     ACCOUNT, REFUSED, REFUSAL,
     WRITE_BACK, WRITTEN, RESULT,
@@ -74,6 +77,7 @@ _TABLE = bytes((
     WAIT, READER_LOST, RESET,
     IDENTIFY, READER_LOST, RESET,
     READ, READER_LOST, RESET,
+    RETURN, READER_LOST, RESET,
     WRITE_BACK, READER_LOST, RESET,
     SUPPLIER, READER_LOST, RESET,
     RESULT, READER_LOST, RESET,

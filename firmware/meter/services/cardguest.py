@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the desk asks of what serves a card, the household's (cardvisit.py, cardproof.py) or the supplier's (utility.py).
+"""What the desk asks of what serves a card, the household's (cardvisit.py) or the supplier's (utility.py).
 """
 
 from micropython import const
@@ -13,7 +13,7 @@ _LOCK_MAX = const(12)
 
 
 class Guest:
-    bought = None  # what cardvisit.py has read of the card
+    bought = None
 
     def __init__(self, desk, card, uid, alone=True):
         """desk: the CardDesk. card: a desfire.Desfire. uid, alone: what its reader found."""

@@ -59,4 +59,8 @@ def remove(books) -> tuple:
 
 
 def _amount(books, micro, label=""):
-    return pair(label, money(micro, books.cfg.decimals) + " " + books.cfg.currency)
+    """A row with an amount; of a large one beside a label, or all too large, the currency yields."""
+    text = money(micro, books.cfg.decimals)
+    with_currency = text + " " + books.cfg.currency
+    fits = len(label) + bool(label) + len(with_currency) <= len(_BLANK)
+    return pair(label, with_currency if fits else text)

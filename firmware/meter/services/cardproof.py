@@ -1,41 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is a new purchase signed by the supplier? Loaded for that, when the code of the visit has gone (carddesk.py).
+"""Is a new purchase signed by the supplier? Loaded for that, when all other code for cards has gone (carddesk.py).
 
-The card lies there meanwhile and is asked nothing; pulled now, it costs a second insertion and no money: what is proven
-is booked, and the write-back then finds no card.
+The card lies there meanwhile and is asked nothing. Then a visit (cardvisit.py) returns to it: pulled until then, nothing
+is booked.
 """
 
 from micropython import const
 
 from meter import unload
-from meter.core import codes, keys_doc
-from meter.core.errors import CardError
+from meter.core import keys_doc
 
 from . import carddesk_states as at
-from .cardguest import Guest
 
 _PREFIX = b"PW purchase\0"
 _SIGNED = const(44)  # bytes of the record; its CRC follows, and the signature
 _SIGNATURE_AT = const(48)
 
 
-class Proof(Guest):
-    def __init__(self, desk, card, uid, bought):
-        """bought: of a Visit, the record of the purchase last."""
-        super().__init__(desk, card, uid)
+class Proof:
+    def __init__(self, desk, uid, bought):
+        """bought: of a Visit, the record of the purchase last. In place of that: is it proven?"""
+        self.uid = uid
         self.bought = bought
+        self._public = desk.keys[keys_doc.SALE]
 
     async def do(self, state: int):
-        """The event that ends the state. Raises CardError."""
-        from . import signature
-
-        record = self.bought[-1]
-        public = self.desk.keys[keys_doc.SALE]
+        """The event that ends the state."""
         try:
-            good = await signature.good(public, record[_SIGNATURE_AT:], _PREFIX + record[:_SIGNED])
+            self.bought = self.bought[:-1] + (await self._good(self.bought[-1]),)
         finally:
-            signature = None
             unload("services.signature")
-        if not good:
-            raise CardError(codes.CARD_SIGNATURE, "purchase")
-        return at.PROVEN
+        return at.LOOKED
+
+    def _good(self, record):
+        from .signature import good
+
+        return good(self._public, record[_SIGNATURE_AT:], _PREFIX + record[:_SIGNED])

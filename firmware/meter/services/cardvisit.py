@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One card's visit: what is done with it from IDENTIFY to WRITE_BACK (carddesk_states.py). Loaded with the card.
 
-login -> identity -> purchase -> count rule -> (of a new one) signature, cardproof.py -> books -> write-back; what is
-said then: carddialogue.py. Money changes in ACCOUNT only, and only by what has passed the card's MAC, the record's CRC,
+login -> identity -> purchase -> count rule -> books -> write-back; what is said then: carddialogue.py. Before a new
+purchase is booked, its signature is looked at by cardproof.py: a Visit ends, and a second one returns to the card. Money changes in ACCOUNT only, and only by what has passed the card's MAC, the record's CRC,
 account.judge() and the supplier's signature; nothing later undoes it. The write-back comes after: a card pulled
 anywhere costs a second insertion (equal count, nothing to credit) and no money. No wait is without an end.
 """
@@ -24,14 +24,14 @@ _DAY_S = const(86_400)
 
 
 class Visit(Guest):
-    def __init__(self, desk, uid, sak, cards, card=None, bought=None):
-        """uid, sak, cards: what the desk's reader found. card, bought: of the visit that this one goes on with."""
-        super().__init__(desk, card or desfire.Desfire(desk.reader.exchange), uid, cards == 1)
+    def __init__(self, desk, uid, sak, cards, bought=None):
+        """uid, sak, cards: what the desk's reader found. bought: of the visit that this one goes on with."""
+        super().__init__(desk, desfire.Desfire(desk.reader.exchange), uid, cards == 1)
         self._sak = sak
         self._renewed = False  # it has the card key in force
         self._months = b""
         self._number = self._generation = 0
-        # Generation, months, by the key in force?, number, amount and debt of a new purchase, its record.
+        # Generation, months, number, amount and debt of a new purchase, its record or (cardproof.py) is it proven?
         self.bought = bought
 
     def do(self, state: int):
@@ -123,7 +123,7 @@ class Visit(Guest):
         if generation != self._generation:
             raise CardError(codes.CARD_MALFORMED, "generation")
         verdict = account.judge(self.books.s.purchase_count, count)
-        self.bought = self._generation, self._months, self._renewed, 0, 0, 0, b""
+        self.bought = self._generation, self._months, 0, 0, 0, True
         if verdict == account.EQUAL:
             return at.JUDGED
         if verdict != account.ACCEPT:
@@ -132,8 +132,15 @@ class Visit(Guest):
             raise CardError(codes.CARD_KEY_OLD, "key")
         for offset in (cardfile.PURCHASE_N, cardfile.PURCHASE_N + cardfile.HALF_N):
             record += await self.card.read(cardfile.F_PURCHASE, offset, cardfile.HALF_N)
-        self.bought = self._generation, self._months, self._renewed, count, amount_micro, debt_micro, record
+        self.bought = self._generation, self._months, count, amount_micro, debt_micro, record
         return at.NEW
+
+    async def _return(self):
+        if not self.bought[-1]:
+            raise CardError(codes.CARD_SIGNATURE, "purchase")
+        await self.card.select(cardfile.AID)
+        await self._login(self.card)
+        return at.JUDGED
 
     async def _account(self):
         """The one place where a card changes anything. No await in here: the verdict stays true."""
@@ -148,10 +155,13 @@ class Visit(Guest):
 
         books = self.books
         s = books.s
-        generation, _, _, count, amount_micro, debt_micro, _ = self.bought
+        generation, _, count, amount_micro, debt_micro, proven = self.bought
         new_card = s.card_uid != self.uid or s.card_generation != generation
         bought = None
         if amount_micro:
+            verdict = account.judge(s.purchase_count, count)  # of now: READ was a second ago
+            if verdict != account.ACCEPT or proven is not True:
+                raise CardError(verdict or codes.CARD_SIGNATURE, "purchase")
             bought = cardbooks.purchase(books, amount_micro, debt_micro), count, debt_micro
         self._number = cardbooks.user_card(books, self.uid, generation, new_card, bought)
         if not self._number:
@@ -165,7 +175,7 @@ class Visit(Guest):
         for offset in range(0, len(record), desfire.WRITE_MAX):
             await self.card.write(cardfile.F_WRITEBACK, offset, record[offset : offset + desfire.WRITE_MAX])
         await self.card.commit()
-        if self.bought[2] and self.desk.keys[keys_doc.CARD_BEFORE]:
+        if self._renewed and self.desk.keys[keys_doc.CARD_BEFORE]:
             self._forget()
         return at.WRITTEN
 
@@ -184,4 +194,4 @@ class Visit(Guest):
             unload("services.keystore")
 
     # What is done in each state, by its number.
-    _DO = (_identify, _read, _account, _write_back)
+    _DO = (_identify, _read, _return, _account, _write_back)

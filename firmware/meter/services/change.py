@@ -2,7 +2,7 @@
 """Another settings or tariff document for a running meter: checked whole, stored, put in force. Loaded for that.
 
 It is staged first (documents.stage). One that is refused, or cannot be stored, changes nothing. The one in force
-before is kept. What is checked beyond core/config_doc.py and core/tariff_doc.py: a document must fit
+before is kept: inforce.py. What is checked beyond core/config_doc.py and core/tariff_doc.py: a document must fit
 this meter (number, currency), and a provisioned meter stays one.
 """
 
@@ -67,56 +67,25 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
         raise
     finally:
         unload("core.checks")
+    # Whether those there are fit to be kept: looked at now, while the code for putting in force is not loaded.
+    late = not settings and not stopped and later is None and kept[1][0]
+    sound = not stopped and _sound(root, name), late and _sound(root, LATER)
     gc.collect()
     books.log(codes.LOG_DOCUMENT_TAKEN, by | (_IS_SETTINGS if settings else 0))
-    if not settings and stopped and documents.check_sum(root, LATER)[0]:
-        documents.set_aside(root, LATER)
-    elif not settings and later is None and documents.check_sum(root, LATER)[0]:
-        # The one that had been waiting is in force: it takes its place, so that the new one can take it over.
-        documents.replace(root, name, _sound(root, name), LATER)
-        books.tariff.before = ()  # a start does not find that one any more
-    if books.utc_s is None:
-        from meter.services import daily
+    from . import inforce
 
-        try:
-            daily.passed(books)
-        finally:
-            unload("services.daily", "storage.readings", "storage.twin", "core.days")
-    if not settings and tariff.from_minute and not books.is_past(tariff.from_minute):
-        documents.put_aside(root, name, LATER)
-        books.put_in_force(cfg, books.tariff, tariff)
-        return LATER_ON
-    documents.replace(root, name, not stopped and _sound(root, name))
-    if stopped:
-        _aside(root, name, True)
-    # What parts were started with: until they are started anew, all else keeps to it, too.
-    same = (
-        cfg.phases == before.phases
-        and cfg.three_wire == before.three_wire
-        and cfg.current_scale == before.current_scale
-        and cfg.u_input_v == before.u_input_v
-        and cfg.hz == before.hz
-        and cfg.pulse_constant == before.pulse_constant
-        and cfg.relay_pulse_ms == before.relay_pulse_ms
-        and cfg.provisioned == before.provisioned
-        and cfg.meter_number == before.meter_number
-    )
-    cfg.phases = before.phases
-    cfg.three_wire = before.three_wire
-    cfg.current_scale = before.current_scale
-    cfg.u_input_v = before.u_input_v
-    books.put_in_force(cfg, tariff, later)
-    books.log(codes.LOG_SETTINGS_CHANGED if settings else codes.LOG_TARIFF_CHANGED, by)
-    books.fault(codes.FAULT_SETTINGS if settings else codes.FAULT_TARIFF, False)
-    return NOW if same else WITH_START
+    try:
+        return inforce.put(books, by, root, (cfg, None if settings else tariff), stopped, sound)
+    finally:
+        unload("services.inforce")
 
 
-def _aside(root, name, forget=False):
-    """Has the document there been put aside? Then forget it."""
+def _aside(root, name):
+    """Has the document there been put aside?"""
     from meter.storage import aside
 
     try:
-        return aside.forget(root, name) if forget else aside.has(root, name)
+        return aside.has(root, name)
     except OSError:
         raise StorageError(0, "the file system does not take " + aside.NAME)
     finally:

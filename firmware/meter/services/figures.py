@@ -15,6 +15,7 @@ from .texts import fit, fixed, money, pair, pairs
 
 VERSION = "0.1.0"
 _BLANK = const("                    ")
+_MOST_DAYS = const(9999)
 
 
 def page(books, n: int) -> tuple:
@@ -57,12 +58,11 @@ def purchases(books) -> tuple:
     """What has been bought, and what is still owed."""
     s = books.s
     currency = books.cfg.currency
-    return pairs(
-        "\x02 Purchases\nTotal %s\nLast  %s\n%s" % (currency, currency, "Debt" if s.debt_micro else "No debt"),
-        "%d" % s.purchase_count,
-        _money(books, s.purchased_micro),
-        _money(books, s.last_purchase_micro),
-        _money(books, s.debt_micro) if s.debt_micro else "",
+    return (
+        pair("\x02 Purchases", "%d" % s.purchase_count),
+        _yields("Total " + currency, "Total", _money(books, s.purchased_micro)),
+        _yields("Last  " + currency, "Last", _money(books, s.last_purchase_micro)),
+        pair("Debt", _money(books, s.debt_micro)) if s.debt_micro else fit("No debt"),
     )
 
 
@@ -75,13 +75,14 @@ def costs(books) -> tuple:
     if books.month_cost_micro is not None:
         month = _money(books, spent_micro - sum(books.month_cost_micro))
     if books.daily_micro > 0:
-        days = "%d days" % (max(books.s.credit_micro, 0) // books.daily_micro)
-    return pairs(
-        "Today %s\nYesterday\nThis month\nLasts" % books.cfg.currency,
-        today,
-        "-" if books.yesterday_micro is None else _money(books, books.yesterday_micro),
-        month,
-        days,
+        n = max(books.s.credit_micro, 0) // books.daily_micro
+        days = "%d days" % n if n <= _MOST_DAYS else "over %d days" % _MOST_DAYS
+    yesterday = "-" if books.yesterday_micro is None else _money(books, books.yesterday_micro)
+    return (
+        _yields("Today " + books.cfg.currency, "Today", today),
+        _yields("Yesterday", "Yest.", yesterday),
+        _yields("This month", "Month", month),
+        pair("Lasts", days),
     )
 
 
@@ -157,6 +158,11 @@ def _four(rows, n):
     """Page n of rows; empty if there is none."""
     rows = rows[4 * n : 4 * n + 4]
     return tuple(rows + [_BLANK] * (4 - len(rows))) if rows else ()
+
+
+def _yields(label, short, figure):
+    """pair(), with a shorter label where a figure leaves no room for the whole one."""
+    return pair(label if len(label) + len(figure) < len(_BLANK) else short, figure)
 
 
 def _kwh(counts):

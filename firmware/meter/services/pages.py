@@ -92,12 +92,17 @@ def balance(books) -> tuple:
     if not (alarm or books.faults):
         corner = "%02d:%02d" % local[4:6] if local else ""
     now = books.signal or books.rate_name
-    if local is None:
+    if not books.tariff.name:
+        pass  # there is none (made.py), whatever else there is to say
+    elif local is None:
         now = "Set clock"  # the price is then that of the fallback rate
     elif books.faults & codes.FAULT_HEAP:
         now = "Low heap"  # so it is here
     elif alarm:
         now = "Top up"
+    price = _price(books)
+    if len(now + price) >= 20:
+        price = price[:-4]  # rather without its unit than half a word
     title = "Credit         Low credit     Very low creditCredit used up "[15 * alarm : 15 * alarm + 15]
     if s.latches & codes.LATCH_EMERGENCY and alarm < 3:
         title = "Emergency credit"
@@ -106,13 +111,19 @@ def balance(books) -> tuple:
         cost = ""
     else:
         p_mw = m.p_total_mw
-        load = "%s %s kW" % ("\x05" if p_mw < 0 else "\x04", fixed(abs(p_mw), 1000, 3))
-        cost = money(max(p_mw, 0) * books.price_micro // 1_000_000, decimals) + "/h"
+        load = fixed(abs(p_mw), 1000, 3)
+        micro = max(p_mw, 0) * books.price_micro // 1_000_000
+        cost = money(micro, decimals)
+        if len(load + cost) > 12:  # what arrow, units and a space leave
+            load = fixed(abs(p_mw), 100_000, 1)
+            cost = money(micro, 0)
+        load = "%s %s kW" % ("\x05" if p_mw < 0 else "\x04", load)
+        cost += "/h"
     return pairs(
         "%s %s\n%s\n%s\n%s" % ("\x00" if s.relay_closed == 1 else "\x01", title, books.cfg.currency, now, load),
         corner,
         money(s.credit_micro, decimals),
-        _price(books),
+        price,
         cost,
     )
 
@@ -148,5 +159,11 @@ def clock(books) -> tuple:
 
 
 def _price(books):
-    # Prices need finer figures than amounts.
-    return money(books.price_micro, min(books.cfg.decimals + 2, 6)) + "/kWh"
+    if not books.tariff.name:
+        return ""
+    # Prices need finer figures than amounts; of large ones, zeros at the end leave room for the rate.
+    micro = books.price_micro
+    decimals = min(books.cfg.decimals + 2, 6)
+    while micro >= 10_000_000 and decimals > books.cfg.decimals and not micro % 10 ** (7 - decimals):
+        decimals -= 1
+    return money(micro, decimals) + "/kWh"

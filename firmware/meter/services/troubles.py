@@ -80,7 +80,8 @@ def off(books, turn: int) -> tuple:
         remedy = "Reduce load and wait"
     elif claim == codes.CLAIM_FAULT and books.faults & codes.FAULT_RELAY:
         words, remedy = fault(_RELAY)
-    balance = pair("Credit " + cfg.currency, money(s.credit_micro, cfg.decimals))
+    credit = money(s.credit_micro, cfg.decimals)
+    balance = pair("Credit " + cfg.currency if len(credit) < 10 else "Credit", credit)
     return _head("\x01 Supply is off", turn, len(claims)), words, remedy, balance
 
 

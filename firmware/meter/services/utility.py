@@ -2,7 +2,8 @@
 """Utility cards: what the supplier's people carry from meter to meter. Loaded with the card.
 
 A DESFire application of its own, so no user card is ever taken for one; its meter key comes of the fleet's utility
-key. What is asked for is signed by the supplier: utility_head.py. What each kind does is a workflow of its own:
+key. What is asked for is signed by the supplier: utility_head.py. What each kind does is a workflow of its own, of
+which a document needs all the room there is:
 
     1 settings, 2 tariff   utility_document.py
     3 key change           utility_keys.py
@@ -16,7 +17,6 @@ number of the newest one, and an older one is refused. What came of it goes onto
 without room for that has still done its work. Files, byte by byte: storage/FORMAT.md.
 """
 
-import struct
 from binascii import crc32
 
 from micropython import const
@@ -31,14 +31,13 @@ from .cardguest import Guest
 
 AID = b"\x02WP"
 DOCUMENT = const(2)
-_ANSWERS = const(3)
 _SERVING_MS = const(15_000)
 
 SETTINGS = const(1)
 TARIFF = const(2)
 KEYS = const(3)
-_RELAY = const(4)
-_READ_OUT = const(5)
+RELAY = const(4)
+READ_OUT = const(5)
 TRUST = const(7)
 
 # What came of it.
@@ -66,7 +65,7 @@ class Utility(Guest):
         rows, result = await self._work()
         if (self.kind <= KEYS or self.kind == TRUST) and result <= WITH_START:
             self.books.utility_card(self.serial)
-        if self.kind != _READ_OUT:
+        if self.kind != READ_OUT:
             await self.answer(result)
         self.rows = rows
         return carddesk_states.SERVED
@@ -80,48 +79,19 @@ class Utility(Guest):
             unload("services.utility_head")
 
     async def _work(self):
-        kind = self.kind
-        if kind in (SETTINGS, TARIFF):
+        if self.kind in (SETTINGS, TARIFF):
             from . import utility_document
 
             try:
                 return await utility_document.work(self)
             finally:
                 unload("services.utility_document", "services.change", "storage.documents", "core.config")
-        if kind == KEYS:
-            from . import utility_keys
-
-            try:
-                return await utility_keys.work(self)
-            finally:
-                unload("services.utility_keys", "services.keystore")
-        if kind == TRUST:
-            from . import utility_trust
-
-            try:
-                return await utility_trust.work(self)
-            finally:
-                unload("services.utility_trust", "services.keystore")
-        if kind == _RELAY:
-            from . import utility_relay
-
-            try:
-                return await utility_relay.work(self)
-            finally:
-                unload("services.utility_relay")
-        if kind == _READ_OUT:
-            from . import utility_readout
-
-            try:
-                return await utility_readout.work(self)
-            finally:
-                unload("services.utility_readout")
-        from . import utility_cover
+        from . import utility_other
 
         try:
-            return await utility_cover.work(self)
+            return await utility_other.work(self)
         finally:
-            unload("services.utility_cover")
+            unload("services.utility_other")
 
     def say(self, rows) -> None:
         """Shown while the card is served."""
@@ -134,22 +104,16 @@ class Utility(Guest):
             self.hash.update(part)
             self.crc = crc32(part, self.crc)
             take(part)
-        if self.hash.digest() != self.digest:
+        right = self.hash.digest() == self.digest
+        self.hash = self.digest = None  # the document needs the room
+        if not right:
             raise CardError(codes.CARD_MALFORMED, "document")
 
     async def answer(self, result: int, more: bytes = b"") -> bool:
         """Write what came of it onto the card. False: there is no room for it."""
-        books = self.books
-        number = books.cfg.meter_number.encode()
-        body = struct.pack("<12sIIBB6s", number, self.serial, books.utc_s or 0, self.kind, result, b"") + more
-        body += struct.pack("<I", crc32(body, crc32(bytes((_ANSWERS,)))))
+        from . import utility_answer
+
         try:
-            for at in range(0, len(body), desfire.WRITE_MAX):
-                await self.card.write_record(_ANSWERS, at, body[at : at + desfire.WRITE_MAX])
-            await self.card.commit()
-        except CardError as e:
-            # After a change of keys the card cannot come again: it is not pulled too soon.
-            if e.code != codes.CARD_MALFORMED and self.kind not in (KEYS, TRUST):
-                raise
-            return False
-        return True
+            return await utility_answer.write(self, result, more)
+        finally:
+            unload("services.utility_answer")
