@@ -18,6 +18,7 @@ from . import carddesk_states as at
 
 _HEALTH_MS = const(30_000)
 _BACKOFF_MAX_S = const(30)
+_PAUSE_MS = const(5)  # other tasks run, and the interpreter's stack forgets the code that goes: else it stays
 
 
 class CardDesk:
@@ -115,14 +116,14 @@ class CardDesk:
             card = visit.card
             self._visit = visit = None
             meter.unload("services.cardvisit", "services.cardfile")
-            await asyncio.sleep_ms(0)
+            await asyncio.sleep_ms(_PAUSE_MS)
             from .utility import Utility
 
             self._visit = Utility(self, card, uid)
             return
         self._visit = visit = None
         self._let_go()
-        await asyncio.sleep_ms(0)  # so that the interpreter's stack has nothing of it any more
+        await asyncio.sleep_ms(_PAUSE_MS)
         if event == at.NEW:
             from .cardproof import Proof
 
@@ -135,7 +136,7 @@ class CardDesk:
     async def _talk(self, about):
         """The work with the card is over: its code goes, and that for talking comes."""
         self._let_go()
-        await asyncio.sleep_ms(0)
+        await asyncio.sleep_ms(_PAUSE_MS)
         from .carddialogue import Dialogue
 
         self._dialogue = Dialogue(self, *about)

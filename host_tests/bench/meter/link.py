@@ -93,6 +93,11 @@ def call():
                         raise SystemExit
 
 
+def waits():
+    """Bytes of the request that have been built."""
+    return _pos - REQ_AT
+
+
 def spend(what, n):
     """Tell of computing that takes a board time."""
     at = room(4)

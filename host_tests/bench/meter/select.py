@@ -9,6 +9,7 @@ POLLIN = 1
 POLLOUT = 4
 _MP_STREAM_POLL = const(3)
 _BUSY_MAX = const(50)
+_LITTLE = const(12)  # bytes: three pieces of computing that the plant has not been told of
 
 
 class poll:
@@ -50,11 +51,13 @@ class poll:
         ready = self._ready()
         if ready or timeout == 0:
             # A loop that never sleeps must not stop the clock for good: what it spends has to get to the plant.
+            # Nor may it stand still while a task computes in steps: what is due meanwhile would not be seen.
+            computed = link.waits() > _LITTLE
             link.spend(TURN, 0)
             self._busy += 1
-            if self._busy > _BUSY_MAX:
+            if self._busy > _BUSY_MAX or computed:
                 self._busy = 0
-                link.sleep(SLEEP_US, 100)
+                link.sleep(SLEEP_US, 0 if computed else 100)
             return iter(ready)
         self._busy = 0
         while True:
