@@ -295,5 +295,6 @@ def settle(cfg):
     # Its module has gone: other settings are of a class of their own.
     type(cfg).__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
     Books.open = None  # pyright: ignore[reportAttributeAccessIssue]
+    CardDesk.fit = None  # pyright: ignore[reportAttributeAccessIssue]
     ledger.settle()
     events.settle()

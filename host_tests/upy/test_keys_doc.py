@@ -102,4 +102,4 @@ def test_what_is_not_known_is_refused_by_its_name():
     for value in ([], "", 0, False):
         assert refusal(changed("previous", value)) == "previous"
     for doc in ([], "", 5):
-        assert refusal(doc) == "keys"
+        assert refusal(doc) == "document"

@@ -31,76 +31,82 @@ _NUMBER_MAX = const(255)
 _DAY_MAX = const(0xFFFF)
 _SECRET_N = const(16)
 _PUBLIC_N = const(32)
-_FIELDS = ("version", "card_key", "utility_key", "sale", "order", "made", "previous")
-_PREVIOUS = ("version", "card_key", "until")
+# One text, taken apart when it is wanted: a short word in the code would stay on the heap as a name for good.
+_FIELDS = "version card_key utility_key sale order made previous until"
+_PARTS = ".number .key"
 
 
 def parse(doc) -> tuple:
     """Return the keys, by the positions above. Raise ConfigError for the first field that is wrong."""
-    _known(doc, "", _FIELDS)
-    before = doc.get("previous")
-    if before is None:
-        then = None, 0, 0
-    else:
-        _known(before, "previous.", _PREVIOUS)
+    fields = _FIELDS.split(" ")
+    version, card, utility, sale, order, made, previous, until = fields
+    _known(doc, "", fields[:-1])
+    before = doc.get(previous)
+    then = None, 0, 0
+    if before is not None:
+        path = previous + "."
+        _known(before, path, (version, card, until))
         then = (
-            _key(before.get("card_key"), "previous.card_key", _SECRET_N),
-            _number(before.get("version"), "previous.version", 1, _NUMBER_MAX),
-            _number(before.get("until"), "previous.until", 0, _DAY_MAX),
+            _key(before, card, _SECRET_N, path),
+            _number(before, version, 1, _NUMBER_MAX, path),
+            _number(before, until, 0, _DAY_MAX, path),
         )
-    sale_no, sale = _signer(doc.get("sale"), "sale")
-    order_no, order = _signer(doc.get("order"), "order")
-    if sale == order:
-        raise ConfigError("order", "must be another key than sale")
+    signers = _signer(doc, sale) + _signer(doc, order)
+    if signers[1] == signers[3]:
+        raise ConfigError(order, "must be another key than " + sale)
     return (
-        _number(doc.get("version"), "version", 1, _NUMBER_MAX),
-        _key(doc.get("card_key"), "card_key", _SECRET_N),
-        _key(doc.get("utility_key"), "utility_key", _SECRET_N),
-    ) + then + (sale_no, sale, order_no, order, _number(doc.get("made"), "made", 0, 0xFFFFFFFF))  # fmt: skip
+        _number(doc, version, 1, _NUMBER_MAX),
+        _key(doc, card, _SECRET_N),
+        _key(doc, utility, _SECRET_N),
+    ) + then + signers + (_number(doc, made, 0, 0xFFFFFFFF),)  # fmt: skip
 
 
 def pack(keys) -> dict:
     """Return the document that parse() makes these keys of."""
+    version, card, utility, sale, order, made, previous, until = _FIELDS.split(" ")
     doc = {
-        "version": keys[VERSION],
-        "card_key": keys[CARD].hex(),
-        "utility_key": keys[UTILITY].hex(),
-        "sale": [keys[SALE_NO], keys[SALE].hex()],
-        "order": [keys[ORDER_NO], keys[ORDER].hex()],
-        "made": keys[MADE],
+        version: keys[VERSION],
+        card: keys[CARD].hex(),
+        utility: keys[UTILITY].hex(),
+        sale: [keys[SALE_NO], keys[SALE].hex()],
+        order: [keys[ORDER_NO], keys[ORDER].hex()],
+        made: keys[MADE],
     }
     if keys[CARD_BEFORE]:
-        doc["previous"] = {
-            "version": keys[VERSION_BEFORE], "card_key": keys[CARD_BEFORE].hex(), "until": keys[UNTIL_DAY],
-        }  # fmt: skip
+        doc[previous] = {version: keys[VERSION_BEFORE], card: keys[CARD_BEFORE].hex(), until: keys[UNTIL_DAY]}
     return doc
 
 
 def _known(doc, path, known):
     if type(doc) is not dict:
-        raise ConfigError(path[:-1] or "keys", "must be a JSON object")
+        raise ConfigError(path[:-1] or "document", "must be a JSON object")
     for name in doc:
         if name not in known:
             raise ConfigError(path + name, "is not known here")
 
 
-def _number(value, path, low, high):
+def _number(doc, name, low, high, path=""):
+    value = doc.get(name)
     if type(value) is not int or not low <= value <= high:
-        raise ConfigError(path, "must be a whole number from %d to %d" % (low, high))
+        raise ConfigError(path + name, "must be a whole number from %d to %d" % (low, high))
     return value
 
 
-def _key(text, path, n):
+def _key(doc, name, n, path=""):
+    text = doc.get(name)
     try:
         # fromhex() overlooks spaces.
         if type(text) is str and len(text) == 2 * n and len(key := bytes.fromhex(text)) == n:
             return key
     except ValueError:
         pass
-    raise ConfigError(path, "must be %d bytes in hexadecimal" % n)
+    raise ConfigError(path + name, "must be %d bytes in hexadecimal" % n)
 
 
-def _signer(value, path):
+def _signer(doc, name):
+    value = doc.get(name)
     if type(value) is not list or len(value) != 2:
-        raise ConfigError(path, "must be a number and a key")
-    return _number(value[0], path + ".number", 1, _NUMBER_MAX), _key(value[1], path + ".key", _PUBLIC_N)
+        raise ConfigError(name, "must be a number and a key")
+    number, key = _PARTS.split(" ")
+    both = {number: value[0], key: value[1]}
+    return _number(both, number, 1, _NUMBER_MAX, name), _key(both, key, _PUBLIC_N, name)

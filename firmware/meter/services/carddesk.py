@@ -26,7 +26,7 @@ class CardDesk:
 
     def __init__(self, reader, books, panel, keys):
         """keys: of made.read(), or None when this meter has none. All attributes without _ are for the visit."""
-        if keys and books.cfg.provisioned and not self._fit(keys, books.cfg.meter_number):
+        if keys and books.cfg.provisioned and not self.fit(keys, books.cfg.meter_number):
             keys = None
         if not keys:
             books.fault(codes.FAULT_KEYS, True)
@@ -38,13 +38,13 @@ class CardDesk:
         self._visit = self._dialogue = None
         self.state = at.RESET
 
-    def _fit(self, keys, meter_number):
+    def fit(self, keys, meter_number):
+        """Once, at the start (app.settle())."""
         from .keystore import fit
 
         try:
             return fit(keys, meter_number)
         finally:
-            meter.unload("services.keystore")
             self._leave()
 
     async def run(self, beat):

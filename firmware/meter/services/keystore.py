@@ -25,7 +25,10 @@ _NAME = "keys.json"
 
 
 def fit(keys, meter_number: str) -> bool:
-    """May a provisioned meter have these keys? None of them may be one of the virtual meters'."""
+    """May a provisioned meter have these keys? None of them may be one of the virtual meters'.
+
+    The name of this module would stay in the heap for good, were it let go where it is asked for at each start."""
+    unload("services.keystore")
     demo = desfire.derived(DEMO_METER_MASTER, b"CARD" + meter_number.encode())
     demo_utility = desfire.derived(DEMO_UTILITY_MASTER, b"UTIL")
     public = keys[keys_doc.SALE], keys[keys_doc.ORDER]
