@@ -2,9 +2,10 @@
 """One card's visit: what is done with it from IDENTIFY to WRITE_BACK (carddesk_states.py). Loaded with the card.
 
 login -> identity -> purchase -> count rule -> books -> write-back; what is said then: carddialogue.py. Before a new
-purchase is booked, its signature is looked at by cardproof.py: a Visit ends, and a second one returns to the card. Money changes in ACCOUNT only, and only by what has passed the card's MAC, the record's CRC,
-account.judge() and the supplier's signature; nothing later undoes it. The write-back comes after: a card pulled
-anywhere costs a second insertion (equal count, nothing to credit) and no money. No wait is without an end.
+purchase is booked, its signature is looked at by cardproof.py: a Visit ends, and a second one returns to the card.
+Money changes in ACCOUNT only, and only by what has passed the card's MAC, the record's CRC, account.judge() and the
+supplier's signature; nothing later undoes it. The write-back comes after: a card pulled anywhere costs a second
+insertion (equal count, nothing to credit) and no money. No wait is without an end.
 """
 
 from micropython import const
