@@ -104,7 +104,7 @@ class Card:
 
     def __init__(self, n: int, generation: int, flaw: str = "", number: str = NUMBER):
         self.uid = bytes.fromhex("04A1B2C3D4") + struct.pack(">H", n)
-        self.generation, self.flaw = generation, flaw
+        self.generation, self.flaw, self.number = generation, flaw, number
         self.chip = DesfireCard(self.uid)
         self.chip.restore(_image(number, self.uid, generation, flaw == "forged"))
         self.count = self.amount = self.debt = 0
@@ -121,7 +121,7 @@ class Card:
     def put(self, count: int, amount: int, debt: int = 0, damage: int = 0) -> None:
         """Write a purchase as whoever has all keys could."""
         self.count, self.amount, self.debt = count, amount, debt
-        record = bytearray(cards.purchase(count, amount, debt))
+        record = bytearray(cards.purchase(count, amount, debt, generation=self.generation, number=self.number))
         record[9] ^= damage
         self._data(cards.PURCHASE)[:] = record
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What makes money on a card is the supplier's signature: whatever else somebody has, nothing is booked. And the card key
-of before a change, which opens the household's own card and no other."""
+"""What makes money on a card is the supplier's signature: whatever else somebody has, nothing is booked. And the card
+key of before a change, which opens the household's own card and no other."""
 
 import json
 import struct

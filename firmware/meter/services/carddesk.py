@@ -70,14 +70,12 @@ class CardDesk:
             except (BusError, ChipError):
                 event = self._reader_failed()
             self.state = at.step(self.state, event)
-            if event >= at.NO_HOUSEHOLDS and event != at.SERVED and self._visit is not None:
-                await self._go_on(event)
-            elif self.state <= at.WAIT:
+            if self.state <= at.WAIT:
                 self._leave()
-            elif self.state >= at.RESULT and self._visit is not None:
-                about = self._visit.about()
+            elif self._visit is not None and (event >= at.NO_HOUSEHOLDS or self.state >= at.RESULT):
+                about = self._visit.about(event)
                 self._visit = None
-                await self._talk(about)
+                await self._go_on(event, about)
 
     async def _reset(self):
         await asyncio.sleep_ms(self._backoff_s * 1000)
@@ -107,39 +105,30 @@ class CardDesk:
                 return at.CARD_IN
             await self.reader.check()
 
-    async def _go_on(self, event):
-        """The code for one part of the work goes before that for the next comes, which needs its room."""
-        visit = self._visit
-        uid = visit.uid
-        bought = visit.bought
+    async def _go_on(self, event, about):
+        """The code for one part of the work goes before that for the next comes, which needs its room. about: what the
+        one has told for the other."""
         if event == at.NO_HOUSEHOLDS:
-            card = visit.card
-            self._visit = visit = None
             meter.unload("services.cardvisit", "services.cardfile")
-            await asyncio.sleep_ms(_PAUSE_MS)
+        else:
+            self._let_go()
+        await asyncio.sleep_ms(_PAUSE_MS)
+        if event == at.NO_HOUSEHOLDS:
             from .utility import Utility
 
-            self._visit = Utility(self, card, uid)
-            return
-        self._visit = visit = None
-        self._let_go()
-        await asyncio.sleep_ms(_PAUSE_MS)
-        if event == at.NEW:
+            self._visit = Utility(self, *about)
+        elif event == at.NEW:
             from .cardproof import Proof
 
-            self._visit = Proof(self, uid, bought)
-        else:
+            self._visit = Proof(self, *about)
+        elif event == at.LOOKED:
             from .cardvisit import Visit
 
-            self._visit = Visit(self, uid, 0, 1, bought)
+            self._visit = Visit(self, *about)
+        else:
+            from .carddialogue import Dialogue
 
-    async def _talk(self, about):
-        """The work with the card is over: its code goes, and that for talking comes."""
-        self._let_go()
-        await asyncio.sleep_ms(_PAUSE_MS)
-        from .carddialogue import Dialogue
-
-        self._dialogue = Dialogue(self, *about)
+            self._dialogue = Dialogue(self, *about)
 
     def _leave(self):
         """The visit is over: all its code goes."""

@@ -13,8 +13,6 @@ _LOCK_MAX = const(12)
 
 
 class Guest:
-    bought = None
-
     def __init__(self, desk, card, uid, alone=True):
         """desk: the CardDesk. card: a desfire.Desfire. uid, alone: what its reader found."""
         self.desk = desk
@@ -49,8 +47,8 @@ class Guest:
         books.log(codes.LOG_CARD_REFUSED, code)
         books.keep()
 
-    def about(self) -> tuple:
-        """What the dialogue needs to know."""
+    def about(self, event: int) -> tuple:
+        """What the code that comes after this event needs to know: as a rule, the dialogue."""
         return self.uid, self.alone, self.added_micro, self.rows, self.code, self.other
 
     def reader_failed(self, state: int) -> None:

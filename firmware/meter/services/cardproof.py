@@ -20,17 +20,21 @@ _SIGNATURE_AT = const(48)
 class Proof:
     def __init__(self, desk, uid, bought):
         """bought: of a Visit, the record of the purchase last. In place of that: is it proven?"""
-        self.uid = uid
-        self.bought = bought
+        self._uid = uid
+        self._bought = bought
         self._public = desk.keys[keys_doc.SALE]
 
     async def do(self, state: int):
         """The event that ends the state."""
         try:
-            self.bought = self.bought[:-1] + (await self._good(self.bought[-1]),)
+            self._bought = self._bought[:-1] + (await self._good(self._bought[-1]),)
         finally:
             unload("services.signature")
         return at.LOOKED
+
+    def about(self, event: int) -> tuple:
+        """What the Visit that returns to the card needs to know."""
+        return self._uid, 0, 1, self._bought
 
     def _good(self, record):
         from .signature import good

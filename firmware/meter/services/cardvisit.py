@@ -2,9 +2,10 @@
 """One card's visit: what is done with it from IDENTIFY to WRITE_BACK (carddesk_states.py). Loaded with the card.
 
 login -> identity -> purchase -> count rule -> books -> write-back; what is said then: carddialogue.py. Before a new
-purchase is booked, its signature is looked at by cardproof.py: a Visit ends, and a second one returns to the card. Money changes in ACCOUNT only, and only by what has passed the card's MAC, the record's CRC,
-account.judge() and the supplier's signature; nothing later undoes it. The write-back comes after: a card pulled
-anywhere costs a second insertion (equal count, nothing to credit) and no money. No wait is without an end.
+purchase is booked, its signature is looked at by cardproof.py: a Visit ends, and a second one returns to the card.
+Money changes in ACCOUNT only, and only by what has passed the card's MAC, the record's CRC, account.judge() and the
+supplier's signature; nothing later undoes it. The write-back comes after: a card pulled anywhere costs a second
+insertion (equal count, nothing to credit) and no money. No wait is without an end.
 """
 
 from micropython import const
@@ -32,12 +33,18 @@ class Visit(Guest):
         self._months = b""
         self._number = self._generation = 0
         # Generation, months, number, amount and debt of a new purchase, its record or (cardproof.py) is it proven?
-        self.bought = bought
+        self._bought = bought
 
     def do(self, state: int):
         """To await: what belongs to a state. Gives the event that ends it. CardError, BusError and ChipError go to
         the desk."""
         return self._DO[state - at.IDENTIFY](self)
+
+    def about(self, event: int) -> tuple:
+        """What the Utility, the Proof or the Dialogue needs to know that comes after this event."""
+        if event == at.NO_HOUSEHOLDS:
+            return self.card, self.uid
+        return (self.uid, self._bought) if event == at.NEW else super().about(event)
 
     async def _identify(self):
         """Login and identity: is this a user card of this meter, and the right one?"""
@@ -123,7 +130,7 @@ class Visit(Guest):
         if generation != self._generation:
             raise CardError(codes.CARD_MALFORMED, "generation")
         verdict = account.judge(self.books.s.purchase_count, count)
-        self.bought = self._generation, self._months, 0, 0, 0, True
+        self._bought = self._generation, self._months, 0, 0, 0, True
         if verdict == account.EQUAL:
             return at.JUDGED
         if verdict != account.ACCEPT:
@@ -132,11 +139,11 @@ class Visit(Guest):
             raise CardError(codes.CARD_KEY_OLD, "key")
         for offset in (cardfile.PURCHASE_N, cardfile.PURCHASE_N + cardfile.HALF_N):
             record += await self.card.read(cardfile.F_PURCHASE, offset, cardfile.HALF_N)
-        self.bought = self._generation, self._months, count, amount_micro, debt_micro, record
+        self._bought = self._generation, self._months, count, amount_micro, debt_micro, record
         return at.NEW
 
     async def _return(self):
-        if not self.bought[-1]:
+        if not self._bought[-1]:
             raise CardError(codes.CARD_SIGNATURE, "purchase")
         await self.card.select(cardfile.AID)
         await self._login(self.card)
@@ -155,7 +162,7 @@ class Visit(Guest):
 
         books = self.books
         s = books.s
-        generation, _, count, amount_micro, debt_micro, proven = self.bought
+        generation, _, count, amount_micro, debt_micro, proven = self._bought
         new_card = s.card_uid != self.uid or s.card_generation != generation
         bought = None
         if amount_micro:
@@ -171,7 +178,7 @@ class Visit(Guest):
     async def _write_back(self):
         books = self.books
         number = self._number
-        record = cardfile.pack_writeback(books, number, self.desk.keys[keys_doc.VERSION], self.bought[1])
+        record = cardfile.pack_writeback(books, number, self.desk.keys[keys_doc.VERSION], self._bought[1])
         for offset in range(0, len(record), desfire.WRITE_MAX):
             await self.card.write(cardfile.F_WRITEBACK, offset, record[offset : offset + desfire.WRITE_MAX])
         await self.card.commit()
