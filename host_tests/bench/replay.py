@@ -244,19 +244,19 @@ def _checked_arch(arch, heap):
 @refusals("replay", ReplayError)
 def main(
     trace: Annotated[str, typer.Argument(help="CSV: local_time,active_kw,reactive_kvar,voltage_v,current_a")],
-    credit: Annotated[str, typer.Option(help="Credit at the start, e.g. 25.00 [default: enough for the trace]")] = "",
-    tariff: Annotated[str, typer.Option(help="Tariff document (JSON) [default: four rates]")] = "",
+    credit: Annotated[str, typer.Option(help="Credit at the start, e.g. 25.00 (default: enough for the trace)")] = "",
+    tariff: Annotated[str, typer.Option(help="Tariff document, JSON (default: four rates)")] = "",
     later: Annotated[str, typer.Option(help='A tariff that takes its place at its "from"')] = "",
     billing_day: Annotated[str, typer.Option(help="Day on which a month of steps begins, 1 to 28")] = "1",
     arch: Annotated[str, typer.Option(help="i386 (as on an ESP32), amd64, or cpython (in this process)")] = "i386",
-    heap: Annotated[str, typer.Option(help="MicroPython's heap [default: 112k on i386]")] = "",
+    heap: Annotated[str, typer.Option(help="MicroPython's heap (default: 112k on i386)")] = "",
     rows: Annotated[str, typer.Option(help="Replay only the first rows (0 = all)")] = "0",
     quiet: Annotated[bool, typer.Option(help="No progress bar")] = False,
 ):
     """Replay a trace; the last line printed is one JSON object.
 
-    Ends with 0 when the meter's books are the oracle's to the last count and millionth, with 1 when they are not (each
-    difference is told) or the meter did not run through, with 2 when something given is refused.
+    Ends with 0 when the meter's books are the oracle's to the last count and millionth; with 1 when they are not, each
+    difference told, or when the meter did not run through; with 2 when something given is refused.
     """
     _checked_arch(arch, heap)
     first = _number(integer, "--rows ", rows, 0, 10**9)

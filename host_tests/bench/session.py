@@ -6,8 +6,8 @@ Tests drive it with run_s(); live.py lets it run at a multiple of real time, for
 
 from collections import deque
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 
+from scripts.common import decimal
 from scripts.image import build_image
 
 from . import costs as tables
@@ -23,6 +23,8 @@ from .ledger_view import read_crashes, read_events, read_ledger
 from .plant import EPOCH, Plant
 from .process import MeterProcess
 from .rings_view import read_flash_events, read_flash_ledger, read_incidents
+
+_AMOUNT_MAX_MICRO = 1_000_000_000_000_000  # a thousand million: what a meter books
 
 
 class Bench:
@@ -128,8 +130,8 @@ class Bench:
         if not isinstance(card, DesfireCard):
             raise ValueError("This card cannot hold a purchase.")
         try:
-            micro = int(Decimal(amount) * 1_000_000)
-        except InvalidOperation:
+            micro = decimal(amount.strip(), 6, 0, _AMOUNT_MAX_MICRO)
+        except ValueError:
             raise ValueError("An amount like 20.00 is needed.") from None
         sell(card, micro)
 

@@ -22,8 +22,8 @@ START_M = 1_000
 # With 480 V, 65.535 A (all that the IC's current register holds at 1 mA a count) are less than 35 kVA.
 MOST_MV = 480_000
 MOST_MA = 65_535
-# The RTC keeps 2000 to 2099; days are counted from the first of them, and day 0 is none.
-FIRST, LAST = datetime(2000, 1, 2), datetime(2099, 12, 31, 23, 59)
+# The RTC keeps 2000 to 2099; of days and months, number 0 is none, and the first year is left out altogether.
+FIRST, LAST = datetime(2001, 1, 1), datetime(2099, 12, 31, 23, 59)
 _EPOCH = datetime(2000, 1, 1)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 

@@ -64,7 +64,7 @@ def checked(text):
     """The command in `text` (JSON) with exactly its declared fields. Raises ValueError with a sentence."""
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("The page sent something that is not JSON.") from None
     name = message.get("cmd") if isinstance(message, dict) else None
     fields = COMMANDS.get(name) if isinstance(name, str) else None

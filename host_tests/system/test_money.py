@@ -34,7 +34,7 @@ def test_a_balance_of_a_thousand_million_is_metered_bought_onto_and_shown(
     b.insert("good")  # 20.00
     said = pages_of(b, 20)
     assert "\x02 Credit added      " in said
-    assert any(texts.money(before + 20_000_000, decimals)[:8] in row and currency in row for row in said)
+    assert any(texts.money(before + 20_000_000, decimals)[:6] in row and currency in row for row in said)
     b.insert(None)
     rows = pages_of(b)
     s = b.state()

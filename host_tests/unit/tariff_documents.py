@@ -9,8 +9,9 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from hypothesis import strategies as st
+from meter.core import tariff_doc
 
-MOST_MICRO = 1_000_000_000
+MOST_MICRO = tariff_doc._MAX_PRICE_MICRO
 _WHEN = datetime(2024, 1, 1), datetime(2027, 12, 31, 23, 59)
 _names = st.text("abcdef \u00e9", max_size=4)
 _shown = st.text("abc XYZ-09", min_size=1, max_size=12)

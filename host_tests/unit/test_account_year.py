@@ -22,6 +22,7 @@ from meter.storage import readings
 from meter.storage.ledger import FRESH, LOADED
 
 from host_tests.bench.cpython import VirtualTime
+from host_tests.bench.year_oracle import Prices
 
 from .conftest import modules_stay
 
@@ -212,34 +213,10 @@ class Household:
 # -- the oracle -------------------------------------------------------------------------------------
 
 
-class Prices:
-    """A tariff document, by string and date."""
-
-    def __init__(self, doc):
-        self.doc = doc
-        self.names = [rate["name"] for rate in doc["rates"]]
-        self.rates = [micro(rate["price"]) for rate in doc["rates"]]
-        self.standing = micro(doc["standing"])
-        self.steps = [(kwh * KWH, micro(more)) for kwh, more in doc["steps"]]
-
-    def day(self, day):
-        """The rate of each minute of a day."""
-        doc = self.doc
-        special = dict(doc["special_days"])
-        profile = special.get(day.isoformat()) or special.get(day.strftime("*-%m-%d"))
-        if not profile:
-            begun = [week for first, week in doc["seasons"] if first <= day.strftime("%m-%d")]
-            profile = doc["weeks"][(begun or [doc["seasons"][-1][1]])[-1]][day.weekday()]
-        out = []
-        for text, name in doc["days"][profile]:
-            minute = int(text[:2]) * 60 + int(text[3:])
-            out += [out[-1]] * (minute - len(out)) if out else []
-            out.append(self.names.index(name))
-        return out + [out[-1]] * (1440 - len(out))
-
-    def over_steps(self, used):
-        """What a month's consumption costs beyond the rates, in counts x millionths."""
-        return sum((used - at) * more for at, more in self.steps if used > at)
+def rates_of(prices, day):
+    """The rate of each minute of a day."""
+    begins = datetime(day.year, day.month, day.day)
+    return [prices.rate(begins + timedelta(minutes=n)) for n in range(1440)]
 
 
 def friendly_minutes(day):
@@ -338,13 +315,13 @@ class Oracle:
             now = local(utc_s)
             if prices is old and now >= change:
                 steps += old.over_steps(used)
-                begun, prices, day_rates = used, new, new.day(day)
+                begun, prices, day_rates = used, new, rates_of(new, day)
                 self.events.append((utc_s, codes.LOG_TARIFF_CHANGED, codes.BY_TIME))
             if now.date() != day:
                 first = day is None
                 day = now.date()
                 self.begin_day(day, prices, first)
-                day_rates = prices.day(day)
+                day_rates = rates_of(prices, day)
                 if day.day == 1:
                     steps += prices.over_steps(used) - prices.over_steps(begun)
                     used = begun = 0
@@ -354,7 +331,7 @@ class Oracle:
             if n % 1440 == 600:
                 self.means.append(self.mean())
             before = self.credit
-            base += counts * prices.rates[rate]
+            base += counts * prices.prices[rate]
             used += counts
             cost = -(self.numerator // KWH)
             self.numerator = base + steps + prices.over_steps(used) - prices.over_steps(begun)

@@ -154,7 +154,7 @@ def test_a_masters_file_is_no_signing_key_though_its_passphrase_is_right(tmp_pat
     keyfile.save(tmp_path / "m", KeySet.demo(), "long enough", log2_n=4)
     with pytest.raises(BundleError, match="not a key file of this kind"):
         bundle.read_key(tmp_path / "m", "long enough")
-    forged = (tmp_path / "m").read_text().replace("pennywatt-masters", keys.KIND)
+    forged = (tmp_path / "m").read_text().replace(keyfile.FORMAT, keys.KIND)
     (tmp_path / "m").write_text(forged)
     with pytest.raises(BundleError, match="or the file was changed"):
         bundle.read_key(tmp_path / "m", "long enough")

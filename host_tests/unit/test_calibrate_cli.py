@@ -18,6 +18,7 @@ from scripts.calibrate import cli, document
 from scripts.calibrate.errors import DocumentError, ReadingError
 from scripts.calibrate.ic import Ic
 from scripts.calibrate.reference import Lines, Point, Reading, Typed, parse, parse_line
+from scripts.common import InputError
 
 NUMBER = "PW00000001"
 
@@ -286,6 +287,13 @@ def test_a_line_of_a_file_that_is_no_reading_is_refused_by_its_number(tmp_path, 
     (tmp_path / "log").write_text(f"230 5 575 0.5\n{line}\n\n")
     with pytest.raises(ReadingError, match="log, line 2: "):
         Lines(tmp_path / "log", lambda text: "").at(Point(1, 230_000, 5_000, 500))
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xff\n", "230 5 575 1\n".encode("utf-16"), b"230 5 575 1\0\n"])
+def test_a_file_that_is_no_reference_meters_is_refused_by_its_name(tmp_path, content):
+    (tmp_path / "log").write_bytes(content)
+    with pytest.raises((InputError, ReadingError), match="log"):
+        Lines(tmp_path / "log", lambda text: "").at(Point(0, 1, 1))
 
 
 def test_a_reference_that_writes_exponents_is_read(tmp_path):

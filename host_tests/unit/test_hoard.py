@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How much credit a meter may hold: by its settings, and by its tariff when they say nothing."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,8 @@ from meter.core import codes, config, tariff
 from meter.core.errors import CardError
 from meter.core.state import MeterState
 from meter.services import cardbooks
+
+from scripts.provision.identity import HOUSE
 
 FLAT = {"name": "x", "currency": "IDR", "price": "1444.70"}
 RATES = [{"name": "a", "price": "0.10"}, {"name": "b", "price": "0.30"}, {"name": "c", "price": "0.20"}]
@@ -18,7 +21,7 @@ def meter(tariff_doc=FLAT, credit_micro=0, **settings):
     doc = {"meter_number": "1", "provisioned": True, "currency": "IDR", **settings}
     s = MeterState()
     s.credit_micro = credit_micro
-    rates = tariff.parse({"name": "x", "currency": "IDR", **tariff_doc})
+    rates = tariff.parse({"name": "x", "currency": doc["currency"], **tariff_doc})
     return SimpleNamespace(s=s, cfg=config.parse(doc), tariff=rates, friendly=False)
 
 
@@ -79,3 +82,11 @@ def test_what_goes_to_the_debt_is_no_credit():
 )
 def test_without_a_cap_in_the_settings_nothing_else_of_them_is_refused_for_its_sake(settings):
     meter(**settings)
+
+
+def test_the_settings_that_provision_gives_a_meter_leave_the_cap_to_its_tariff():
+    made = config.parse({**json.loads(HOUSE.read_text()), "meter_number": "1", "provisioned": True})
+    for amount_micro, taken in ((250_000_000, True), (250_000_001, False)):
+        books = meter({**FLAT, "currency": "EUR", "price": "0.25"}, currency="EUR")
+        books.cfg = made
+        assert takes(books, amount_micro) == taken

@@ -175,6 +175,17 @@ def test_demo_keys_are_for_development_boards_which_stay_unprovisioned():
     assert set(made.files) == {"settings.json", "tariff.json", "keys.json"}
 
 
+@pytest.mark.parametrize("number", ["\udcff", "\ud800", "7\udfff"])
+def test_half_a_character_in_a_number_is_refused_in_words(number):
+    with pytest.raises(DocumentError, match="A meter would stumble over this settings document"):
+        meter(number)
+
+
+def test_a_tariff_of_nothing_is_no_tariff():
+    with pytest.raises(DocumentError, match="A meter would refuse this tariff document"):
+        meter(source=identity.Source(**{**vars(SOURCE), "tariff": {}}))
+
+
 def test_demo_keys_in_a_key_file_of_ones_own_are_refused():
     for n in (METER, UTILITY):
         masters = list(MASTERS.masters(1))

@@ -281,3 +281,10 @@ def test_the_mean_is_that_of_a_list_of_all_days(story):
         wanted = (spent - inside[0][1]) // (day - inside[0][0]) if inside else 0
         assert mean(fram) == wanted
         day, spent = day + gap, spent + cost
+
+
+def test_there_is_an_end_to_forgetting_in_the_very_first_month():
+    """A wrong clock may say January 2000, which is month 0."""
+    readings = Readings(Memory())
+    readings.forget(0, 0, 5)
+    assert not readings.changed

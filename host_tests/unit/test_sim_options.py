@@ -3,12 +3,15 @@
 
 import contextlib
 import socket
+from types import SimpleNamespace
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from host_tests.bench import sim
+from host_tests.bench.chips.desfire import DesfireCard
+from host_tests.bench.session import Bench
 
 
 def command(*words):
@@ -51,3 +54,10 @@ def test_a_port_in_use_is_said_and_the_meter_is_unplugged_again(monkeypatch):
         done = command("--port", other.getsockname()[1])
     assert done.exit_code == 1 and "cannot be used (Address" in done.stderr and "PORT=8090" in done.stderr
     assert closed == [True]
+
+
+@pytest.mark.parametrize("amount", ["1e99999999", "NaN", "1_0", "", "\u0661", "-5", "9" * 20, "1.0000001"])
+def test_an_amount_typed_on_the_page_that_is_none_is_refused_at_once(amount):
+    desk = SimpleNamespace(card=None, deck=SimpleNamespace(card=lambda _: DesfireCard(b"\x04" + bytes(6))))
+    with pytest.raises(ValueError, match=r"An amount like 20\.00 is needed"):
+        Bench.sell(desk, "good", amount)

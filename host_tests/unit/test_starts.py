@@ -23,6 +23,7 @@ def it(monkeypatch):
     """.starts, .memory (of the RTC), .confirmed; .trial(slot, needs) makes that one on trial, .runs(slot) runs it."""
     it = types.SimpleNamespace(memory=b"\x01\x00", confirmed=0, broken=None, cause=1, ms=1)
     it.pins, it.sensed, it.pulses = {}, 1, []
+    it.pin_level = lambda: it.sensed
 
     class RTC:
         def memory(self, data=None):
@@ -50,7 +51,7 @@ def it(monkeypatch):
 
         def __call__(self, level=None):
             if level is None:
-                return it.sensed
+                return it.pin_level()
             it.pins[self.number] = level
             it.pulses += [(self.number, it.ms)] if level else []
             return None
@@ -211,6 +212,20 @@ def test_an_hour_of_starts_that_fall_opens_the_relay_once_with_one_pulse(it):
     for _ in range(3):
         falls(it, 60)
     assert len(it.pulses) == 1
+
+
+@pytest.mark.parametrize("lag_ms", range(0, 20, 3))
+def test_the_relay_is_opened_though_its_sense_line_follows_half_waves(it, lag_ms):
+    it.pin_level = lambda: 1 if (it.ms + lag_ms) % 20 < 9 else 0
+    start(it)
+    it.ms += 3_600_000
+    it.starts.waits()
+    assert len(it.pulses) == 1
+    it.pulses.clear()
+    it.pin_level = lambda: 0
+    it.ms += 60_000
+    it.starts.waits()
+    assert it.pulses == []
 
 
 def test_so_does_an_hour_of_starts_that_the_watchdog_bites(it):

@@ -90,6 +90,15 @@ def test_a_purchase_the_meter_booked_before_the_card_was_pulled_pays_once_and_is
     assert user_card.read_card(shop, hand).settled == []  # said once, and in the journal for good
 
 
+def test_it_is_told_even_when_a_read_out_brought_the_figures_home_before(shop, hand, meter):
+    sell(shop, hand, WRONG)
+    meter.serve(hand.card, pulled=True)
+    correcting.correct(shop, hand, AMOUNT)
+    shop.journal.note_write_back(OTHER_UID, NUMBER, WriteBack(number=1, purchase_count=1, purchased_micro=WRONG))
+    meter.serve(hand.card)
+    assert "booked purchase 1 with 200.00" in user_card.read_card(shop, hand).settled[0]
+
+
 def test_a_replacement_brings_the_corrected_amount(shop, hand, meter):
     sell(shop, hand, WRONG)
     correcting.correct(shop, hand, AMOUNT)

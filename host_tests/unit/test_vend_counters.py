@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from host_tests.bench.chips.desfire import DesfireCard
-from host_tests.unit.vend_bench import KEYS, NUMBER, UID, Clock, Hand, Meter
+from host_tests.unit.vend_bench import KEYS, NUMBER, UID, Clock, Hand, Meter, quick
 from scripts.vend import issuing, journal, user_card, utility_card
 from scripts.vend.errors import JournalError, Refused, VendError
 from scripts.vend.formats import IDENTITY, PURCHASE, Identity, SignedPurchase
@@ -44,7 +44,7 @@ class Counters:
     """Two counters with one journal, and a meter whose card carries a purchase that is booked."""
 
     def __init__(self, path):
-        self.books = Journal(path, Clock()), Journal(path, Clock(820_001_000))
+        self.books = quick(Journal(path, Clock())), quick(Journal(path, Clock(820_001_000)))
         self.one, self.other = (Shop(KEYS, book, Clock()) for book in self.books)
         self.old, self.new = DesfireCard(UID), DesfireCard(NEW_UID)
         issuing.issue(self.one, Hand(self.old), NUMBER, "EUR")
@@ -116,7 +116,7 @@ def test_a_sale_at_any_point_of_a_replacement_at_another_counter_is_refused_or_b
 @pytest.mark.parametrize("job", [issuing.issue, issuing.replace])
 def test_two_cards_made_for_a_meter_at_once_are_one_valid_card(tmp_path, job):
     more = ("EUR",) if job is issuing.issue else ()
-    for n in itertools.count():
+    for n in itertools.count(step=3):
         at = Counters(tmp_path / f"journal-{n}")
         number = "00099999" if more else NUMBER
         third = DesfireCard(THIRD_UID)
@@ -258,7 +258,7 @@ def test_the_data_of_another_program_is_left_alone(tmp_path):
 
 def test_a_damaged_journal_is_told_with_a_remedy(tmp_path):
     path = tmp_path / "journal"
-    with Journal(path, Clock()) as book:
+    with Journal(path, Clock()) as book, book.together():
         for _ in range(200):
             book.intend(SALE, UID, NUMBER, 1, {"note": "x" * 100})
     content = bytearray(path.read_bytes())
@@ -282,6 +282,35 @@ def test_a_read_only_database_has_words(tmp_path):
         book._db.execute("PRAGMA query_only = ON")
         with pytest.raises(JournalError, match="read-only"):
             book.intend(SALE, UID, NUMBER)
+
+
+def test_a_full_disk_is_told_and_the_journal_goes_on_when_there_is_room(tmp_path):
+    with Journal(tmp_path / "journal", Clock()) as book:
+        pages = book._db.execute("PRAGMA page_count").fetchone()[0]
+        book._db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(JournalError, match="the disk is full"):
+            for n in range(1, 1000):
+                book.adopt(SALE, UID, NUMBER, n, {"note": "x" * 100})
+        book._db.execute("PRAGMA max_page_count = 100000")
+        book.intend(SALE, UID, NUMBER)
+        assert not book._db.in_transaction
+
+
+def test_a_sale_whose_outcome_could_not_be_noted_is_settled_by_the_next_look(tmp_path, monkeypatch):
+    at = Counters(tmp_path / "journal")
+    settle = at.one.journal.settle
+
+    def full(*_):
+        raise JournalError("The journal cannot be used: the disk is full. Make room.")
+
+    monkeypatch.setattr(at.one.journal, "settle", full)
+    with pytest.raises(JournalError, match=r"Then read the card again: it carries the sale of 3\.00\."):
+        user_card.sell(at.one, Hand(at.old), MEANWHILE)
+    monkeypatch.setattr(at.one.journal, "settle", settle)
+    assert user_card.read_card(at.one, Hand(at.old)).settled == [
+        "The sale of 3.00 that was cut off is on the card, as purchase 2."
+    ]
+    at.close()
 
 
 def test_a_number_too_large_for_the_journal_is_refused_in_words(book):

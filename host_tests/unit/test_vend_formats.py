@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
-from meter.core import checks, config_doc
+from meter.core import checks, codes, config_doc
 from meter.core.errors import CardError, ConfigError
 from meter.services import cardfile
 
@@ -209,6 +209,11 @@ def test_the_shop_sells_what_a_meter_takes_and_no_more():
     assert cardfile.unpack_purchase(cards.purchase(1, AMOUNT_MAX_MICRO)[:48])
     with pytest.raises(CardError):
         cardfile.unpack_purchase(cards.purchase(1, AMOUNT_MAX_MICRO + 1)[:48])
+
+
+def test_every_reason_of_a_meter_to_refuse_a_card_has_words():
+    reasons = {value for name, value in vars(codes).items() if name.startswith("CARD_") and value > u.REFUSED}
+    assert len(reasons) > 10 and not [code for code in reasons if "reason" in u.result_word(code)]
 
 
 # -- one form of numbers and currencies -----------------------------------------------------------

@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from host_tests.bench.chips.desfire import DesfireCard
-from host_tests.unit.vend_bench import KEYS, NUMBER, Clock, Crash, CrashingJournal, Hand, Meter
+from host_tests.unit.vend_bench import KEYS, NUMBER, Clock, Crash, CrashingJournal, Hand, Meter, quick
 from scripts.vend import issuing, user_card
 from scripts.vend.errors import CardGone, JournalError, Refused
 from scripts.vend.formats import PURCHASE, SignedPurchase
@@ -68,7 +68,7 @@ class Ready:
         with sqlite3.connect(self.base) as source, sqlite3.connect(path) as target:
             source.backup(target)
         self.last = path
-        return CrashingJournal(path, Clock())
+        return quick(CrashingJournal(path, Clock()))
 
     def card(self):
         return DesfireCard.load(self.image)

@@ -205,6 +205,7 @@ def test_closing_twice_is_harmless_and_frees_the_port(meter):
         '{"cmd": "sell", "id": "home", "amount": 20}',
         '{"cmd": "fault", "part": "relay", "mode": "noise"}',
         '{"cmd": "fault", "part": "cpu", "mode": "none"}',
+        '{"cmd": ' + "[" * 200_000,
     ],
 )
 def test_a_command_that_is_not_in_the_list_never_reaches_the_source(message):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..common import read_text
+from ..common.errors import shown
 from .errors import ReadingError
 
 _LINE_S = 10
@@ -67,7 +68,7 @@ class Source(Protocol):
 
 def _micro(text: str) -> int:
     if not _NUMBER.fullmatch(text):
-        raise ReadingError(f'"{text}" is not a number. {_LIKE_THIS}')
+        raise ReadingError(f'{shown(text)} is not a number. {_LIKE_THIS}')
     return int((Decimal(text) * 1_000_000).to_integral_value())
 
 
@@ -85,15 +86,15 @@ def parse(text: str, pf_milli: int = 1000) -> Reading:
     found: dict[str, int] = {}
     pairs = _PAIR.findall(text)
     if left := _PAIR.sub("", text).strip(" ,;\t\r\n"):
-        raise ReadingError(f'"{left}" is not understood. {_LIKE_THIS}')
+        raise ReadingError(f'{shown(left)} is not understood. {_LIKE_THIS}')
     for name, value, number, unit in pairs:
         key = _UNITS.get((name or unit).upper())
         if key is None:
-            raise ReadingError(f'"{unit}" is not a unit used here. {_LIKE_THIS}')
+            raise ReadingError(f'{shown(unit)} is not a unit used here. {_LIKE_THIS}')
         found[key] = _micro(value or number)
     _checked(found)
     if "u" not in found or "i" not in found:
-        raise ReadingError(f'"{text.strip()}" lacks voltage or current. {_LIKE_THIS}')
+        raise ReadingError(f'{shown(text.strip())} lacks voltage or current. {_LIKE_THIS}')
     pf = found.get("pf", pf_milli * 1000)
     power = found.get("p", found["u"] * found["i"] * pf // 10**12)
     return Reading(found["u"], found["i"], power)
@@ -103,7 +104,8 @@ def parse_line(text: str) -> Reading:
     """'230.12 5.003 1151.3 1.000'."""
     words = text.split()
     if len(words) != 4:
-        raise ReadingError(f'"{text.strip()}" is not a line of the reference: four numbers, U I P PF, are expected.')
+        said = shown(text.strip())
+        raise ReadingError(f"{said} is not a line of the reference: four numbers, U I P PF, are expected.")
     found = _checked(dict(zip(("u", "i", "p", "pf"), map(_micro, words), strict=True)))
     return Reading(found["u"], found["i"], found["p"])
 

@@ -67,7 +67,7 @@ def _asked(what, parser, document):
         found = parser(document)
     except ConfigError as e:
         raise DocumentError(f"A meter would refuse this {what} document. {e.text}. Correct it.") from None
-    except (TypeError, AttributeError, IndexError, KeyError, OverflowError, RecursionError) as e:
+    except (TypeError, AttributeError, LookupError, OverflowError, RecursionError, ValueError) as e:
         raise DocumentError(f"A meter would stumble over this {what} document ({e}). Correct it.") from None
     if len(packed(document)) > MAX:
         raise DocumentError(f"The {what} document is longer than {MAX} bytes. Make it shorter.")

@@ -11,6 +11,9 @@ meter keeps meter and currency. A meter books before it writes onto the card, so
 comes without the report. That costs nothing twice, for a number is booked once; when the meter has booked something
 else than what was put right, the next reading says how much (user_card.py).
 
+A purchase that was put right or taken back was signed all the same: somebody who had copied it, with the card key out
+of the meter itself, could book that one in place of the next. Once, and the next reading says so.
+
 What another shop sold is put right there: its journal would bring it back with the next replacement.
 """
 

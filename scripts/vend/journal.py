@@ -293,9 +293,12 @@ class Journal:
         row = self._run("SELECT max(count) FROM entries WHERE meter = ? AND job = 'reading'", (meter,))
         return row.fetchone()[0]
 
-    def last_write_back(self, meter: str) -> WriteBack | None:
-        """What the meter reported last, as far as this shop knows."""
-        found = self._ask("WHERE e.job = 'reading' AND e.meter = ? ORDER BY e.id DESC LIMIT 1", meter)
+    def last_write_back(self, meter: str, before: Entry | None = None) -> WriteBack | None:
+        """What the meter reported last, as far as this shop knows; or last before an entry."""
+        found = self._ask(
+            "WHERE e.job = 'reading' AND e.meter = ?1 AND (?2 IS NULL OR e.id < ?2) ORDER BY e.id DESC LIMIT 1",
+            meter, before and before.id,
+        )  # fmt: skip
         if not found:
             return None
         try:
@@ -342,10 +345,12 @@ class _Transaction:
     def __exit__(self, kind, *_):
         if not self._outer:
             return
-        if kind is None:
-            self._run("COMMIT")
-        elif self._db.in_transaction:  # some errors have rolled back already
-            self._run("ROLLBACK")
+        try:
+            if kind is None:
+                self._run("COMMIT")
+        finally:
+            if self._db.in_transaction:  # some errors have rolled back already
+                self._run("ROLLBACK")
 
 
 def _statements(script):

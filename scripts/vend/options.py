@@ -71,7 +71,8 @@ def passphrase(file: Path | None, new: bool = False, env: str = PASSPHRASE_ENV) 
     if not sys.stdin.isatty():
         option = "--passphrase-file" if env == PASSPHRASE_ENV else "--shop-passphrase-file"
         raise KeyFileError(f"A passphrase is needed. Give {option} or set {env}.")
-    text = f"Passphrase (at least {PASSPHRASE_MIN_N} characters)" if new else "Passphrase"
+    whose = "Passphrase of the shop's file" if env == SHOP_PASSPHRASE_ENV else "Passphrase"
+    text = f"{whose} (at least {PASSPHRASE_MIN_N} characters)" if new else whose
     return typer.prompt(text, hide_input=True, confirmation_prompt=new, err=True)
 
 

@@ -5,7 +5,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .formats import METER_NUMBER_MAX_N, RELAY_CLOSED, RELAY_OPEN, Identity, Purchase, WriteBack
-from .journal import UTILITY, Entry
+from .journal import RESIGN, UTILITY, Entry
 from .units import energy_text, money_text, time_text
 from .user_card import UserCard
 from .utility_formats import Answer, Head, kind_word, result_word
@@ -208,9 +208,13 @@ def show_entries(entries: list[Entry], open_ids: set[int]) -> None:
         if entry.ref is not None:
             detail = f"of no. {entry.ref}" + (f": {entry.data['why']}" if "why" in entry.data else "")
         elif "before" in entry.data:
-            detail = (
-                f"{purchase_text(entry.purchase, entry.data['currency'])} (was no. {entry.data['before']['count']})"
-            )
+            before = entry.data["before"]
+            had = f"{money_text(before['amount_micro'])} {before['currency']}"
+            detail = f"{purchase_text(entry.purchase, entry.data['currency'])} (before: {had})"
+        elif "booked_micro" in entry.data:
+            detail = f"the meter had booked {money_text(entry.data['booked_micro'])}"
+        elif "sale_key" in entry.data and entry.job == RESIGN:
+            detail = f"no. {entry.count}, with sale key {entry.data['sale_key']}"
         elif "amount_micro" in entry.data:
             detail = purchase_text(entry.purchase)
         elif entry.job == UTILITY and "kind" in entry.data:

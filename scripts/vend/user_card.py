@@ -13,7 +13,7 @@ carry it later, because only a commit makes it real and a new session has droppe
 from dataclasses import dataclass, field, replace
 
 from .desfire import Carrier, Desfire
-from .errors import CardError, CardGone, FormatError, Refused, VendError
+from .errors import CardError, CardGone, FormatError, JournalError, Refused, VendError
 from .formats import (
     IDENTITY,
     IDENTITY_N,
@@ -183,7 +183,7 @@ def _learn(shop, found: UserCard) -> None:
             )
         back = found.write_back
         if back is not None:
-            found.settled.extend(_booked_otherwise(journal, number, back))
+            found.settled.extend(_booked_otherwise(journal, uid, number, back))
             journal.note_write_back(uid, number, back)
 
 
@@ -192,26 +192,29 @@ def _replaced(journal, found):
     return current is not None and current.uid != found.card.uid.hex()
 
 
-def _booked_otherwise(journal, number, back):
-    """Words when the meter booked another amount than the last one, as it was put right, says.
+def _booked_otherwise(journal, uid, number, back):
+    """Words, once, when the meter booked another amount than the last one, as it was put right, says.
 
     A meter books before it writes onto the card: a card pulled in between comes to the counter without the report.
     """
-    corrections, before = journal.done((CORRECT,), number), journal.last_write_back(number)
-    if not corrections or (before and back.number <= before.number):
+    corrections = journal.done((CORRECT,), number)
+    if not corrections:
         return
     was = corrections[0].data["before"]
+    before = journal.last_write_back(number, corrections[0])
     had_count, had_micro = (before.purchase_count, before.purchased_micro) if before else (0, 0)
     if had_count != was["count"] - 1 or back.purchase_count != was["count"]:
         return
-    booked_micro = back.purchased_micro - had_micro
     last = journal.last_sale(number)
     right_micro = last.data["amount_micro"] if last.count == was["count"] else 0
-    if booked_micro != right_micro:
-        yield (
-            f"The meter booked purchase {was['count']} with {money_text(booked_micro)}, before it was corrected to"
-            f" {money_text(right_micro)}. Settle the difference with the customer."
-        )
+    said = {"booked": was["count"], "booked_micro": back.purchased_micro - had_micro, "right_micro": right_micro}
+    if said["booked_micro"] == right_micro or journal.has_noted(CORRECT, uid, number, said):
+        return
+    journal.note(CORRECT, uid, number, said)
+    yield (
+        f"The meter booked purchase {was['count']} with {money_text(said['booked_micro'])}, before it was corrected to"
+        f" {money_text(right_micro)}. Settle the difference with the customer."
+    )
 
 
 def purchase_data(purchase: Purchase, sale_key: int) -> dict:
@@ -283,14 +286,18 @@ def write_purchase(shop, carrier, found: UserCard, record: bytes, intent, what: 
     except CardGone:
         raise CardGone(
             f"The card went away during {what}. Put it back and read it: then it is known whether that is on the card."
-            " Take no money before."
+            f" {'Take' if intent.job == SALE else 'Settle'} no money before."
         ) from None
     except CardError as e:
         again = read_card(shop, carrier)  # settles the intent
         if shop.journal.outcome(intent) != DONE:
             raise CardError(f"{e} {' '.join(again.settled)}") from e
     else:
-        if not shop.journal.conclude(intent, DONE):
+        try:
+            concluded = shop.journal.conclude(intent, DONE)
+        except JournalError as e:
+            raise JournalError(f"{e} Then read the card again: it carries {what}.") from e
+        if not concluded:
             found.settled.append(
                 "Another counter has replaced this card meanwhile, and the new one brings what was sold. Keep this one"
                 " here."

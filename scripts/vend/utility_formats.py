@@ -47,6 +47,7 @@ RESULT_WORDS = {
     11: "refused: the meter could not store it",
     12: "refused: locked after too many cards that proved nothing",
     13: "refused: older than the last card that changed something",
+    14: "refused: more than one card at once",
     15: "refused: for another currency",
     16: "refused: not signed by the meter's supplier",
     17: "refused: signed with a key that is not in force",

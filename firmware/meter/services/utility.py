@@ -17,6 +17,7 @@ number of the newest one, and an older one is refused. What came of it goes onto
 without room for that has still done its work. Files, byte by byte: storage/FORMAT.md.
 """
 
+import hashlib
 from binascii import crc32
 
 from micropython import const
@@ -53,7 +54,8 @@ class Utility(Guest):
 
     # What the head says; utility_head.read() puts it here. begins: where the document is in file 2. crc: of it.
     kind = length = begins = serial = crc = 0
-    digest = hash = None
+    digest = b""
+    hash: hashlib.sha256 = None  # pyright: ignore[reportAssignmentType]
 
     def do(self, state: int):
         """To await: do what the card asks for. Gives the event. CardError, BusError and ChipError go to the desk."""
@@ -105,7 +107,7 @@ class Utility(Guest):
             self.crc = crc32(part, self.crc)
             take(part)
         right = self.hash.digest() == self.digest
-        self.hash = self.digest = None  # the document needs the room
+        self.hash = None  # pyright: ignore[reportAttributeAccessIssue]  # the document needs the room
         if not right:
             raise CardError(codes.CARD_MALFORMED, "document")
 

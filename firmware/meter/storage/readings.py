@@ -67,7 +67,7 @@ class Readings(Twin):
         for at, n, end, first in ((MONTHS_AT, _MONTH_N, DAYS_AT, month), (DAYS_AT, _DAY_N, _BODY, day)):
             while True:
                 then, low, high = struct.unpack_from("<HIH", buf, at)
-                if then < first and (at != MONTHS_AT or low | high << 32 <= counts):
+                if not then or (then < first and (at != MONTHS_AT or low | high << 32 <= counts)):
                     break
                 buf[at:end] = bytes(buf[at + n : end]) + bytes(n)
                 self.changed = True
