@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the desk asks of what serves a card, the household's (cardvisit.py) or the supplier's (utility.py).
-"""
+"""What the desk asks of what serves a card, the household's (cardvisit.py) or the supplier's (utility.py)."""
 
 from micropython import const
 

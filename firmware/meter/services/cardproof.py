@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Is a new purchase signed by the supplier? Loaded for that, when all other code for cards has gone (carddesk.py).
 
-The card lies there meanwhile and is asked nothing. Then a visit (cardvisit.py) returns to it: pulled until then, nothing
-is booked.
+The card lies there meanwhile and is asked nothing. Then a visit (cardvisit.py) returns to it: pulled until then,
+nothing is booked.
 """
 
 from micropython import const
