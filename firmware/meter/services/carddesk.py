@@ -66,7 +66,8 @@ class CardDesk:
             except CardError as e:
                 if self._visit is None:
                     raise
-                event = self._visit.card_failed(self.state, e)
+                # A Proof asks neither card nor reader.
+                event = self._visit.card_failed(self.state, e)  # pyright: ignore[reportAttributeAccessIssue]
             except (BusError, ChipError):
                 event = self._reader_failed()
             self.state = at.step(self.state, event)
@@ -88,7 +89,7 @@ class CardDesk:
         self._backoff_s = min(self._backoff_s * 2, _BACKOFF_MAX_S) or 1
         self.books.fault(codes.FAULT_CARD_READER, True)
         if self._visit is not None:
-            self._visit.reader_failed(self.state)
+            self._visit.reader_failed(self.state)  # pyright: ignore[reportAttributeAccessIssue]
         elif self._dialogue is not None:
             self.panel.unsay()
         return at.READER_LOST

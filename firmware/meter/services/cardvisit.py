@@ -25,7 +25,7 @@ _DAY_S = const(86_400)
 
 
 class Visit(Guest):
-    def __init__(self, desk, uid, sak, cards, bought=None):
+    def __init__(self, desk, uid, sak, cards, bought: tuple = ()):
         """uid, sak, cards: what the desk's reader found. bought: of the visit that this one goes on with."""
         super().__init__(desk, desfire.Desfire(desk.reader.exchange), uid, cards == 1)
         self._sak = sak

@@ -16,7 +16,7 @@ async def good(public, signature, message) -> bool:
     finally:
         unload("loader.sha512")
     try:
-        return await _last(_checking(public, signature, digest))
+        return await _last(_checking(public, signature, digest))  # pyright: ignore[reportReturnType]
     finally:
         unload("loader.ed25519")
 
@@ -24,7 +24,7 @@ async def good(public, signature, message) -> bool:
 async def usable(public) -> bool:
     """Can signatures by this key be good, and not such as anybody can make?"""
     try:
-        return await _last(_looking(public))
+        return await _last(_looking(public))  # pyright: ignore[reportReturnType]
     finally:
         unload("loader.ed25519")
 
