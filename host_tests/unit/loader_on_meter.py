@@ -141,6 +141,7 @@ if "confirm" in dir(loader) and not loader.__file__.endswith(".mpy"):
     import loader.bundle
     import loader.ed25519
     import loader.errors
+    import loader.sha512
     import loader.slots
     import loader.start
     import loader.state
