@@ -11,7 +11,7 @@ from meter import unload
 
 _TURN_MS = const(30)
 _ON_TIME_MS = const(100)
-_LOADED_TURNS = const(2)
+_LOADED_TURNS = const(1)
 _TEST_TURNS = const(16)  # by then the relay is where it should be, and every part has been tried
 _TRIED_MS = const(700)  # a card reader that answers noise is found out in a second
 _HELD_MS = const(8000)
