@@ -16,6 +16,7 @@ from host_tests.bench.direct import DirectI2C
 
 EPOCH = datetime(2000, 1, 1)
 NOON = datetime(2026, 11, 20, 12, 0, 0)
+FIRST_S = int((datetime(2001, 1, 1) - EPOCH).total_seconds())
 LAST_S = int((datetime(2099, 12, 31, 23, 59, 59) - EPOCH).total_seconds())
 ADDR = 0x68
 
@@ -107,7 +108,7 @@ def test_hours_are_understood_in_12_and_24_hour_mode(register, hour):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, LAST_S))
+@given(st.integers(FIRST_S, LAST_S))
 def test_every_second_of_the_century_can_be_set_and_read(when):
     bench = Bench(when=None)
     bench.rtc.set(when)
@@ -116,7 +117,15 @@ def test_every_second_of_the_century_can_be_set_and_read(when):
     assert bench.get(3) == (EPOCH + timedelta(seconds=when)).isoweekday()
 
 
-@pytest.mark.parametrize("when", [-1, LAST_S + 1])
+def test_the_year_2000_is_no_time():
+    """It is what a part without a battery counts from: months and days would begin below zero."""
+    bench = Bench()
+    bench.put(6, 0)
+    with pytest.raises(ChipError):
+        bench.rtc.read()
+
+
+@pytest.mark.parametrize("when", [-1, FIRST_S - 1, LAST_S + 1])
 def test_a_time_the_part_cannot_keep_is_refused(when):
     bench = Bench()
     with pytest.raises(ValueError):
@@ -187,7 +196,7 @@ def test_start_refuses_a_part_that_does_not_keep_its_setting():
 def test_a_silent_part_is_a_bus_error():
     bench = Bench()
     bench.chip.absent = True
-    for call in (bench.rtc.read, bench.rtc.start, lambda: bench.rtc.set(0)):
+    for call in (bench.rtc.read, bench.rtc.start, lambda: bench.rtc.set(FIRST_S)):
         with pytest.raises(BusError):
             call()
 
