@@ -43,11 +43,20 @@ def wrong(b):
     return b
 
 
+def booked_at_s(b):
+    """Run until a tick has just been booked; gives when."""
+    before = b.state().import_counts
+    while b.state().import_counts == before:
+        b.run_s(0.01)
+    return b.plant.clock.now_us / 1_000_000
+
+
 def counted(b, s=120):
-    """Counts booked per counts that flowed, in ppm off."""
+    """Counts booked per counts that flowed, in ppm off, from one booked tick to another: a start may end within one."""
+    begun_s = booked_at_s(b)
     before = b.state().import_counts
     b.run_s(s)
-    flowed = b.plant.house.power_w() * s * 3200 // 36_000
+    flowed = round(b.plant.house.power_w() * (booked_at_s(b) - begun_s) * 3200 / 36_000)
     return (b.state().import_counts - before - flowed) * 1_000_000 // flowed
 
 

@@ -226,6 +226,8 @@ class Model(Calendar):
         self.uptime_s += 1
         self.way = []
         self.told_days = []
+        # The relay does not wait for what the minute has to do: a clock that was set back is stored with the decision.
+        self._watch_load(None if sample is None else Fraction(sample.p_total_mw, 1000))
         if now is not None:
             back_s = 0 if self.started else self.utc_s - now
             self.started = True
@@ -237,10 +239,8 @@ class Model(Calendar):
             self._live_the_day(local(now, self.house.offset_min).date())
         # Without a clock it is as friendly as when the time was lost.
         rate = self.prices.rate(now)
-        power_w = None
         if sample is not None:
             n = sample.import_counts
-            power_w = Fraction(sample.p_total_mw, 1000)
             began_with = self.credit
             self.worth += self.prices.worth(self.imported - self.month_began_with, n, rate)
             cost = began_with - self.credit
@@ -256,7 +256,6 @@ class Model(Calendar):
             self.exported += sample.export_counts
             self.q_imported += sample.q_import_counts
             self.q_exported += sample.q_export_counts
-        self._watch_load(power_w)
         self._follow_credit()
 
     def _recover(self, amount):

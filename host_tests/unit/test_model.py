@@ -19,7 +19,8 @@ from meter.services import books, cardbooks
 from meter.services.books import Books
 from meter.storage import events, ledger
 
-from .model_machine import MeterMachine
+from .model_machine import HOUSES, LEDGER, NOON, MeterMachine
+from .model_sides import Cut
 
 A_SEARCH = 150  # lives; hypothesis remembers each it has tried, so many go in several searches
 LIVES = int(os.environ.get("PENNYWATT_LIVES", A_SEARCH))
@@ -46,6 +47,22 @@ def search(machine, lives, *phases, **more):
 def test_the_meter_lives_as_the_model_does(turn):
     machine = seeded(turn) if turn else MeterMachine
     search(machine, min(LIVES, A_SEARCH), Phase.reuse, Phase.generate, Phase.shrink)
+
+
+@pytest.mark.parametrize("commits", range(4))
+@pytest.mark.parametrize("ends", (False, True), ids=("begins", "ends"))
+def test_what_an_overload_decides_as_the_clock_is_found_set_back_holds_over_a_cut(ends, commits):
+    machine = MeterMachine()
+    machine.build(house=HOUSES[4], tariff_n=0, blank=0, seed=0, trouble=None)  # a hold and a wait of 1 s
+    use = {"n": 1, "energy": 1, "others": (0, 0, 0), "p_mw": 2_000_001}
+    if ends:
+        machine.use(**use, clock="runs", trouble=None)
+    machine.restart(tariff_n=None, silences=0, again=None)
+    if ends:
+        machine.use(**use, clock=None, trouble=None)
+    machine.use(**use, clock=NOON - 40_000_000, trouble=Cut((commits, LEDGER, 0), None))
+    machine.is_what_it_must_be()
+    machine.teardown()
 
 
 # -- the firmware broken on purpose ---------------------------------------------------------------

@@ -102,7 +102,8 @@ class Books:
 
     def judge(self, sample, utc_s) -> bool:
         """The load of a second, before it is booked. True: the supply is to move, and the guard should not wait for
-        what tick() may have to load first. Claim and counts are committed together, by tick()."""
+        what tick() may have to load first. The claim is committed with the counts, by tick(), or with what is committed
+        before that: where the relay is, a card, a clock that was set back. It holds then, counts or not."""
         self.utc_s = utc_s
         before = self.s.claims
         event = self._overload.step(self.s, self.cfg, sample and sample.p_total_mw, self.uptime_s + 1)
