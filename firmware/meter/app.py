@@ -176,7 +176,9 @@ def card_desk(i2c, books, panel, keys, supervisor):
 
         pin = machine.Pin
         reader = Pn532(i2c, pin(board.CARD_IRQ, pin.IN), pin(board.CARD_RESET, pin.OUT, value=1))
-        supervisor.start("carddesk", CardDesk(reader, books, panel, keys).run)
+        desk = CardDesk(reader, books, panel, keys)
+        supervisor.start("carddesk", desk.run)
+        return desk
     except Exception as e:
         supervisor.fell("carddesk", e)
 
@@ -216,7 +218,7 @@ def profile(books, supervisor):
 
 async def start(made_with, how=(0, 0, "", 0)):
     """Wire everything up and start the tasks; gives the supervisor, whose run() keeps them going, the panel, the
-    bus of display, clock and FRAM, and the guard, which is to be started when all is loaded.
+    bus of display, clock and FRAM, the guard, which is to be started when all is loaded, and the card desk or None.
 
     made_with: what made.read() gave; how: what starts.mode() gave.
     """
@@ -267,12 +269,13 @@ async def start(made_with, how=(0, 0, "", 0)):
     books.fault(codes.FAULT_FRAM, False)
     gc.collect()
     supervisor.start("metering", Metering(meter_ic, clock, books).run, silence_ms=10_000, critical=True)
+    desk = None
     if not safe:
         profile(books, supervisor)
         watch(books, supervisor)
         if panel:
-            card_desk(card_i2c, books, panel, keys, supervisor)
-    return supervisor, panel, i2c, Guard(relay, books)
+            desk = card_desk(card_i2c, books, panel, keys, supervisor)
+    return supervisor, panel, i2c, Guard(relay, books), desk
 
 
 def settle(cfg):

@@ -8,6 +8,7 @@ import time
 from micropython import const
 
 from meter import unload
+from meter.services import carddesk_states as at
 
 _TURN_MS = const(30)
 _ON_TIME_MS = const(100)
@@ -72,23 +73,23 @@ async def _main():
 
 
 async def _started():
-    supervisor, panel, i2c, guard = await _wired()
+    supervisor, panel, i2c, guard, desk = await _wired()
     await _calm(supervisor.books, _LOADED_TURNS)
     supervisor.start("guard", guard.run, silence_ms=25_000, critical=True)
     # As in app.settle().
     type(supervisor).start = None  # pyright: ignore[reportAttributeAccessIssue]
     supervisor.feed()
     await asyncio.sleep_ms(_TRIED_MS)
-    await _calm(supervisor.books, _TEST_TURNS)
+    await _calm(supervisor.books, _TEST_TURNS, desk)  # what comes of a card is told next, and once
     self_test(supervisor, panel, (i2c,))
     asyncio.create_task(_metered(supervisor))
     return supervisor
 
 
-async def _calm(books, turns):
+async def _calm(books, turns, desk=None):
     """Wait until a tick is booked and then a short sleep has ended on time so often in a row: while tasks load and
     start their parts, which takes seconds on the chip, it does not; before the first tick they wait for each other. A
-    part that keeps the loop busy for good does not hold the start up for ever."""
+    part that keeps the loop busy for good does not hold the start up for ever. desk: that serves no card meanwhile."""
     began = time.ticks_ms()
     now = began
     left = turns
@@ -96,6 +97,8 @@ async def _calm(books, turns):
         await asyncio.sleep_ms(_TURN_MS)
         was, now = now, time.ticks_ms()
         left = left - 1 if books.uptime_s and time.ticks_diff(now, was) < _ON_TIME_MS else turns
+        if desk and at.WAIT < desk.state < at.RESULT:
+            left = turns
 
 
 async def _metered(supervisor):

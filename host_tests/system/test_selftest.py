@@ -274,12 +274,13 @@ def test_both_buses_held_low_for_ever_are_survived(dark):
 
 
 def test_what_becomes_of_a_card_is_not_hidden_by_the_self_test(dark):
-    b, _ = dark()
+    b, console = dark()
     b.insert("good")
     b.plug(True)
-    seen = screens(b, 6)
+    seen = screens(b, 7)
     assert any("Credit added 20.00 EUR" in screen for screen in seen)
     assert not any("Self-test" in screen for screen in seen)
+    assert not wrong(console.tests(1)[0])  # programs are told all the same
 
 
 # -- connected later ------------------------------------------------------------------------------
