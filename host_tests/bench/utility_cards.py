@@ -75,9 +75,9 @@ def put_head(card: DesfireCard, record: bytes) -> None:
     t.close()
 
 
-def new_keys(number: str, version: int, card: bytes, utility: bytes, serial: int) -> bytes:
+def new_keys(number: str, version: int, card: bytes, utility: bytes, serial: int, replaces: int = 1) -> bytes:
     """The document of a key change card."""
-    return KeyChange(number, version, serial, card, utility).pack(DEMO.card_key(1, number))
+    return KeyChange(number, version, serial, card, utility, replaces).pack(DEMO.card_key(1, number))
 
 
 def new_trust(sale: SigningKeys, order: SigningKeys, proof: bytes | None = None) -> bytes:

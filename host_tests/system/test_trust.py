@@ -134,7 +134,7 @@ def keys(b, loot, of):
     took = tried(b, order_card(b, loot, TRUST_CHANGE, new_trust(*GUESSED)))
     mine = KeySet.new()
     serial = now_s(b) + 60
-    change = KeyChange(NUMBER, 9, serial, mine.card_key(1, NUMBER), mine.utility_key(1))
+    change = KeyChange(NUMBER, 9, serial, mine.card_key(1, NUMBER), mine.utility_key(1), b.version)
     document = change.pack(loot.card_key(1, NUMBER))
     took += tried(b, order_card(b, loot, KEY_CHANGE, document, NUMBER))
     return codes.LOG_TRUST_CHANGED in took or codes.LOG_KEYS_CHANGED in took
@@ -181,12 +181,13 @@ TRIES = dict(zip(COLUMNS, (credit, cheaper, keys, supply, household, firmware), 
 def at_a_meter(bench, row):
     """A bench whose meter has the supplier's keys; with those of before changed, if the row is about them."""
     b = bench(load_w=0, initial_credit="12.00", hoard="0", utc=START)
-    b.supplier, b.sale_number, b.order_number = DEMO, 1, 1
+    b.supplier, b.sale_number, b.order_number, b.version = DEMO, 1, 1, 1
     if row == "keys from before a change":
         b.plug(False)
         files = {"keys.json": json.dumps(OLD.meter_document(NUMBER, made=now_s(b))).encode()}
         b = bench(load_w=0, initial_credit="12.00", hoard="0", utc=START, files=files)
-        b.supplier, b.sale_number, b.order_number = OLD, OLD.sale.newest, OLD.order.newest
+        b.supplier, b.version = OLD, OLD.newest
+        b.sale_number, b.order_number = OLD.sale.newest, OLD.order.newest
     return b
 
 

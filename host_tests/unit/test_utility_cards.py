@@ -297,7 +297,7 @@ def keys_of(version):
 
 def key_card(serial=SERIAL, version=2, has=1, **more):
     """A key change as the office makes it: on a card of the keys that the meter has."""
-    document = KeyChange(NUMBER, version, serial, *keys_of(version)).pack(ROLLED.card_key(has, NUMBER))
+    document = KeyChange(NUMBER, version, serial, *keys_of(version), has).pack(ROLLED.card_key(has, NUMBER))
     more = {"number": NUMBER, "keys": of_version(has), **more}
     return utility_card(KEY_CHANGE, document, serial, **more)
 
@@ -366,6 +366,13 @@ def test_a_key_change_made_before_the_meter_was_is_refused():
     assert refused(meter) == [codes.CARD_OUTDATED] and meter.desk.keys == METER_KEYS
 
 
+@pytest.mark.parametrize("has", [2, 3])
+def test_a_key_change_for_keys_the_meter_has_not_is_refused(has):
+    """Put onto a card that it can read, too: what it deciphers would be no keys, and no card of its would open."""
+    meter = shown(key_card(version=5 - has, has=has, keys=DEMO))
+    assert meter.desk.keys == METER_KEYS and refused(meter) == [codes.CARD_KEY_OLD]
+
+
 @pytest.mark.parametrize("at", range(36))
 def test_a_key_change_with_any_byte_changed_is_refused(at):
     document = bytearray(utility_cards.new_keys(NUMBER, 2, *keys_of(2), SERIAL))
@@ -384,7 +391,7 @@ def test_a_key_change_that_is_not_for_this_meter_alone_is_refused(to):
 
 
 def test_a_provisioned_meter_does_not_take_keys_that_everybody_knows(root):
-    back = KeyChange(NUMBER, 2, SERIAL, *(METER_KEYS[n] for n in (keys_doc.CARD, keys_doc.UTILITY)))
+    back = KeyChange(NUMBER, 2, SERIAL, *(METER_KEYS[n] for n in (keys_doc.CARD, keys_doc.UTILITY)), 1)
     own = with_keys(CARD=keys_of(2)[0], UTILITY=keys_of(2)[1], **signers(2, 2))
     card = utility_card(
         KEY_CHANGE, back.pack(own[keys_doc.CARD]), number=NUMBER, keys=of_version(2), key=seed(2), key_number=2

@@ -314,13 +314,13 @@ def test_a_head_knows_its_document():
 # -- key change -----------------------------------------------------------------------------------
 
 CURRENT = KeySet.demo().card_key(1, "00012345")
-CHANGE = u.KeyChange("00012345", 2, 820_000_000, b"c" * 16, b"u" * 16)
+CHANGE = u.KeyChange("00012345", 2, 820_000_000, b"c" * 16, b"u" * 16, 1)
 
 
 def test_a_key_change_comes_back_as_it_went():
     document = CHANGE.pack(CURRENT)
     back = u.KeyChange.unpack(document, CURRENT, "00012345", 820_000_000)
-    assert len(document) == 36 and document[:4] == b"\x02\0\0\0"
+    assert len(document) == 36 and document[:4] == b"\x02\x01\0\0"
     assert (back.version, back.card_key, back.utility_key) == (2, b"c" * 16, b"u" * 16)
 
 

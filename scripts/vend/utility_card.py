@@ -114,7 +114,7 @@ def key_change(
     current = shop.keys.card_key(has, meter_number)
 
     def document(serial):
-        return KeyChange(meter_number, to, serial, *new).pack(current)
+        return KeyChange(meter_number, to, serial, *new, replaces=has).pack(current)
 
     options = {"key_version": has, "order_key": order_key, "answers": 1, "more": {"to": to}}
     return write_card(shop, carrier, KEY_CHANGE, document, meter_number, **options)

@@ -57,7 +57,7 @@ RESULT_WORDS = {
 
 _HEAD = struct.Struct("<BBHIBB2x12s12s32s")
 _ANSWER = struct.Struct("<12sIIBB6s")
-_KEY_CHANGE = struct.Struct("<B3s")
+_KEY_CHANGE = struct.Struct("<BB2s")
 _TRUST_CHANGE = struct.Struct("<BB2s32s32s")
 
 
@@ -234,25 +234,27 @@ class KeyChange:
     serial: int
     card_key: bytes
     utility_key: bytes
+    replaces: int  # version of the keys the meter has now: with others wrong keys would come out
 
     def pack(self, current_card_key: bytes) -> bytes:
-        if not 1 <= self.version <= 255 or len(self.card_key) != 16 or len(self.utility_key) != 16:
-            raise FormatError("A key change needs a version from 1 to 255 and two keys of 16 bytes.")
+        versions_fit = 1 <= self.version <= 255 and 1 <= self.replaces <= 255
+        if not versions_fit or len(self.card_key) != 16 or len(self.utility_key) != 16:
+            raise FormatError("A key change needs versions from 1 to 255 and two keys of 16 bytes.")
         wrap = _wrapping_key(current_card_key, self.meter_number)
         sealed = aes_cbc_encrypt(wrap, _start(self.serial), self.card_key + self.utility_key)
-        return packed(_KEY_CHANGE, "key change", self.version, b"") + sealed
+        return packed(_KEY_CHANGE, "key change", self.version, self.replaces, b"") + sealed
 
     @classmethod
     def unpack(cls, document: bytes, current_card_key: bytes, meter_number: str, serial: int) -> "KeyChange":
         """With another key, meter or serial wrong keys come out: the signature of the card stands for them."""
         if len(document) != KEY_CHANGE_N:
             raise FormatError(f"A key change has {KEY_CHANGE_N} bytes, not {len(document)}.")
-        version, spare = _KEY_CHANGE.unpack(document[: _KEY_CHANGE.size])
-        if not version or any(spare):
+        version, replaces, spare = _KEY_CHANGE.unpack(document[: _KEY_CHANGE.size])
+        if not version or not replaces or any(spare):
             raise FormatError("The key change is not one of this format.")
         wrap = _wrapping_key(current_card_key, meter_number)
         keys = aes_cbc_decrypt(wrap, _start(serial), document[_KEY_CHANGE.size :])
-        return cls(meter_number, version, serial, keys[:16], keys[16:])
+        return cls(meter_number, version, serial, keys[:16], keys[16:], replaces)
 
 
 def _wrapping_key(card_key, number):

@@ -4,7 +4,7 @@
 They come enciphered with a key derived from the card key in force: nobody else can read them. The order key's
 signature says that they are the supplier's. The card key before stays good for the household's card, to be renewed.
 
-    u8  version      3 zeros
+    u8  version      u8  version it replaces      2 zeros
     32 bytes  AES-128-CBC of the new card key and utility key, IV: serial, 12 zeros
 """
 
@@ -32,11 +32,13 @@ async def work(u) -> tuple:
     record = b"".join(parts)
     keys = u.desk.keys
     version = record[0] if len(record) == _N else 0
-    if not version or any(record[1:4]):
+    if not version or any(record[2:4]):
         raise CardError(codes.CARD_MALFORMED, "keys")
     # A version has one set of masters, and they give this meter one key.
     if version == keys[keys_doc.VERSION]:
         return (CARD + " Keys", "Nothing to change:", "in force already.", ""), utility.ALREADY
+    if record[1] != keys[keys_doc.VERSION]:
+        raise CardError(codes.CARD_KEY_OLD, "keys")  # deciphered with another key they would be no keys
     number = u.books.cfg.meter_number.encode()
     wrap = desfire.derived(keys[keys_doc.CARD], b"WRAP" + number)
     both = cryptolib.aes(wrap, 2, struct.pack("<I12x", u.serial)).decrypt(record[4:])
