@@ -17,8 +17,10 @@ from micropython import const
 _REST_MS = const(201)  # 200 are needed; a tick count may have lost nearly one
 _SPARE_MS = const(2)  # after which the loop need not wait for the timer
 # An optocoupler passes one half wave of two: 10 ms without are no proof at 50 Hz, a whole period of 20 ms is.
-_LOOKS = const(12)
+_LOOKS = const(13)  # 24 ms
 _LOOK_MS = const(2)
+_GAP_MS = const(3)
+_MOST = const(100)
 _HIGH = const(2)  # looks that found voltage; a single one may be a disturbance
 
 
@@ -76,14 +78,20 @@ class Relay:
 
     async def sensed(self) -> int:
         """1 with voltage on the load side (contact closed), at the second look that finds it; 0 after a whole period of
-        the mains without.
+        the mains without. A look that comes late, when the loop was held, begins the period again: between two that are
+        further apart a half wave may lie unseen.
 
         Wait 20 ms beyond the operate time after a pulse before asking.
         """
-        high = 0
-        for _ in range(_LOOKS):
+        high = looks = 0
+        now_ms = time.ticks_ms()
+        for _ in range(_MOST):
+            was_ms, now_ms = now_ms, time.ticks_ms()
+            looks = looks + 1 if time.ticks_diff(now_ms, was_ms) <= _GAP_MS else 1
             high += self._sense()
             if high == _HIGH:
                 return 1
+            if looks == _LOOKS:
+                return 0
             await asyncio.sleep_ms(_LOOK_MS)
-        return 0
+        return high  # never a quiet period: one look is believed
