@@ -49,6 +49,7 @@ TARIFF_2 = {**TARIFF, "name": "Dearer", "rates": [{**rate, "price": "77.7"} for 
 SETTINGS_2 = documents.settings(**{**SETTINGS, "alarm1": "100.00", "alarm2": "90.00"})
 _SYNC_S = 3590  # the clock is compared with the RTC an hour after the start
 _JUMP_S = 150
+_AGAIN_S = 6  # a start, and a card's visit
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,9 @@ def _card(name, do=_nothing, card="good", until=lambda w: w.plant.relay.closed a
         w.insert(card)
 
     def served(w):
-        return until(w) and (card != "good" or w.written_back())
+        # After a cut the card is found in the slot again, and is served again: taken out before, it would miss that.
+        again = w.cuts_here and not w.for_s(_AGAIN_S)
+        return not again and until(w) and (card != "good" or w.written_back())
 
     return Step(name, put_in, served, then=lambda w: w.insert(None), card=True)
 
