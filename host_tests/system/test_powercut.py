@@ -116,7 +116,7 @@ def test_a_cut_while_the_meter_recovers_from_one_loses_nothing(counted, second):
 def test_branches_of_one_run_and_real_kills_leave_the_same_memories(counted):
     cases = [
         one_of(counted, "fram", "half", "ledger", "a purchase"),
-        one_of(counted, "relay", "mid", "open", "used up"),
+        one_of(counted, "relay", "mid", "open"),  # a step may end while the pulse goes on
         one_of(counted, "card", "heard", step="a purchase"),
         one_of(counted, "flash", "half", step="another tariff"),
     ]
