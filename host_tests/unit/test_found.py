@@ -14,6 +14,7 @@ from meter.core.errors import StorageError
 from meter.core.state import KINDS, MeterState, times
 from meter.drivers.fram import Fram
 from meter.drivers.sample import Sample
+from meter.services import utility_cover
 from meter.services.books import Books
 from meter.services.clock import Clock
 from meter.storage.events import EventLog
@@ -116,7 +117,7 @@ def test_it_switches_off_only_where_the_settings_say_so(rings):
     assert [record[4] for record in meter.told(codes.LOG_TRIP)] == [codes.CLAIM_TAMPER]
     meter.books.found(codes.LOG_MAGNET_OFF, 3, 1, 9)
     assert meter.books.wants_closed() == 0, "until the supplier releases it"
-    meter.books.inspected()
+    utility_cover.inspected(meter.books)
     assert meter.books.wants_closed() == 1
 
 

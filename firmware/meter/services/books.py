@@ -377,12 +377,6 @@ class Books:
         self.s.utility_serial = serial
         self.keep()
 
-    def inspected(self) -> None:
-        """The supplier's inspector was here: what tampering has blocked is released."""
-        self.log(codes.LOG_INSPECTED, self.s.claims)
-        self.step(codes.EV_UTILITY_CARD)
-        self.keep()
-
     def test_relay(self, off: bool) -> None:
         """Supply goes off although nothing asks for it, or comes back; never remembered over a start."""
         self._testing = off

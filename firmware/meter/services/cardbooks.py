@@ -17,16 +17,18 @@ _KWH = const(1000)  # that credit may hold by default
 
 
 def purchase(books, amount_micro: int, debt_micro: int):
-    """Apply a purchase; gives the state before it, for user_card(), which stores both. Raises CardError; then nothing
-    has changed."""
+    """Apply a purchase; gives what it changed, as it was before, for user_card(), which stores both. Raises CardError;
+    then nothing has changed."""
     s = books.s
     kept_micro = amount_micro - account.share(s.debt_micro + debt_micro, amount_micro, books.cfg.debt_percent)
     if account.hoards(s.credit_micro, kept_micro, _cap_micro(books)):
         raise CardError(codes.CARD_HOARD, "credit would exceed the limit")
     room()
-    before = type(s)()
-    before.copy_from(s)
     cfg = books.cfg
+    before = (
+        s.claims, s.latches, s.credit_micro, s.purchased_micro, s.purchase_count, s.last_purchase_micro, s.debt_micro,
+        s.debt_paid_micro,
+    )  # fmt: skip
     account.purchase(s, amount_micro, debt_micro, cfg.debt_percent)
     off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
     supply.after_credit(s, cfg.alarm2_micro, off_micro, books.friendly)
@@ -49,7 +51,7 @@ def _cap_micro(books):
 def user_card(books, uid: bytes, generation: int, new: bool, bought=None) -> int:
     """A valid user card of this meter is in: the number of its write-back. What it clears is cleared, emergency
     credit lent if credit is used up and there is any left, and a new card (the first, or one that replaces a lost
-    one) bound, all in one commit, that of a purchase too. bought: (the state before it, its number, its debt). 0: it
+    one) bound, all in one commit, that of a purchase too. bought: (what purchase() gave, its number, its debt). 0: it
     cannot be stored, and nothing has changed."""
     s, cfg = books.s, books.cfg
     before = s.claims, s.latches, s.lock, s.card_uid, s.card_generation
@@ -67,11 +69,14 @@ def user_card(books, uid: bytes, generation: int, new: bool, bought=None) -> int
     if not number:
         s.claims, s.latches, s.lock, s.card_uid, s.card_generation = before
         if bought:
-            s.copy_from(bought[0])
+            (
+                s.claims, s.latches, s.credit_micro, s.purchased_micro, s.purchase_count, s.last_purchase_micro,
+                s.debt_micro, s.debt_paid_micro,
+            ) = bought[0]  # fmt: skip
         return 0
     claims = before[0]
     if bought:
-        claims = bought[0].claims
+        claims = bought[0][0]
         books.log(codes.LOG_PURCHASE, bought[1])
         if bought[2]:
             books.log(codes.LOG_DEBT, bought[1])

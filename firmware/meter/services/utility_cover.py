@@ -8,11 +8,18 @@ from meter.drivers.hd44780 import CARD
 from . import utility
 
 
+def inspected(books) -> None:
+    """The supplier's inspector was here: what tampering has blocked is released."""
+    books.log(codes.LOG_INSPECTED, books.s.claims)
+    books.step(codes.EV_UTILITY_CARD)
+    books.keep()
+
+
 async def work(u) -> tuple:
     """(four rows, result)."""
     s = u.books.s
     blocked = s.claims & codes.CLAIM_TAMPER
-    u.books.inspected()
+    inspected(u.books)
     rows = (
         CARD + " Inspection",
         "Supply released." if blocked else "Nothing was blocked.",
