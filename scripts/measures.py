@@ -255,7 +255,7 @@ def replay(rows: int):
         yield Row(f"replay on {arch}", f"{result['seconds_real']:.0f} s, {speed:,.0f} ×")
     free = r["heap_free_by_hour"]
     if len(free) > 73:
-        # Each is one moment of an hour: what a task happens to hold then is no growth. The interpreter's own tables grow
+        # Each is one moment of an hour: what a task happens to hold then is no growth. The interpreter's tables grow
         # in steps (960 B once in the third day here); what grows without an end is seen in the last day, too.
         drift = min(free[-48:-24]) - min(free[-24:])
         yield Row("heap free, least of a day's hours, lost in the last day", f"{drift} B", "≤ 256 B", drift <= 256)
