@@ -29,9 +29,8 @@ from .terms import Terms, micro
 FIRST_TICK_MS = 3500  # two of them are computing (bench/costs.py), and what a cut left may be mended
 FALLS_MS = 60_000  # with some starts that fall before
 # A second, the read and commit that end it, and what holds it up meanwhile: parts being loaded, flash being erased,
-# a document from a card that is looked through (0.5 s), what undoes a wrong clock's days at a start (0.86 s). Below
-# two, or a tick left out would not be seen.
-TICK_US = 1_900_000
+# a document from a card that is looked through (0.5 s). Below two, or a tick left out would not be seen.
+TICK_US = 1_800_000
 SETTLE_MS = 100
 UWH_PER_COUNT = 3125
 W_S_PER_COUNT = 11  # 11.25, downwards

@@ -9,8 +9,8 @@ PACKAGE = "meter"
 OFTEN = tuple(
     """
     aside atm90e32_audit atm90e32_phases billing buses calibration cardbooks carddialogue cardproof cardrefusals
-    cardvisit config config_doc daily desfire desfire_ev2 documents ed25519 figures hd44780_start incidents limits look
-    made memory minute readings ring scratch seal selftest sha512 signature slots status tariff_doc troubles twin
+    cardvisit config config_doc daily desfire desfire_ev2 documents figures hd44780_start incidents limits look
+    made memory minute readings ring scratch seal selftest slots status tariff_doc troubles twin
     utility watch_doc
     """.split()
 )
