@@ -7,6 +7,7 @@ import pytest
 from meter.core import codes
 from meter.core.errors import ChipError
 from meter.drivers.sample import Sample
+from meter.services import utility_cover
 from meter.storage import ledger, registers
 
 from host_tests.bench import cards
@@ -228,7 +229,7 @@ def test_claims_and_what_keys_and_commands_change_are_read_back():
         books.button,
         lambda: books.remote(False),
         lambda: books.utility_card(7),
-        books.inspected,
+        lambda: utility_cover.inspected(books),
     ):
         ticks(meter, 2)
         seen = reads(meter)
