@@ -9,18 +9,15 @@ import typer
 
 from . import cli_correct, cli_keys, cli_utility
 from .options import (
-    CARD,
     KEYS,
-    CardOption,
-    ClockOption,
+    Counter,
     JournalOption,
     JsonOption,
     KeysOption,
     Number,
-    PassphraseOption,
     SaleKeyOption,
     VersionOption,
-    counter,
+    at_counter,
     journal_path,
     plain,
 )
@@ -36,43 +33,37 @@ app = typer.Typer(
 
 @app.command()
 @plain
+@at_counter
 def issue(
     number: Number,
     currency: Annotated[str, typer.Option(help="Three letters, as the meter has it")] = "EUR",
     key_version: VersionOption = None,
-    card: CardOption = CARD,
-    keys: KeysOption = KEYS,
-    journal: JournalOption = None,
-    passphrase_file: PassphraseOption = None,
-    clock_is_right: ClockOption = False,
-    as_json: JsonOption = False,
+    *,
+    at: Counter,
 ):
     """Make a blank card the user card of a meter. Its first visit there opens the account."""
     from . import issuing
 
-    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+    with at.open() as (shop, carrier):
         made = issuing.issue(shop, carrier, number, currency, key_version)
-    _made(made, as_json)
+    _made(made, at.as_json)
 
 
 @app.command()
 @plain
+@at_counter
 def replace(
     number: Number,
     key_version: VersionOption = None,
-    card: CardOption = CARD,
-    keys: KeysOption = KEYS,
-    journal: JournalOption = None,
-    passphrase_file: PassphraseOption = None,
-    clock_is_right: ClockOption = False,
-    as_json: JsonOption = False,
+    *,
+    at: Counter,
 ):
     """Make a blank card take the place of a meter's lost or broken one, with the purchase that was on it."""
     from . import issuing
 
-    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+    with at.open() as (shop, carrier):
         made = issuing.replace(shop, carrier, number, key_version)
-    _made(made, as_json)
+    _made(made, at.as_json)
 
 
 def _made(made, as_json):
@@ -100,6 +91,7 @@ def _made(made, as_json):
 
 @app.command(context_settings={"ignore_unknown_options": True})  # so that -5 is refused as an amount
 @plain
+@at_counter
 def sell(
     amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="What the customer gets, for example 20.00")],
     debt: Annotated[str | None, typer.Option(help="What this adds to the customer's debt, for example 5.00")] = None,
@@ -107,12 +99,8 @@ def sell(
         str | None, typer.Option(envvar="PENNYWATT_CAP", help="The meters' limit of credit ('hoard'): sell no more")
     ] = None,
     sale_key: SaleKeyOption = None,
-    card: CardOption = CARD,
-    keys: KeysOption = KEYS,
-    journal: JournalOption = None,
-    passphrase_file: PassphraseOption = None,
-    clock_is_right: ClockOption = False,
-    as_json: JsonOption = False,
+    *,
+    at: Counter,
 ):
     """Sell credit onto a user card. Refused until the last purchase has been to the meter and come back."""
     from . import show, user_card
@@ -120,9 +108,9 @@ def sell(
     amount_micro = parse_money(amount)
     debt_micro = parse_money(debt, "debt") if debt is not None else 0
     cap_micro = parse_money(cap, "limit of credit") if cap is not None else 0
-    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+    with at.open() as (shop, carrier):
         sale = user_card.sell(shop, carrier, amount_micro, debt_micro, sale_key, cap_micro)
-    if as_json:
+    if at.as_json:
         result = {
             "meter_number": sale.meter_number,
             **show.purchase_dict(sale.purchase),
@@ -147,20 +135,14 @@ def sell(
 
 @app.command()
 @plain
-def read(
-    card: CardOption = CARD,
-    keys: KeysOption = KEYS,
-    journal: JournalOption = None,
-    passphrase_file: PassphraseOption = None,
-    clock_is_right: ClockOption = False,
-    as_json: JsonOption = False,
-):
+@at_counter
+def read(at: Counter):
     """Show a user card and what its meter reported; settles whatever was cut off with this card."""
     from . import show, user_card
 
-    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+    with at.open() as (shop, carrier):
         found = user_card.read_card(shop, carrier)
-    if as_json:
+    if at.as_json:
         print(json.dumps(show.card_dict(found)))
     else:
         show.show_card(found)

@@ -6,19 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .options import (
-    CARD,
-    KEYS,
-    CardOption,
-    ClockOption,
-    JournalOption,
-    JsonOption,
-    KeysOption,
-    PassphraseOption,
-    SaleKeyOption,
-    counter,
-    plain,
-)
+from .options import Counter, SaleKeyOption, at_counter, plain
 from .units import money_text, parse_money
 
 
@@ -28,81 +16,63 @@ def register(app: typer.Typer) -> None:
 
 
 @plain
+@at_counter
 def correct(
     amount: Annotated[str | None, typer.Option(help="What the last purchase should be, for example 20.00")] = None,
     debt: Annotated[str | None, typer.Option(help="What it should add to the debt; 0 for nothing")] = None,
     currency: Annotated[str | None, typer.Option(help="What the card should have, three capitals")] = None,
-    card: CardOption = CARD,
-    keys: KeysOption = KEYS,
-    journal: JournalOption = None,
-    passphrase_file: PassphraseOption = None,
-    clock_is_right: ClockOption = False,
-    as_json: JsonOption = False,
+    *,
+    at: Counter,
 ):
     """Put a wrong amount or debt right that the meter has not booked, or the currency of a card it never took."""
     from . import correcting
 
     amount_micro = None if amount is None else parse_money(amount)
     debt_micro = None if debt is None else parse_money(debt, "debt", zero=True)
-    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+    with at.open() as (shop, carrier):
         done = correcting.correct(shop, carrier, amount_micro, debt_micro, currency)
     words = "The card is put right."
     if done.purchase != done.before:
         words += f" Settle the difference with the customer: it was {money_text(done.before.amount_micro)}."
-    _said(done, words, as_json)
+    _said(done, words, at.as_json)
 
 
 @plain
-def take_back(
-    card: CardOption = CARD,
-    keys: KeysOption = KEYS,
-    journal: JournalOption = None,
-    passphrase_file: PassphraseOption = None,
-    clock_is_right: ClockOption = False,
-    as_json: JsonOption = False,
-):
+@at_counter
+def take_back(at: Counter):
     """Take the last purchase off the card, if the meter has not booked it."""
     from . import correcting
 
-    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+    with at.open() as (shop, carrier):
         done = correcting.take_back(shop, carrier)
     money = money_text(done.before.amount_micro)
-    _said(done, f"Purchase {done.before.count} is off the card: give back {money}.", as_json)
+    _said(done, f"Purchase {done.before.count} is off the card: give back {money}.", at.as_json)
 
 
 @plain
+@at_counter
 def resign(
     sale_key: SaleKeyOption = None,
-    card: CardOption = CARD,
-    keys: KeysOption = KEYS,
-    journal: JournalOption = None,
-    passphrase_file: PassphraseOption = None,
-    clock_is_right: ClockOption = False,
-    as_json: JsonOption = False,
+    *,
+    at: Counter,
 ):
     """Sign the last purchase again, for a meter that says it is signed with an old key. Sells nothing."""
     from . import correcting
 
-    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+    with at.open() as (shop, carrier):
         done = correcting.resign(shop, carrier, sale_key)
-    _said(done, f"Purchase {done.purchase.count} is signed with sale key {done.sale_key} now.", as_json)
+    _said(done, f"Purchase {done.purchase.count} is signed with sale key {done.sale_key} now.", at.as_json)
 
 
 @plain
-def blank(
-    card: CardOption = CARD,
-    keys: KeysOption = KEYS,
-    journal: JournalOption = None,
-    passphrase_file: PassphraseOption = None,
-    clock_is_right: ClockOption = False,
-    as_json: JsonOption = False,
-):
+@at_counter
+def blank(at: Counter):
     """Make a card blank that was issued for the wrong meter, never was there, and has no purchase on it."""
     from . import correcting
 
-    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+    with at.open() as (shop, carrier):
         number = correcting.blank(shop, carrier)
-    if as_json:
+    if at.as_json:
         print(json.dumps({"meter_number": number}))
     else:
         print(f"The card of meter {number} is blank. Issue it, or another one, for the right meter.")

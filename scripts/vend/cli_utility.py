@@ -10,20 +10,7 @@ import typer
 
 from ..common import read_bytes
 from .errors import FormatError
-from .options import (
-    CARD,
-    KEYS,
-    CardOption,
-    ClockOption,
-    JournalOption,
-    JsonOption,
-    KeysOption,
-    Number,
-    PassphraseOption,
-    VersionOption,
-    counter,
-    plain,
-)
+from .options import Counter, Number, VersionOption, at_counter, plain
 from .utility_formats import COVER_RESET, READ_OUT, RELAY_TEST, SETTINGS, TARIFF, Meters, kind_word
 
 MeterOption = Annotated[
@@ -63,29 +50,26 @@ def meters_of(text: str) -> Meters:
 
 def _simple(kind):
     @plain
+    @at_counter
     def command(
         meter: MeterOption = "",
         room: AnswersOption = _ANSWERS,
         key_version: VersionOption = None,
         order_key: OrderKeyOption = None,
-        card: CardOption = CARD,
-        keys: KeysOption = KEYS,
-        journal: JournalOption = None,
-        passphrase_file: PassphraseOption = None,
-        clock_is_right: ClockOption = False,
-        as_json: JsonOption = False,
+        *,
+        at: Counter,
     ):
         from . import utility_card
 
         more = {"key_version": key_version, "order_key": order_key, "answers": room}
-        with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+        with at.open() as (shop, carrier):
             written = utility_card.write_card(shop, carrier, kind, meters=meters_of(meter), **more)
-        _written(written, as_json)
+        _written(written, at.as_json)
 
     return command
 
 
-def _preset(kind, file, meter, more, at_counter, as_json):
+def _preset(kind, file, meter, more, at):
     from . import meter_rules, utility_card
 
     document = utility_card.check_document(read_bytes(file), kind_word(kind), file)
@@ -95,113 +79,96 @@ def _preset(kind, file, meter, more, at_counter, as_json):
         raise FormatError(f"{file}: {e}") from None
     if not checked:
         print("vend: not checked by a meter's rules: the firmware's sources are not here", file=sys.stderr)
-    with counter(*at_counter) as (shop, carrier):
+    with at.open() as (shop, carrier):
         written = utility_card.preset(shop, carrier, kind, document, meters_of(meter), **more)
-    _written(written, as_json)
+    _written(written, at.as_json)
 
 
 @preset_app.command()
 @plain
+@at_counter
 def settings(
     file: File,
     meter: MeterOption = "",
     room: AnswersOption = _ANSWERS,
     key_version: VersionOption = None,
     order_key: OrderKeyOption = None,
-    card: CardOption = CARD,
-    keys: KeysOption = KEYS,
-    journal: JournalOption = None,
-    passphrase_file: PassphraseOption = None,
-    clock_is_right: ClockOption = False,
-    as_json: JsonOption = False,
+    *,
+    at: Counter,
 ):
     """Make a card that brings meters a settings document."""
     more = {"key_version": key_version, "order_key": order_key, "answers": room}
-    at_counter = card, keys, journal, passphrase_file, clock_is_right
-    _preset(SETTINGS, file, meter, more, at_counter, as_json)
+    _preset(SETTINGS, file, meter, more, at)
 
 
 @preset_app.command()
 @plain
+@at_counter
 def tariff(
     file: File,
     meter: MeterOption = "",
     room: AnswersOption = _ANSWERS,
     key_version: VersionOption = None,
     order_key: OrderKeyOption = None,
-    card: CardOption = CARD,
-    keys: KeysOption = KEYS,
-    journal: JournalOption = None,
-    passphrase_file: PassphraseOption = None,
-    clock_is_right: ClockOption = False,
-    as_json: JsonOption = False,
+    *,
+    at: Counter,
 ):
     """Make a card that brings meters a tariff document."""
     more = {"key_version": key_version, "order_key": order_key, "answers": room}
-    at_counter = card, keys, journal, passphrase_file, clock_is_right
-    _preset(TARIFF, file, meter, more, at_counter, as_json)
+    _preset(TARIFF, file, meter, more, at)
 
 
 @plain
+@at_counter
 def key_change(
     number: Number,
     has: Annotated[int | None, typer.Option("--from", help="Key version the meter has (default: as reported)")] = None,
     to: Annotated[int | None, typer.Option("--to", help="Key version it gets (default: the newest)")] = None,
     order_key: OrderKeyOption = None,
-    card: CardOption = CARD,
-    keys: KeysOption = KEYS,
-    journal: JournalOption = None,
-    passphrase_file: PassphraseOption = None,
-    clock_is_right: ClockOption = False,
-    as_json: JsonOption = False,
+    *,
+    at: Counter,
 ):
     """Make a card that brings one meter its keys of a newer version."""
     from . import utility_card
 
-    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+    with at.open() as (shop, carrier):
         written = utility_card.key_change(shop, carrier, number, has, to, order_key)
-    _written(written, as_json)
+    _written(written, at.as_json)
 
 
 @plain
+@at_counter
 def trust_change(
     meter: MeterOption = "",
     has: Annotated[int | None, typer.Option("--from", help="Order key the meters have now: it signs the card")] = None,
     to: Annotated[int | None, typer.Option("--to", help="Order key they get (default: the newest)")] = None,
     room: AnswersOption = _ANSWERS,
     key_version: VersionOption = None,
-    card: CardOption = CARD,
-    keys: KeysOption = KEYS,
-    journal: JournalOption = None,
-    passphrase_file: PassphraseOption = None,
-    clock_is_right: ClockOption = False,
-    as_json: JsonOption = False,
+    *,
+    at: Counter,
 ):
     """Make a card that brings meters the public halves of the newest sale key and order key."""
     from . import utility_card
 
     more = {"key_version": key_version, "answers": room}
-    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+    with at.open() as (shop, carrier):
         written = utility_card.trust_change(shop, carrier, meters_of(meter), has, to, **more)
-    _written(written, as_json)
+    _written(written, at.as_json)
 
 
 @plain
+@at_counter
 def answers(
     clear: Annotated[bool, typer.Option("--clear", help="Empty the card's list after reading")] = False,
-    card: CardOption = CARD,
-    keys: KeysOption = KEYS,
-    journal: JournalOption = None,
-    passphrase_file: PassphraseOption = None,
-    clock_is_right: ClockOption = False,
-    as_json: JsonOption = False,
+    *,
+    at: Counter,
 ):
     """Read what meters answered onto a utility card."""
     from . import show, utility_card
 
-    with counter(card, keys, journal, passphrase_file, clock_is_right) as (shop, carrier):
+    with at.open() as (shop, carrier):
         brought = utility_card.read_answers(shop, carrier, clear)
-    if as_json:
+    if at.as_json:
         said = [show.answer_dict(answer) for answer in brought.answers]
         print(json.dumps({**show.head_dict(brought.head), "answers": said}))
     else:

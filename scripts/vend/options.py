@@ -2,9 +2,12 @@
 """What all commands share: their options and the passphrase."""
 
 import contextlib
+import functools
+import inspect
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -89,17 +92,42 @@ def journal_path(keys: Path, journal: Path | None) -> Path:
     return keys.with_name(name) if journal is None else journal
 
 
-@contextlib.contextmanager
-def counter(
-    card: str, keys: Path, journal: Path | None, passphrase_file: Path | None, clock_is_right: bool = False
-) -> Iterator[tuple[Shop, Carrier]]:
-    """Keys and journal open, a card on the reader. Refused when the clock is far from the journal's last entry."""
-    if keys == DEMO and not card.startswith("sim:"):
-        raise Refused("Everybody knows the demo keys: they are for simulated cards only. Say --card sim:FILE.")
-    masters = open_keys(keys, passphrase_file)
-    with Journal(journal_path(keys, journal)) as book:
-        shop = Shop(masters, book)
-        if not clock_is_right:
-            book.check_clock(shop.clock())
-        with contextlib.closing(open_reader(card)) as carrier:
-            yield shop, carrier
+@dataclass(frozen=True)
+class Counter:
+    """The options that all commands with a card have in common."""
+
+    card: CardOption = CARD
+    keys: KeysOption = KEYS
+    journal: JournalOption = None
+    passphrase_file: PassphraseOption = None
+    clock_is_right: ClockOption = False
+    as_json: JsonOption = False
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[tuple[Shop, Carrier]]:
+        """Keys and journal open, a card on the reader. Refused when the clock is far from the journal's last entry."""
+        if self.keys == DEMO and not self.card.startswith("sim:"):
+            raise Refused("Everybody knows the demo keys: they are for simulated cards only. Say --card sim:FILE.")
+        masters = open_keys(self.keys, self.passphrase_file)
+        with Journal(journal_path(self.keys, self.journal)) as book:
+            shop = Shop(masters, book)
+            if not self.clock_is_right:
+                book.check_clock(shop.clock())
+            with contextlib.closing(open_reader(self.card)) as carrier:
+                yield shop, carrier
+
+
+def at_counter(command: Callable) -> Callable:
+    """A command that has, beside options of its own, those of a Counter, and is given it as `at`."""
+    shared = inspect.signature(Counter).parameters
+    own = [p for name, p in inspect.signature(command).parameters.items() if name != "at"]
+
+    @functools.wraps(command)
+    def run(**given):
+        at = Counter(**{name: given.pop(name) for name in shared})
+        return command(**given, at=at)
+
+    signature = inspect.Signature([*own, *shared.values()])
+    run.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]  # what Typer reads
+    run.__annotations__ = {name: p.annotation for name, p in signature.parameters.items()}
+    return run
