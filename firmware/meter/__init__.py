@@ -5,7 +5,7 @@ import sys
 
 
 def unload(*names: str) -> None:
-    """Let modules go that are needed for a moment only ("core.config_doc"), so that their heap is free again."""
+    """Let modules go that are needed for a moment only ("documents.settings_doc"), so that their heap is free again."""
     for name in names:
         # Linked, one that is needed often lies outside the package.
         if not sys.modules.pop(name, None):

@@ -8,7 +8,7 @@ import time
 from micropython import const
 
 from meter import unload
-from meter.services import carddesk_states as at
+from meter.cards import states as at
 
 _TURN_MS = const(30)
 _ON_TIME_MS = const(100)
@@ -31,33 +31,33 @@ def run() -> None:
         print("Stopped. machine.reset() starts the meter again, or the watchdog in an hour.")
     except Exception as e:
         gc.collect()
-        from meter.services import starts
+        from meter.upkeep import starts
 
         starts.failed(e)
 
 
 def self_test(supervisor, panel, parts) -> None:
-    """Say what is there (services/selftest.py). Whatever becomes of that, the meter meters."""
+    """Say what is there (upkeep/selftest.py). Whatever becomes of that, the meter meters."""
     try:
         _test(supervisor, panel, parts)
         _up()
     except Exception as e:
-        unload("services.selftest", "services.starts", "services.memory")  # a report needs room
+        unload("upkeep.selftest", "upkeep.starts", "upkeep.memory")  # a report needs room
         supervisor.fell("selftest", e)
 
 
 def _test(supervisor, panel, parts):
-    from meter.services import selftest
+    from meter.upkeep import selftest
 
     selftest.run(supervisor.books, panel, parts)
-    unload("services.selftest", "services.status")
+    unload("upkeep.selftest", "upkeep.status")
 
 
 def _up():
-    from meter.services import starts
+    from meter.upkeep import starts
 
     starts.up()
-    unload("services.starts", "services.memory")
+    unload("upkeep.starts", "upkeep.memory")
 
 
 async def _main():
@@ -102,7 +102,7 @@ async def _calm(books, turns, desk=None):
 
 
 async def _metered(supervisor):
-    """Wait until this start meters, and say so (services/starts.py).
+    """Wait until this start meters, and say so (upkeep/starts.py).
 
     One that falls again and again has a few ticks done, too."""
     global _say
@@ -120,32 +120,32 @@ async def _metered(supervisor):
 
 
 def _say(books):
-    from meter.services import starts
+    from meter.upkeep import starts
 
     try:
         starts.metered(books)
     finally:
-        unload("services.starts", "services.memory", "storage.aside", "storage.documents")
-        unload("app", "drivers.buses", "storage.scratch", "storage.seal")
+        unload("upkeep.starts", "upkeep.memory", "documents.aside", "documents.files")
+        unload("wiring", "drivers.buses", "storage.scratch", "storage.seal")
 
 
 async def _wired():
     how, made_with = _documents()
-    from meter import app
+    from meter import wiring
 
-    parts = await app.start(made_with, how)
-    app.settle(made_with[0])
-    unload("app", "drivers.buses", "storage.scratch", "storage.seal")  # by both calls: linked to be one part
+    parts = await wiring.start(made_with, how)
+    wiring.settle(made_with[0])
+    unload("wiring", "drivers.buses", "storage.scratch", "storage.seal")  # by both calls: linked to be one part
     return parts
 
 
 def _documents():
-    from meter import made
-    from meter.services import starts
+    from meter.documents import load
+    from meter.upkeep import starts
 
     how = starts.mode()
-    made_with = made.read("", how[3])
-    unload("made", "storage.aside", "storage.documents", "core.config", "services.starts", "services.memory")
-    unload("core.checks")
-    unload("core.keys_doc")
+    made_with = load.read("", how[3])
+    unload("documents.load", "documents.aside", "documents.files", "core.settings", "upkeep.starts", "upkeep.memory")
+    unload("documents.checks")
+    unload("documents.keys_doc")
     return how, made_with

@@ -3,8 +3,8 @@
 
 import json
 
-from meter.core import watch_doc
-from meter.core.config import Settings
+from meter.core.settings import Settings
+from meter.documents import watch_doc
 
 from .documents import settings
 

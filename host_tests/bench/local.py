@@ -116,10 +116,11 @@ class LocalMeter:
 
     def run_s(self, seconds: int) -> None:
         """Plug in, run main() for this long, and pull the plug."""
-        from meter import app, entry, made
+        from meter import entry, wiring
+        from meter.documents import load
 
-        app.settle = lambda cfg: None  # memory, again
-        entry._documents = lambda: ((0, 0, "", 0), made.read(self.root))
+        wiring.settle = lambda cfg: None  # memory, again
+        entry._documents = lambda: ((0, 0, "", 0), load.read(self.root))
         plant = self.plant
         plant.power_on()
         plant.buf[3] = 1

@@ -3,7 +3,7 @@
 
     python -m host_tests.bench.normal_life --days 365 --json
 
-What runs is the firmware's own, in this interpreter: the Watcher's figures and its table (services/watch.py,
+What runs is the firmware's own, in this interpreter: the Watcher's figures and its table (watch/watcher.py,
 core/watch.py), the books with ledger, event log, registers, frozen days and incidents, on a FRAM and a flash in
 memory. What does not: metering IC, bus, and the other tasks (the bench has those). A minute is booked as one tick.
 Simulated and real: a day takes some 0.15 s of one core.
@@ -27,13 +27,15 @@ from unittest import mock
 
 import meter
 import typer
-from meter.core import codes, config, tariff
+from meter.books import books
+from meter.core import codes, tariff
+from meter.core import settings as config
 from meter.core import watch as w
 from meter.core.state import KINDS, MeterState, times
-from meter.drivers.sample import Sample
-from meter.services import books, watch
+from meter.drivers.metering_ic.sample import Sample
 from meter.storage.events import EventLog
 from meter.storage.ledger import Ledger
+from meter.watch import watcher as watch
 
 from . import documents
 from .cpython import VirtualTime

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from meter.core.config import Settings
+from meter.core.settings import Settings
 from meter.storage import profile
 
 from scripts.image import build_image

@@ -53,9 +53,9 @@ def _say(text: str):
 
 def most_credit() -> int:
     """The highest a meter can begin with, in millionths."""
-    from meter.core import config_doc
+    from meter.documents import settings_doc
 
-    return config_doc._MAX_MICRO
+    return settings_doc._MAX_MICRO
 
 
 def _default_credit(trace, docs) -> int:

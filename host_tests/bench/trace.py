@@ -15,8 +15,8 @@ from pathlib import Path
 from scripts.common import InputError, read_csv
 
 COLUMNS = ["local_time", "active_kw", "reactive_kvar", "voltage_v", "current_a"]
-# What one phase of the meter counts, in mW and mvar. The driver (drivers/atm90e32_energy.py) believes 35 kVA, which are
-# 100 A at 350 V; up to the start threshold (PStartTh, drivers/atm90e32_regs.py) the IC counts nothing.
+# What one phase of the meter counts, in mW and mvar. The driver (drivers/atm90e32/energy.py) believes 35 kVA, which are
+# 100 A at 350 V; up to the start threshold (PStartTh, drivers/atm90e32/regs.py) the IC counts nothing.
 MOST_M = 35_000_000
 START_M = 1_000
 # With 480 V, 65.535 A (all that the IC's current register holds at 1 mA a count) are less than 35 kVA.

@@ -123,8 +123,8 @@ class Meter:
         self.chip.power_on(0)
         self.flash = NorFlash()
         self.fram = import_module("meter.drivers.fram").Fram(_I2c(self.chip))
-        self.sample = import_module("meter.drivers.sample").Sample()
-        self.config = import_module("meter.core.config").parse
+        self.sample = import_module("meter.drivers.metering_ic.sample").Sample()
+        self.config = import_module("meter.core.settings").parse
         self.tariff = import_module("meter.core.tariff").parse
         _Partition.newest = _Rings(self.flash)
         sys.modules["esp32"] = esp32 = types.ModuleType("esp32")
@@ -137,7 +137,7 @@ class Meter:
         self.tariffs = [doc and self.tariff(doc) for doc in documents]
 
     def power_on(self):
-        books = import_module("meter.services.books")
+        books = import_module("meter.books.books")
         ledger = import_module("meter.storage.ledger").Ledger(self.fram)
         events = import_module("meter.storage.events").EventLog(self.fram)
         state = import_module("meter.core.state").MeterState()
@@ -322,7 +322,7 @@ class Run:
                 meter.chip.powered = False
         elif what == "buy":
             debt = 7_000_000 if much % 2 else 0
-            import_module("meter.services.cardbooks").purchase(meter.books, much, debt)
+            import_module("meter.books.purchases").purchase(meter.books, much, debt)
             meter.books.keep()
             oracle.purchase(much, debt)
         else:
@@ -365,7 +365,7 @@ def main(argv=None) -> int:
     from .cpython import install
 
     install(VirtualTime())  # Books ask asyncio for what MicroPython has
-    import meter.services.books  # noqa: F401
+    import meter.books.books  # noqa: F401
 
     resident = Resident()
     resident.keep()

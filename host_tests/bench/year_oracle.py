@@ -63,7 +63,7 @@ class Zone:
 
 
 class Prices:
-    """A tariff document that a meter takes, read the plain way: core/tariff_doc.py says what may be in it."""
+    """A tariff document that a meter takes, read the plain way: documents/tariff_doc.py says what may be in it."""
 
     def __init__(self, doc: dict):
         self.doc = doc

@@ -415,7 +415,7 @@ def test_in_safe_mode_nobody_looks_at_the_card_reader(dark, monkeypatch, absent,
 
 @pytest.fixture
 def changed(tmp_path):
-    """changed("meter/services/selftest.py", was, will_be): the file system with the firmware changed so."""
+    """changed("meter/upkeep/selftest.py", was, will_be): the file system with the firmware changed so."""
 
     def make(path, was, will_be):
         copy = tmp_path / "firmware"
@@ -432,9 +432,9 @@ def changed(tmp_path):
 @pytest.mark.parametrize(
     "path, was, will_be",
     [
-        ("meter/services/selftest.py", "    wrong = []\n", "    wrong = [][0]\n"),
-        ("meter/services/selftest.py", "import gc\n", "import gc_that_is_not_there as gc\n"),
-        ("meter/services/starts.py", "def up() -> None:\n", "def up() -> None:\n    [][0]\n"),
+        ("meter/upkeep/selftest.py", "    wrong = []\n", "    wrong = [][0]\n"),
+        ("meter/upkeep/selftest.py", "import gc\n", "import gc_that_is_not_there as gc\n"),
+        ("meter/upkeep/starts.py", "def up() -> None:\n", "def up() -> None:\n    [][0]\n"),
     ],
     ids=["run", "load", "confirm"],
 )

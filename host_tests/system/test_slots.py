@@ -200,7 +200,7 @@ def test_a_bundle_ends_it(bench):
 def test_a_file_left_anywhere_hides_no_module(bench):
     loud = b"print('SHADOW')\nraise SystemExit\n"
     names = ("board.py", "meter.py", "lib/board.py", "loader.py", "boot/board.py", "boot/meter/__init__.py")
-    names += ("meter/__init__.py", "meter/app.py", "asyncio.py", "b/board.py")
+    names += ("meter/__init__.py", "meter/wiring.py", "asyncio.py", "b/board.py")
     names += ("a/board.py", "a/meter/app.py", "a/meter/x.py")
     names += ("boot/os.py", "boot/machine.py", "boot/hashlib.py", "boot/loader.py", "boot/loader/__init__.py")
     b = bench(load_w=3000, image=image(*((name, loud) for name in names)))

@@ -174,7 +174,7 @@ def test_a_service_that_cannot_be_loaded_costs_itself_only(bench, name):
     assert b.meter.restarts == 0 and b.state().purchase_count == (name == "carddialogue")
     (crash,) = set(b.crashes())
     assert crash.text.decode().startswith("carddesk\n")
-    assert 'File "meter/services/carddesk.py", line' in ledger_view.explain(crash)
+    assert 'File "meter/cards/desk.py", line' in ledger_view.explain(crash)
     assert all_there(b)
 
 

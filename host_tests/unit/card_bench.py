@@ -6,12 +6,14 @@ import contextlib
 import tempfile
 
 import pytest
-from meter.core import config, keys_doc, tariff
+from meter.books.books import Books
+from meter.cards.desk import CardDesk
+from meter.core import settings as config
+from meter.core import tariff
 from meter.core.state import MeterState
+from meter.documents import keys_doc
 from meter.drivers.fram import Fram
 from meter.drivers.pn532 import Pn532
-from meter.services.books import Books
-from meter.services.carddesk import CardDesk
 from meter.storage.events import EventLog
 from meter.storage.ledger import Ledger
 
@@ -38,7 +40,7 @@ def refused(status):
 
 
 def with_keys(keys=KEYS, **changed):
-    """The same keys but for some, by the names of their positions in core/keys_doc.py."""
+    """The same keys but for some, by the names of their positions in documents/keys_doc.py."""
     keys = list(keys)
     for name, key in changed.items():
         keys[getattr(keys_doc, name)] = key

@@ -6,10 +6,11 @@ A further IC joins with a class of its own here: its row of facts is all that te
 
 from types import SimpleNamespace
 
-from meter.drivers import atm90e26_start, atm90e32_regs
-from meter.drivers.atm90e26 import Atm90e26
-from meter.drivers.atm90e32 import Atm90e32
-from meter.drivers.sample import Sample
+from meter.drivers.atm90e26 import start as atm90e26_start
+from meter.drivers.atm90e26.ic import Atm90e26
+from meter.drivers.atm90e32 import regs
+from meter.drivers.atm90e32.ic import Atm90e32
+from meter.drivers.metering_ic.sample import Sample
 
 from host_tests.bench.chips.atm90e26 import Atm90e26Chip
 from host_tests.bench.chips.atm90e32 import Atm90e32Chip
@@ -147,7 +148,7 @@ class E32Bench(IcBench):
     chip_type, driver = Atm90e32Chip, Atm90e32
     registers = (0x80, 0x84, 0x88, 0x8C)
     step, baudrate, frame_bytes, seed = 1, 1_000_000, 4, 32
-    table = staticmethod(atm90e32_regs.init_table)
+    table = staticmethod(regs.init_table)
     upset = 0x62, 0x8001, 0x8000
     stuck = 0x38
     runs = ((0x7F, 0),)

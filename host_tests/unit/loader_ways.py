@@ -88,7 +88,7 @@ def hostile_manifest(r):
     at = r.randrange(len(files))
     names = (
         b"../boot.py", b"/boot.mpy", b"../b/run.mpy", b"a/../../trust.mpy", b"meter//app.mpy", b"meter/.mpy", b".mpy",
-        b"boot.py", b"meter/app.py", b"Meter.mpy", b"a b.mpy", b"meter\\app.mpy", b"manifest", b"a" * 57 + b".mpy",
+        b"boot.py", b"meter/wiring.py", b"Meter.mpy", b"a b.mpy", b"meter\\app.mpy", b"manifest", b"a" * 57 + b".mpy",
         b"a/b/c/d/e.mpy", b"meter/app.mpy/x.mpy", b"\xff\xfe.mpy", "ä.mpy".encode(), b"run.mpy\0", b"./run.mpy",
         b"a/b/c/d.mpy", b"",
     )  # fmt: skip

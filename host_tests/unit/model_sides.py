@@ -12,7 +12,7 @@ from math import floor
 from types import SimpleNamespace
 
 from meter.core import codes
-from meter.drivers.sample import Sample
+from meter.drivers.metering_ic.sample import Sample
 from meter.storage import ledger
 
 from . import meter_model as is_

@@ -7,13 +7,14 @@ import zlib
 from dataclasses import asdict
 from functools import cache
 
-from meter.core import codes, config, tariff
+from meter.books.books import Books
+from meter.cards.desk import CardDesk
+from meter.core import codes, tariff
+from meter.core import settings as config
 from meter.core.errors import BusError
 from meter.core.state import MeterState
 from meter.drivers.fram import Fram
 from meter.drivers.pn532 import Pn532
-from meter.services.books import Books
-from meter.services.carddesk import CardDesk
 from meter.storage.events import EventLog
 from meter.storage.ledger import FELL_BACK, Ledger
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A hand-set stand-in for the books, for tests of what the panel makes of them."""
 
-from meter.core.config import Settings
+from meter.core.settings import Settings
 from meter.core.state import MeterState
 
 

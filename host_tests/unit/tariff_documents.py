@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Good tariff documents for hypothesis: the whole language of core/tariff_doc.py, with what is in them near one moment.
+"""Good tariff documents for hypothesis: the whole language of documents/tariff_doc.py, with what is in them near one moment.
 
 near: where a test looks. Switch times, special days, seasons, signals and the begin of a later tariff are drawn within
 minutes or a day of it as often as anywhere, so that a short look crosses them.
@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from hypothesis import strategies as st
-from meter.core import tariff_doc
+from meter.documents import tariff_doc
 
 MOST_MICRO = tariff_doc._MAX_PRICE_MICRO
 _WHEN = datetime(2024, 1, 1), datetime(2027, 12, 31, 23, 59)

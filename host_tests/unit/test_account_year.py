@@ -13,11 +13,11 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from meter.core import codes, config, tariff
+from meter.books import purchases
+from meter.books.books import Books
+from meter.core import codes, settings, tariff
 from meter.core.state import MeterState
-from meter.drivers.sample import Sample
-from meter.services import cardbooks
-from meter.services.books import Books
+from meter.drivers.metering_ic.sample import Sample
 from meter.storage import readings
 from meter.storage.ledger import FRESH, LOADED
 
@@ -144,7 +144,7 @@ class Household:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.memory = Memory()
-        self.cfg = config.parse(SETTINGS)
+        self.cfg = settings.parse(SETTINGS)
         self.tariffs = [tariff.parse(TARIFF), tariff.parse(LATER)]
         self.used = array("i")
         self.exported = array("i")
@@ -204,10 +204,10 @@ class Household:
             amount = rand.randrange(2_000_000, 30_000_000)
             debt = rand.choice((0, 0, 0, 12_000_000))
             self.did[n] = (amount, debt)
-            bought = cardbooks.purchase(books, amount, debt), books.s.purchase_count, debt
+            bought = purchases.purchase(books, amount, debt), books.s.purchase_count, debt
         else:
             self.did[n] = bought = None
-        cardbooks.user_card(books, b"\4abcdef", 1, False, bought)
+        purchases.user_card(books, b"\4abcdef", 1, False, bought)
 
 
 # -- the oracle -------------------------------------------------------------------------------------

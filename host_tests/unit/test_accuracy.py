@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 from meter.core import account
-from meter.drivers.atm90e32 import Atm90e32
+from meter.drivers.atm90e32.ic import Atm90e32
 from typer.testing import CliRunner
 
 from scripts.accuracy import cli, points, rig
@@ -73,15 +73,15 @@ def test_a_driver_that_reads_a_little_too_much_is_seen(monkeypatch):
 
 
 def test_a_wrong_pulse_constant_is_seen(monkeypatch):
-    from meter.drivers import atm90e32_regs
+    from meter.drivers.atm90e32 import regs
 
-    genuine = atm90e32_regs.init_table
+    genuine = regs.init_table
 
     def wrong(setup):
         for stage, addr, value in genuine(setup):
             yield stage, addr, value + (addr == 0x31)
 
-    monkeypatch.setattr(importlib.import_module("meter.drivers.atm90e32_start"), "init_table", wrong)
+    monkeypatch.setattr(importlib.import_module("meter.drivers.atm90e32.start"), "init_table", wrong)
     result = rig.measure(points.Point(5_000))
     assert abs(result.added_ppm) > rig.ADDED_PPM
 

@@ -6,11 +6,11 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from meter import made
+from meter.commands import change
 from meter.core import codes
-from meter.drivers.atm90e32 import Atm90e32
-from meter.services import change
-from meter.storage import aside, documents, seal
+from meter.documents import aside, files, load
+from meter.drivers.atm90e32.ic import Atm90e32
+from meter.storage import seal
 
 from host_tests.bench import documents as bench
 from host_tests.unit.test_calibration import Fram, document
@@ -44,7 +44,7 @@ def flat(price, **more):
 
 def taken(root, fell=0):
     """(alarm 1, is `cover` watched, calibration, price, faults, what is aside)"""
-    cfg, tariff, _, _, faults = made.read(str(root), fell)
+    cfg, tariff, _, _, faults = load.read(str(root), fell)
     watched = cfg.watch[3] != 32_767
     gain = dict(cfg.calibration).get(0x61, 0)
     documents_ = faults & (codes.FAULT_SETTINGS | codes.FAULT_TARIFF | codes.FAULT_CALIBRATION)
@@ -73,7 +73,7 @@ def test_defaults_leave_whose_meter_it_is_and_how_it_is_connected(root):
     whose = {"meter_number": "A-1", "provisioned": True, "currency": "CHF", "phases": 3, "three_wire": True}
     put(root, "settings.json", {**bench.settings(), **whose, "max_a": 100, "hz": 60})
     for fell, max_ma, hz in ((3, 100_000, 60), (9, 60_000, 50)):
-        cfg = made.read(str(root), fell)[0]
+        cfg = load.read(str(root), fell)[0]
         assert (cfg.meter_number, cfg.provisioned, cfg.currency) == ("A-1", True, "CHF")
         assert (cfg.phases, cfg.three_wire, cfg.i_max_ma, cfg.hz) == (3, True, max_ma, hz)
 
@@ -112,8 +112,8 @@ def test_a_damaged_list_is_none(root, text):
 
 def test_a_tariff_that_waited_and_stopped_the_meter_gives_way_to_the_one_before_it(root):
     put(root, "later.json", flat("0.90", **{"from": "2026-01-01 00:00"}))
-    assert made.read(str(root))[2] is not None
-    _, tariff, later, _, _ = made.read(str(root), 6)
+    assert load.read(str(root))[2] is not None
+    _, tariff, later, _, _ = load.read(str(root), 6)
     assert (tariff.prices_micro[0], later) == (300_000, None)
 
 
@@ -124,7 +124,7 @@ class Books:
     utc_s = 821_520_000  # 2026-01-12 08:00
 
     def __init__(self, root):
-        self.cfg, self.tariff, self.later, _, self.faults = made.read(str(root))
+        self.cfg, self.tariff, self.later, _, self.faults = load.read(str(root))
         self.logged = []
 
     def log(self, code, value=0):
@@ -141,10 +141,10 @@ class Books:
 
 
 def by_card(root, name, doc):
-    with documents.stage(str(root), name) as f:
+    with files.stage(str(root), name) as f:
         f.write(json.dumps(doc).encode())
     books = Books(root)
-    crc = documents.check_sum(str(root), documents.kept(name, "new"))[1]
+    crc = files.check_sum(str(root), files.kept(name, "new"))[1]
     done = change.change(books, name, crc, codes.BY_CARD, str(root))
     return done, books
 
@@ -168,14 +168,14 @@ def test_the_next_tariff_is_not_hidden_by_one_that_waited_and_is_aside(root):
     aside.keep(6, str(root))
     by_card(root, "tariff.json", flat("0.50"))
     assert taken(root) == (77, False, 0x7000, 50, 0, 0) and (root / "later.bad").exists()
-    assert made.read(str(root))[2] is None
+    assert load.read(str(root))[2] is None
 
 
 # -- a sealed calibration -------------------------------------------------------------------------
 
 
 def held(root, fram, fell=0):
-    cfg = made.read(str(root), fell)[0]
+    cfg = load.read(str(root), fell)[0]
     found = seal.hold(fram, cfg, aside.goes_without(fell, aside.CALIBRATION))
     return found, dict(cfg.calibration).get(0x61, 0)
 

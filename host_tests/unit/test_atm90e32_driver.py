@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from meter.core.errors import ChipError
-from meter.drivers import atm90e32, atm90e32_regs
-from meter.drivers.atm90e32_audit import Evidence
+from meter.drivers.atm90e32 import ic, regs
+from meter.drivers.atm90e32.audit import Evidence
 
 from host_tests.bench.chips.atm90e32 import START_US
 
@@ -21,13 +21,13 @@ from .ic_bench import S
 
 def test_a_read_frame_has_the_top_bit_and_the_ten_bit_address():
     tx = bytearray(b"\xff" * 4)
-    atm90e32.put_read(tx, 0x2FF)
+    ic.put_read(tx, 0x2FF)
     assert tx == b"\x82\xff\0\0"
 
 
 def test_a_write_frame_carries_the_value_high_byte_first():
     tx = bytearray(4)
-    atm90e32.put_write(tx, 0x7F, 0x55AA)
+    ic.put_write(tx, 0x7F, 0x55AA)
     assert tx == b"\x00\x7f\x55\xaa"
 
 
@@ -42,7 +42,7 @@ def test_a_write_frame_carries_the_value_high_byte_first():
     ],
 )
 def test_power_words_become_milliwatts(high, low, milli):
-    assert atm90e32.power_m(high, low) == milli
+    assert ic.power_m(high, low) == milli
 
 
 # -- the table ------------------------------------------------------------------------------------
@@ -50,14 +50,14 @@ def test_power_words_become_milliwatts(high, low, milli):
 
 def table(**setup):
     return {
-        a: v for _, a, v in atm90e32_regs.init_table(SimpleNamespace(**{"phases": 1, "pulse_constant": 3200} | setup))
+        a: v for _, a, v in regs.init_table(SimpleNamespace(**{"phases": 1, "pulse_constant": 3200} | setup))
     }
 
 
 def test_the_table_names_every_configuration_register_of_the_data_sheet_once():
     known = [0x01, 0x02, *range(0x05, 0x10), *range(0x14, 0x1D), *range(0x20, 0x30), *range(0x31, 0x3B)]
     known += [*range(0x41, 0x4D), *range(0x51, 0x57), *range(0x61, 0x6D), 0x00]
-    rows = list(atm90e32_regs.init_table(SimpleNamespace(phases=1, pulse_constant=3200)))
+    rows = list(regs.init_table(SimpleNamespace(phases=1, pulse_constant=3200)))
     assert [addr for _, addr, _ in rows] == known
     assert all(0 <= value <= 0xFFFF for _, _, value in rows)
     assert rows[-1] == ("metering on", 0x00, 1)
@@ -101,7 +101,7 @@ def test_calibration_replaces_rows_and_current_scale_halves_the_calibrated_gain(
 @pytest.mark.parametrize("phases", [1, 3])
 def test_start_configures_the_part_and_closes_the_configuration(phases):
     bench = Bench(phases)
-    for _, addr, value in atm90e32_regs.init_table(bench.setup):
+    for _, addr, value in regs.init_table(bench.setup):
         assert bench.register(addr) == value, hex(addr)
     assert bench.register(0x7F) == 0
     assert bench.register(0x79) == 0

@@ -13,11 +13,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from meter.core import codes, config, tariff
+from meter.books.books import Books
+from meter.core import codes, settings, tariff
 from meter.core.state import MeterState
 from meter.drivers.fram import Fram
-from meter.drivers.sample import Sample
-from meter.services.books import Books
+from meter.drivers.metering_ic.sample import Sample
 from meter.storage.events import EventLog
 from meter.storage.ledger import Ledger
 from meter.storage.readings import DAYS_AT, MONTHS_AT, Readings
@@ -78,7 +78,7 @@ class Meter:
     """A meter and its parts; a tick now and then."""
 
     def __init__(self, **doc):
-        self.cfg = config.parse({"meter_number": "1", "initial_credit": "100000", **doc})
+        self.cfg = settings.parse({"meter_number": "1", "initial_credit": "100000", **doc})
         self.tariff = tariff.parse(TARIFF)
         self.rings = new_rings()
         self.chip = Mb85rc256vChip(0x50)
@@ -202,7 +202,7 @@ def test_a_price_signal_is_not_in_force_again_in_the_hour_that_comes_twice():
 
 
 def test_a_maximum_is_written_although_the_heap_was_too_small_for_the_rest(monkeypatch, loaded):
-    from meter.services import minute
+    from meter.books import minute
 
     one = Meter()
     one.ticks("2026-03-10 12:00", "2026-03-10 12:14", 60)

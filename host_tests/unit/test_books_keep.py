@@ -4,10 +4,10 @@
 import asyncio
 
 import pytest
+from meter.commands import cover_reset
 from meter.core import codes
 from meter.core.errors import ChipError
-from meter.drivers.sample import Sample
-from meter.services import utility_cover
+from meter.drivers.metering_ic.sample import Sample
 from meter.storage import ledger, registers
 
 from host_tests.bench import cards
@@ -229,7 +229,7 @@ def test_claims_and_what_keys_and_commands_change_are_read_back():
         books.button,
         lambda: books.remote(False),
         lambda: books.utility_card(7),
-        lambda: utility_cover.inspected(books),
+        lambda: cover_reset.inspected(books),
     ):
         ticks(meter, 2)
         seen = reads(meter)

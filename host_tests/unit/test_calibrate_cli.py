@@ -10,8 +10,9 @@ import tty
 from pathlib import Path
 
 import pytest
-from meter.core import calibration, config
-from meter.drivers.atm90e32 import Atm90e32
+from meter.core import settings
+from meter.documents import calibration_doc
+from meter.drivers.atm90e32.ic import Atm90e32
 from typer.testing import CliRunner
 
 from scripts.calibrate import cli, document
@@ -39,8 +40,8 @@ def made(file):
 
 
 def parse_as_meter(doc, scale=1):
-    cfg = config.parse({"meter_number": NUMBER, "max_a": 100 if scale == 2 else 60})
-    return calibration.parse(doc, cfg, Atm90e32.calibrated())
+    cfg = settings.parse({"meter_number": NUMBER, "max_a": 100 if scale == 2 else 60})
+    return calibration_doc.parse(doc, cfg, Atm90e32.calibrated())
 
 
 # -- the document ------------------------------------------------------------------------------------

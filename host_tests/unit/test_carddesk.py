@@ -5,9 +5,9 @@ import asyncio
 import itertools
 
 import pytest
-from meter.core import codes, keys_doc
-from meter.services import carddesk_states as states
-from meter.services import keystore
+from meter.cards import states
+from meter.core import codes
+from meter.documents import keys_doc, keystore
 
 from host_tests.bench import cards
 from host_tests.bench.chips.desfire import DesfireCard

@@ -8,10 +8,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
+from meter.cards import proof, records
 from meter.core.codes import CARD_MALFORMED
 from meter.core.errors import CardError
 from meter.core.state import MeterState
-from meter.services import cardfile, cardproof
 
 from host_tests.bench import cards
 from scripts.vend.formats import Month
@@ -23,14 +23,14 @@ U48 = st.integers(0, 2**48 - 1)
 U64 = st.integers(0, 2**63 - 1)
 
 UNPACK = {
-    cards.LABEL: cardfile.unpack_label,
-    cards.IDENTITY: cardfile.unpack_identity,
-    cards.PURCHASE: cardfile.unpack_purchase,
+    cards.LABEL: records.unpack_label,
+    cards.IDENTITY: records.unpack_identity,
+    cards.PURCHASE: records.unpack_purchase,
 }
 RECORDS = {
     cards.LABEL: cards.label("PW-000042"),
     cards.IDENTITY: cards.identity("PW-000042", 3),
-    cards.PURCHASE: cards.purchase(7, 20_000_000)[: cardfile.PURCHASE_N],
+    cards.PURCHASE: cards.purchase(7, 20_000_000)[: records.PURCHASE_N],
 }
 
 
@@ -41,37 +41,37 @@ def malformed(unpack, record):
 
 
 def test_application_keys_and_files_are_the_same_on_both_sides():
-    assert cardfile.AID == cards.AID
-    assert cardfile.KEY_METER == METER
-    purchase_n = cardfile.PURCHASE_N + 2 * cardfile.HALF_N
-    assert (cardfile.LABEL_N, cardfile.IDENTITY_N, purchase_n, cardfile.WRITEBACK_N) == cards.SIZES
+    assert records.AID == cards.AID
+    assert records.KEY_METER == METER
+    purchase_n = records.PURCHASE_N + 2 * records.HALF_N
+    assert (records.LABEL_N, records.IDENTITY_N, purchase_n, records.WRITEBACK_N) == cards.SIZES
     record = cards.purchase(1, 1)
     assert len(record) == purchase_n
-    signed = cardproof._PREFIX + record[: cardproof._SIGNED]
-    Ed25519PublicKey.from_public_bytes(cards.DEMO.sale.public()).verify(record[cardproof._SIGNATURE_AT :], signed)
-    files = (cardfile.F_LABEL, cardfile.F_IDENTITY, cardfile.F_PURCHASE, cardfile.F_WRITEBACK)
+    signed = proof._PREFIX + record[: proof._SIGNED]
+    Ed25519PublicKey.from_public_bytes(cards.DEMO.sale.public()).verify(record[proof._SIGNATURE_AT :], signed)
+    files = (records.F_LABEL, records.F_IDENTITY, records.F_PURCHASE, records.F_WRITEBACK)
     assert files == (cards.LABEL, cards.IDENTITY, cards.PURCHASE, cards.WRITEBACK)
 
 
 @given(NUMBERS)
 def test_a_label_says_whose_card_it_is(number):
-    assert cardfile.unpack_label(cards.label(number)) == number
+    assert records.unpack_label(cards.label(number)) == number
 
 
 @given(NUMBERS, st.integers(0, 255), st.integers(0, 255), st.sampled_from(["EUR", "KES", "X"]))
 def test_an_identity_comes_back_as_issued(number, generation, kind, currency):
     record = cards.identity(number, generation, kind, currency)
-    assert cardfile.unpack_identity(record) == (kind, generation, number, currency)
+    assert records.unpack_identity(record) == (kind, generation, number, currency)
 
 
 @given(st.integers(256, 65535))
 def test_a_generation_the_ledger_cannot_keep_is_malformed(generation):
-    assert malformed(cardfile.unpack_identity, cards.identity("1", generation, 1, "EUR"))
+    assert malformed(records.unpack_identity, cards.identity("1", generation, 1, "EUR"))
 
 
 def first(record: bytes) -> bytes:
     """What is read at first: all but the signature."""
-    return record[: cardfile.PURCHASE_N]
+    return record[: records.PURCHASE_N]
 
 
 @given(
@@ -81,12 +81,12 @@ def first(record: bytes) -> bytes:
 def test_a_purchase_comes_back_as_sold(count, amount_micro, debt_micro, number, generation, currency, key_no):
     place = {"number": number, "generation": generation, "currency": currency}
     record = cards.purchase(count, amount_micro, debt_micro, 820_000_000, **place, key_number=key_no, signature=b"")
-    found = cardfile.unpack_purchase(first(record))
+    found = records.unpack_purchase(first(record))
     assert found == (count, amount_micro, debt_micro, key_no, number, currency, generation)
 
 
 def test_a_card_never_sold_on_has_purchase_zero_and_says_whose_it_is():
-    assert cardfile.unpack_purchase(first(cards.purchase(0, 0))) == (0, 0, 0, 0, cards.NUMBER, "EUR", 1)
+    assert records.unpack_purchase(first(cards.purchase(0, 0))) == (0, 0, 0, 0, cards.NUMBER, "EUR", 1)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_card_never_sold_on_has_purchase_zero_and_says_whose_it_is():
 )  # fmt: skip
 def test_an_impossible_purchase_is_malformed(count, amount_micro, debt_micro, key_no):
     record = cards.purchase(count, amount_micro, debt_micro, key_number=key_no, signature=b"")
-    assert malformed(cardfile.unpack_purchase, record)
+    assert malformed(records.unpack_purchase, record)
 
 
 @pytest.mark.parametrize("file_no", UNPACK)
@@ -123,7 +123,7 @@ def test_a_record_of_another_length_version_or_file_is_refused(file_no):
 
 @pytest.mark.parametrize("text", [b"PW 42", b"PW\x0042", b"PW\xff", b"\n"])
 def test_a_meter_number_that_is_no_plain_text_is_refused(text):
-    assert malformed(cardfile.unpack_label, cards.seal(cards.LABEL, b"\1" + text.ljust(12, b"\0")))
+    assert malformed(records.unpack_label, cards.seal(cards.LABEL, b"\1" + text.ljust(12, b"\0")))
 
 
 @given(st.data())
@@ -151,8 +151,8 @@ def test_a_write_back_brings_every_figure_home(data):
     key_version = data.draw(st.integers(1, 255))
     packed = b"".join(struct.pack("<Q", month.pack()) for month in months).ljust(96, b"\0")
     books = SimpleNamespace(s=s, utc_s=utc_s or None, faults=faults)
-    record = cardfile.pack_writeback(books, number, key_version, packed)
-    assert len(record) == cardfile.WRITEBACK_N
+    record = records.pack_writeback(books, number, key_version, packed)
+    assert len(record) == records.WRITEBACK_N
     home["refused_cards"] = min(home["refused_cards"], 65535)
     home["rate_counts"] = tuple(home["rate_counts"])
     home["cover_openings"], home["magnet_events"] = home.pop("cover_opens"), home.pop("magnet_times")

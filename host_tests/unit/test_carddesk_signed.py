@@ -7,9 +7,10 @@ import struct
 from pathlib import Path
 
 import pytest
-from meter.core import codes, keys_doc
-from meter.drivers import desfire
-from meter.services import cardrefusals
+from meter.cards import refusals
+from meter.core import codes
+from meter.documents import keys_doc
+from meter.drivers.desfire import card as desfire
 
 from host_tests.bench import cards
 from host_tests.bench.chips.desfire import DesfireCard
@@ -125,7 +126,7 @@ def test_a_purchase_booked_before_needs_no_signature():
 
 def test_a_purchase_the_books_came_by_while_it_was_proven_is_not_booked_again(monkeypatch):
     async def play(meter):
-        from meter.services import signature
+        from meter.commands import signature
 
         good = signature.good
 
@@ -164,7 +165,7 @@ def test_every_refusal_has_its_words():
     known = [n for name, n in vars(codes).items() if name.startswith("CARD_")]
     assert sorted(known) == list(range(1, len(known) + 1))
     for code in known:
-        rows = cardrefusals.refused(code)
+        rows = refusals.refused(code)
         assert [len(row) for row in rows] == [20] * 4 and all(row.strip() for row in rows)
 
 

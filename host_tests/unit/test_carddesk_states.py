@@ -4,10 +4,10 @@
 import itertools
 
 import pytest
-from meter.services import carddesk_states
-from meter.services.carddesk_states import step
-from meter.services.carddialogue import Dialogue
-from meter.services.cardvisit import Visit
+from meter.cards import states
+from meter.cards.dialogue import Dialogue
+from meter.cards.household import Visit
+from meter.cards.states import step
 
 STATES = (
     "RESET", "WAIT", "IDENTIFY", "READ", "RETURN", "ACCOUNT", "WRITE_BACK", "PROVE", "SUPPLIER",
@@ -58,7 +58,7 @@ NEXT |= {(state, "READER_LOST"): "RESET" for state in STATES if state not in ("A
 
 
 def number(name):
-    return getattr(carddesk_states, name)
+    return getattr(states, name)
 
 
 def test_states_and_events_are_numbered_without_gaps():

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 import pytest
 from meter.core import codes
 from meter.core.errors import BusError
-from meter.services.clock import Clock
-from meter.services.metering import Metering
+from meter.metering.clock import Clock
+from meter.metering.metering import Metering
 
 from host_tests.bench.chips.ds3231 import Ds3231Chip
 from host_tests.bench.cpython import VirtualTime

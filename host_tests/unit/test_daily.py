@@ -10,11 +10,12 @@ from datetime import date, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from meter.core import account, codes, config, tariff
+from meter.books.books import Books
+from meter.core import account, codes, tariff
+from meter.core import settings as config
 from meter.core.errors import BusError
 from meter.core.state import MeterState
-from meter.drivers.sample import Sample
-from meter.services.books import Books
+from meter.drivers.metering_ic.sample import Sample
 from meter.storage import readings
 from meter.storage.events import EventLog
 from meter.storage.ledger import Ledger
@@ -549,10 +550,10 @@ def test_a_ledger_that_does_not_take_the_day_takes_it_later(meter):
 @pytest.fixture
 def starved(monkeypatch):
     """Give it (object, name): the next call of that finds no heap."""
-    from meter.services import daily
+    from meter.books import day
 
     def starve(where, name):
-        genuine = getattr(daily if where is None else where, name)
+        genuine = getattr(day if where is None else where, name)
         left = [1]
 
         def once(*args, **kwargs):
@@ -561,7 +562,7 @@ def starved(monkeypatch):
                 raise MemoryError
             return genuine(*args, **kwargs)
 
-        monkeypatch.setattr(daily if where is None else where, name, once)
+        monkeypatch.setattr(day if where is None else where, name, once)
 
     return starve
 
@@ -745,12 +746,12 @@ def test_a_tariff_that_begins_within_a_day_costs_that_day_what_the_one_before_do
 
 
 def test_days_without_a_clock_cost_what_held_while_they_passed():
-    from meter.services import daily
+    from meter.books import day
 
     one = Meter()
     one.tick("2026-03-10 12:00")
     one.tick(None, passed_s=3 * 86_400)
-    daily.passed(one.books)  # what services/change.py does before other terms
+    day.passed(one.books)  # what commands/change.py does before other terms
     dear = config.parse({"meter_number": "1", "debt_per_day": "0.5", "initial_credit": "500"})
     one.books.put_in_force(dear, one.tariff, None)
     one.tick(None, passed_s=2 * 86_400)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from meter.core.codes import CARD_AUTH, CARD_MALFORMED, CARD_PULLED, CARD_UNKNOWN
 from meter.core.errors import CardError
-from meter.drivers import desfire
+from meter.drivers.desfire import card as desfire
 
 from host_tests.bench import cards
 from host_tests.bench.cards import AID, PURCHASE, WRITEBACK

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from meter.drivers import desfire as driver
-from meter.drivers import desfire_ev2 as ev2
+from meter.drivers.desfire import card as driver
+from meter.drivers.desfire import ev2
 
 from host_tests.bench.cards import Terminal
 from host_tests.bench.chips import desfire as model

@@ -9,11 +9,11 @@ import types
 import zlib
 
 import pytest
-from meter import made
-from meter.core import civil, codes, config, keys_doc, tariff
+from meter.commands import change
+from meter.core import calendar, codes, tariff
+from meter.core import settings as config
 from meter.core.errors import ConfigError, StorageError
-from meter.services import change
-from meter.storage import documents
+from meter.documents import files, keys_doc, load
 
 from host_tests.bench.documents import as_files, keys, settings
 from host_tests.bench.documents import tariff as tariff_doc
@@ -49,8 +49,8 @@ class Counted:
 
             return types.SimpleNamespace(write=parts.append, close=close)
 
-        monkeypatch.setattr(documents, "open", opening, raising=False)
-        monkeypatch.setattr(documents.os, "rename", rename)
+        monkeypatch.setattr(files, "open", opening, raising=False)
+        monkeypatch.setattr(files.os, "rename", rename)
 
     def step(self):
         self.left -= 1
@@ -59,13 +59,13 @@ class Counted:
 
 
 def stage(root, name, data):
-    with documents.stage(str(root), name) as f:
+    with files.stage(str(root), name) as f:
         f.write(data)
 
 
 def replace(root, name, data, sound):
     stage(root, name, data)
-    documents.replace(str(root), name, sound)
+    files.replace(str(root), name, sound)
 
 
 def content(root, name):
@@ -83,7 +83,7 @@ def test_a_cut_before_any_step_leaves_the_old_document_or_the_new_one(tmp_path, 
     with monkeypatch.context() as m:
         fs = Counted(m, n)
         with contextlib.suppress(Cut):
-            documents.replace(str(tmp_path), "settings.json", True)
+            files.replace(str(tmp_path), "settings.json", True)
     assert content(tmp_path, "settings.json") in (OLD, NEW)
     assert content(tmp_path, "settings.old") in (b"{}", OLD)
     if content(tmp_path, "settings.json") == NEW:
@@ -118,7 +118,7 @@ def test_a_file_system_that_does_not_take_it_changes_nothing(tmp_path, monkeypat
     def full(a, b):
         raise OSError(28)
 
-    monkeypatch.setattr(documents.os, "rename", full)
+    monkeypatch.setattr(files.os, "rename", full)
     with pytest.raises(StorageError):
         replace(tmp_path, "settings.json", NEW, True)
     assert content(tmp_path, "settings.json") == OLD
@@ -135,7 +135,7 @@ def root(tmp_path):
 
 
 def test_documents_as_provisioned_are_no_fault(root):
-    cfg, rates, later, found, faults = made.read(str(root))
+    cfg, rates, later, found, faults = load.read(str(root))
     assert (cfg.meter_number, rates.name, faults) == (settings()["meter_number"], tariff_doc()["name"], 0)
     assert found == keys_doc.parse(keys())
     assert later is None
@@ -144,7 +144,7 @@ def test_documents_as_provisioned_are_no_fault(root):
 def test_the_keys_before_are_read_with_those_in_force(root):
     before = {"version": 1, "card_key": "11" * 16, "until": 9900}
     (root / "keys.json").write_bytes(json.dumps({**keys(), "version": 2, "previous": before}).encode())
-    found = made.read(str(root))[3]
+    found = load.read(str(root))[3]
     assert (found[keys_doc.VERSION], found[keys_doc.CARD_BEFORE]) == (2, b"\x11" * 16)
 
 
@@ -160,14 +160,14 @@ def test_the_keys_before_are_read_with_those_in_force(root):
 )
 def test_keys_that_are_not_fit_are_none_and_reported(root, capsys, damage, words):
     (root / "keys.json").write_bytes(damage)
-    assert made.read(str(root))[3:] == (None, codes.FAULT_KEYS)
+    assert load.read(str(root))[3:] == (None, codes.FAULT_KEYS)
     assert words in capsys.readouterr().out
 
 
 def test_keys_that_are_not_fit_give_way_to_those_before(root):
     (root / "keys.old").write_bytes(json.dumps(keys("OTHER")).encode())
     (root / "keys.json").write_bytes(b"?")
-    found, faults = made.read(str(root))[3:]
+    found, faults = load.read(str(root))[3:]
     assert found[1].hex() == keys("OTHER")["card_key"] and faults == codes.FAULT_KEYS
 
 
@@ -178,7 +178,7 @@ def test_settings_that_are_not_fit_give_way_to_those_before_and_are_reported(roo
         (root / "settings.json").unlink()
     else:
         (root / "settings.json").write_bytes(damage)
-    cfg, _, _, _, faults = made.read(str(root))
+    cfg, _, _, _, faults = load.read(str(root))
     assert cfg.alarm1_micro == 7_000_000 and faults == codes.FAULT_SETTINGS
     assert "settings: the one before is in force" in capsys.readouterr().out
     assert content(root, "settings.json") == damage
@@ -187,14 +187,14 @@ def test_settings_that_are_not_fit_give_way_to_those_before_and_are_reported(roo
 def test_a_tariff_that_is_not_fit_gives_way_to_the_one_before(root):
     (root / "tariff.old").write_bytes(json.dumps({"name": "Before", "currency": "EUR", "price": "0.1"}).encode())
     (root / "tariff.json").write_bytes(json.dumps({"name": "x", "currency": "USD", "price": "0.1"}).encode())
-    _, rates, _, _, faults = made.read(str(root))
+    _, rates, _, _, faults = load.read(str(root))
     assert rates.name == "Before" and faults == codes.FAULT_TARIFF
 
 
 def test_settings_that_are_not_fit_still_say_whose_the_meter_is(root):
     (root / "settings.json").write_text(json.dumps({**settings(provisioned=True, currency="KES"), "alarm_1": "5"}))
     (root / "tariff.json").write_text(json.dumps({"name": "x", "currency": "KES", "price": "25"}))
-    cfg, rates, _, _, faults = made.read(str(root))
+    cfg, rates, _, _, faults = load.read(str(root))
     assert (cfg.provisioned, cfg.currency, rates.prices_micro) == (True, "KES", (25_000_000,))
     assert cfg.alarm1_micro == config.Settings().alarm1_micro
     assert faults & ~codes.FAULT_CALIBRATION == codes.FAULT_SETTINGS
@@ -206,7 +206,7 @@ def test_a_meter_whose_settings_are_lost_goes_on_at_the_price_and_in_the_currenc
     (root / "later.json").write_text(
         json.dumps({"name": "y", "currency": "USD", "price": "1", "from": "2099-01-01 00:00"})
     )
-    cfg, rates, later, _, faults = made.read(str(root))
+    cfg, rates, later, _, faults = load.read(str(root))
     assert (cfg.currency, rates.prices_micro, later) == ("KES", (25_000_000,), None)
     assert faults == codes.FAULT_SETTINGS
 
@@ -219,21 +219,21 @@ def test_a_provisioned_meter_without_any_fit_tariff_has_one_that_says_so(root, d
             (root / name).unlink(missing_ok=True)
         else:
             (root / name).write_bytes(damage)
-    cfg, rates, _, _, faults = made.read(str(root))
+    cfg, rates, _, _, faults = load.read(str(root))
     assert faults & codes.FAULT_TARIFF and cfg.provisioned
     assert (rates.name, rates.rate_names, rates.prices_micro) == ("", ("No tariff: no price",), (0,))
 
 
 def test_a_meter_that_is_nobodys_yet_and_has_no_tariff_counts_at_none(root):
     (root / "tariff.json").unlink()
-    rates, faults = made.read(str(root))[1:5:3]
+    rates, faults = load.read(str(root))[1:5:3]
     assert (rates.name, rates.rate_names, rates.prices_micro) == ("none", ("flat",), (0,)) and faults
 
 
 def test_without_any_fit_document_the_harmless_ones_serve(root):
     for name in ("settings.json", "tariff.json"):
         (root / name).write_bytes(b"?")
-    cfg, rates, _, _, faults = made.read(str(root))
+    cfg, rates, _, _, faults = load.read(str(root))
     assert (cfg.meter_number, rates.prices_micro) == ("", (0,))
     assert faults == codes.FAULT_SETTINGS | codes.FAULT_TARIFF
 
@@ -282,11 +282,11 @@ def test_a_change_is_stored_logged_and_in_force(root):
     taken = (codes.LOG_DOCUMENT_TAKEN, codes.BY_NETWORK | 16)
     assert books.logged == [taken, (codes.LOG_SETTINGS_CHANGED, codes.BY_NETWORK)]
     assert content(root, "settings.old") == before
-    assert made.read(str(root))[0].alarm1_micro == 33_000_000
+    assert load.read(str(root))[0].alarm1_micro == 33_000_000
 
 
 NEXT = {"name": "Next", "currency": "EUR", "price": "0.4", "from": "2027-01-01 00:00"}
-NEW_YEAR = civil.days(2027, 1, 1) * 1440
+NEW_YEAR = calendar.days(2027, 1, 1) * 1440
 
 
 def test_a_tariff_with_a_time_waits_for_it_and_is_there_after_a_start(root):
@@ -296,14 +296,14 @@ def test_a_tariff_with_a_time_waits_for_it_and_is_there_after_a_start(root):
     assert put(root, "tariff.json", NEXT, books) == change.LATER_ON
     assert (books.tariff.name, books.later.name) == (tariff_doc()["name"], "Next")
     assert content(root, "tariff.json") == before
-    assert made.read(str(root))[2].from_minute == NEW_YEAR
+    assert load.read(str(root))[2].from_minute == NEW_YEAR
 
 
 def test_a_tariff_whose_time_has_come_is_in_force_at_once(root):
     books = Books()
     books.now_minute = NEW_YEAR
     assert put(root, "tariff.json", NEXT, books) == change.NOW
-    assert books.tariff.name == "Next" and made.read(str(root))[2] is None
+    assert books.tariff.name == "Next" and load.read(str(root))[2] is None
 
 
 def test_a_tariff_that_waits_already_is_not_written_again(root):
@@ -317,7 +317,7 @@ def test_another_tariff_may_come_while_one_waits_and_leaves_it_waiting(root):
     put(root, "tariff.json", NEXT, books)
     put(root, "tariff.json", {"name": "Now", "currency": "EUR", "price": "1"}, books)
     assert (books.tariff.name, books.later.name) == ("Now", "Next")
-    _, rates, later, _, _ = made.read(str(root))
+    _, rates, later, _, _ = load.read(str(root))
     assert (rates.name, later.name) == ("Now", "Next")
 
 
@@ -326,7 +326,7 @@ def test_after_one_that_waited_has_come_in_force_another_takes_over_from_it(root
     put(root, "tariff.json", NEXT, books)
     books.tariff, books.later, books.now_minute = books.later, None, NEW_YEAR
     put(root, "tariff.json", {"name": "Newest", "currency": "EUR", "price": "1"}, books)
-    _, rates, later, _, _ = made.read(str(root))
+    _, rates, later, _, _ = load.read(str(root))
     assert (rates.name, later) == ("Newest", None)
     assert json.loads(content(root, "tariff.old"))["name"] == "Next"
 
@@ -378,7 +378,7 @@ def test_a_refused_document_changes_nothing_and_is_logged(root, name, doc):
 
 def test_a_document_that_cannot_be_stored_is_not_put_in_force(root, monkeypatch):
     books = Books()
-    monkeypatch.setattr(documents.os, "rename", lambda a, b: (_ for _ in ()).throw(OSError(28)))
+    monkeypatch.setattr(files.os, "rename", lambda a, b: (_ for _ in ()).throw(OSError(28)))
     with pytest.raises(StorageError):
         put(root, "tariff.json", {"name": "x", "currency": "EUR", "price": "1"}, books)
     assert books.puts == 0 and books.logged == [(codes.LOG_DOCUMENT_TAKEN, codes.BY_NETWORK)]

@@ -9,10 +9,11 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from meter.core import calibration, config, config_doc, tariff, tariff_doc, watch_doc
+from meter.core import settings, tariff
 from meter.core.errors import ConfigError
-from meter.drivers.atm90e26 import Atm90e26
-from meter.drivers.atm90e32 import Atm90e32
+from meter.documents import calibration_doc, settings_doc, tariff_doc, watch_doc
+from meter.drivers.atm90e26.ic import Atm90e26
+from meter.drivers.atm90e32.ic import Atm90e32
 
 from host_tests.unit.extreme_meters import meters, usual
 from host_tests.unit.test_calibration import check_sum
@@ -50,10 +51,10 @@ OTHERS = {
         ["import"],
         ["import"] * 2,
         ["peak"],
-        list(config_doc._REGISTERS),
-        list(config_doc._MEANS),
-        ["va", *config_doc._MEANS],
-        list(config_doc._REGISTERS + config_doc._MEANS),
+        list(settings_doc._REGISTERS),
+        list(settings_doc._MEANS),
+        ["va", *settings_doc._MEANS],
+        list(settings_doc._REGISTERS + settings_doc._MEANS),
     ],
     "tamper_trips": [[], [""], ["cover"], [name for name in watch_doc._TRIPS if name], "cover"],
     "events": [],  # below
@@ -121,16 +122,16 @@ CHANGED = (-32_768, -32_767, 0, 1, 3600, 32_767, 32_768)
 
 def settings_values():
     """(key, value) of all of them."""
-    for key, low, high in config_doc._WHOLES:
+    for key, low, high in settings_doc._WHOLES:
         for value in sorted({low - 1, low, high, high + 1}):
             yield key, value
-    for key, _, low in config_doc._AMOUNTS:
-        whole = config_doc._MAX_MICRO // 1_000_000
+    for key, _, low in settings_doc._AMOUNTS:
+        whole = settings_doc._MAX_MICRO // 1_000_000
         for value in (f"{whole}", f"{whole}.000001", f"{low // 1_000_000}", f"{low // 1_000_000 - 1}", "0", "0.000001"):
             yield key, value
-    for key in config_doc._FLAGS:
+    for key in settings_doc._FLAGS:
         yield from ((key, value) for value in (False, True, 1, None))
-    for key in config_doc._OTHERS:
+    for key in settings_doc._OTHERS:
         yield from ((key, value) for value in OTHERS[key])  # a new key: give its edges above
 
 
@@ -145,7 +146,7 @@ def said(parse, doc):
 
 
 def settings_docs(phases, only_numbers):
-    numbers = {row[0] for row in config_doc._WHOLES} | {"nominal_v", "max_a", "profile_channels"}
+    numbers = {row[0] for row in settings_doc._WHOLES} | {"nominal_v", "max_a", "profile_channels"}
     for key, value in settings_values():
         if key in numbers or not only_numbers:
             doc = usual(**{"phases": phases, **WITH.get(key, {})})["settings.json"] | {key: value}
@@ -175,7 +176,7 @@ def start_each(board, portion, files):
 def test_settings(board, phases, portion):
     """All that parts are made with on each board; the rest on one of them."""
     fit = []
-    for what, doc in taken(config.parse, settings_docs(phases, board != "esp32_devkit")):
+    for what, doc in taken(settings.parse, settings_docs(phases, board != "esp32_devkit")):
         files = usual() | {"settings.json": doc}
         files["tariff.json"] = files["tariff.json"] | {"currency": doc.get("currency", "EUR")}
         fit.append((what, files))
@@ -209,12 +210,12 @@ def test_tariffs(portion):
 def test_events(portion):
     """Each limit of each row at once, wherever the check takes it."""
     base = usual(phases=3)["settings.json"]
-    rows = [row[0] for row in watch_doc._defaults(config.parse(base))]
+    rows = [row[0] for row in watch_doc._defaults(settings.parse(base))]
     fit = [("no row", usual() | {"settings.json": base | {"events": dict.fromkeys(rows)}})]
     for limit in watch_doc._LIMITS:
         for value in CHANGED:
             one = {row: {limit: value} for row in rows}
-            events = {row: one[row] for row in rows if not said(config.parse, base | {"events": {row: one[row]}})}
+            events = {row: one[row] for row in rows if not said(settings.parse, base | {"events": {row: one[row]}})}
             if events:
                 fit.append((f"{limit}={value}", usual() | {"settings.json": base | {"events": events}}))
     assert len(fit) > 11
@@ -230,7 +231,7 @@ def calibration_docs(part, scale):
         taken = {}
         for addr in registers:
             doc = whole | {"registers": {f"{addr:02X}": word}}
-            if not said(lambda doc: calibration.parse(doc, setup, part.calibrated()), doc | {"crc32": check_sum(doc)}):
+            if not said(lambda doc: calibration_doc.parse(doc, setup, part.calibrated()), doc | {"crc32": check_sum(doc)}):
                 taken[f"{addr:02X}"] = word
         doc = whole | {"registers": taken}
         yield f"{word:04X}", doc | {"crc32": check_sum(doc)}
@@ -252,6 +253,6 @@ def test_calibrations(board, part, portion):
 @pytest.mark.parametrize("pulse_ms", [10, 49])
 def test_the_pulses_that_stopped_a_meter_are_refused(pulse_ms):
     assert (
-        said(config.parse, usual()["settings.json"] | {"relay_pulse_ms": pulse_ms})
+        said(settings.parse, usual()["settings.json"] | {"relay_pulse_ms": pulse_ms})
         == f"relay_pulse_ms: {pulse_ms} is not between 50 and 500"
     )

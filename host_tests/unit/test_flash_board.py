@@ -259,7 +259,7 @@ def test_a_board_without_a_ds3231_gets_its_own_clock_set(boards):
 
 
 def test_the_firmwares_driver_believes_a_ds3231_set_by_this_tool(boards):
-    from meter.core import civil
+    from meter.core import calendar
     from meter.drivers.ds3231 import Ds3231
 
     board = boards(ds3231=NEW_DS3231)
@@ -271,7 +271,7 @@ def test_the_firmwares_driver_believes_a_ds3231_set_by_this_tool(boards):
             buf[:] = regs[reg : reg + len(buf)]
 
     t = datetime.strptime(utc, "%Y-%m-%dT%H:%M:%SZ")
-    assert Ds3231(Bus()).read() == civil.utc(t.year, t.month, t.day, t.hour, t.minute, t.second)
+    assert Ds3231(Bus()).read() == calendar.utc(t.year, t.month, t.day, t.hour, t.minute, t.second)
 
 
 def test_a_file_system_of_another_size_means_another_partition_table(boards):

@@ -11,9 +11,11 @@ from types import SimpleNamespace
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from loader import ed25519
-from meter.core import codes, config, keys_doc
+from meter.cards import records
+from meter.core import codes
+from meter.core import settings as config
 from meter.core.state import FIELDS, MeterState
-from meter.services import cardfile
+from meter.documents import keys_doc
 from meter.storage import (
     crashes,
     events,
@@ -226,7 +228,7 @@ def test_firmware_reads_the_purchase_of_a_card():
     data, fields, _ = EXAMPLES["card purchase"]
     found = numbers(fields, "count", "amount_micro", "debt_micro", "key_number", "generation")
     text = tuple(bytes.fromhex(fields[name]).rstrip(b"\0").decode() for name in ("meter_number", "currency"))
-    assert cardfile.unpack_purchase(data[:48]) == (*found[:4], *text, found[4])
+    assert records.unpack_purchase(data[:48]) == (*found[:4], *text, found[4])
 
 
 def test_the_purchase_of_the_example_is_signed_with_the_demo_sale_key():
@@ -241,7 +243,7 @@ def test_firmware_writes_the_write_back_of_a_card():
     s = MeterState()
     ledger.unpack_from(EXAMPLES["ledger"][0], s)
     books = SimpleNamespace(s=s, utc_s=int(fields["utc_s"]), faults=int(fields["status"]) >> 16)
-    assert cardfile.pack_writeback(books, 4, 1, bytes.fromhex(fields["months"])) == data
+    assert records.pack_writeback(books, 4, 1, bytes.fromhex(fields["months"])) == data
 
 
 def meter_with(card, **settings):

@@ -9,14 +9,14 @@ import struct
 from datetime import datetime, timedelta
 
 import pytest
-from meter.core import codes, config, supply, tariff
+from meter.books.books import Books
+from meter.commands import cover_reset
+from meter.core import codes, settings, supply, tariff
 from meter.core.errors import StorageError
 from meter.core.state import KINDS, MeterState, times
 from meter.drivers.fram import Fram
-from meter.drivers.sample import Sample
-from meter.services import utility_cover
-from meter.services.books import Books
-from meter.services.clock import Clock
+from meter.drivers.metering_ic.sample import Sample
+from meter.metering.clock import Clock
 from meter.storage.events import EventLog
 from meter.storage.incidents import Incidents
 from meter.storage.ledger import SLOT_A, SLOT_B, Ledger
@@ -37,7 +37,7 @@ class Meter:
     def __init__(self, rings, **doc):
         self.vt = VirtualTime()
         self.rings = rings
-        self.cfg = config.parse({"meter_number": "1", "initial_credit": "100", **doc})
+        self.cfg = settings.parse({"meter_number": "1", "initial_credit": "100", **doc})
         self.chip = Mb85rc256vChip(0x50)
         self.chip.power_on(0)
         self.boot()
@@ -117,7 +117,7 @@ def test_it_switches_off_only_where_the_settings_say_so(rings):
     assert [record[4] for record in meter.told(codes.LOG_TRIP)] == [codes.CLAIM_TAMPER]
     meter.books.found(codes.LOG_MAGNET_OFF, 3, 1, 9)
     assert meter.books.wants_closed() == 0, "until the supplier releases it"
-    utility_cover.inspected(meter.books)
+    cover_reset.inspected(meter.books)
     assert meter.books.wants_closed() == 1
 
 
@@ -172,7 +172,7 @@ def test_flash_that_does_not_take_the_incident_is_a_fault_and_no_more(meter):
 
 
 def test_without_heap_for_the_incident_the_log_has_it(meter, monkeypatch, loaded):
-    from meter.services import incidents
+    from meter.books import findings as incidents
 
     def keep(*args):
         raise MemoryError
@@ -204,7 +204,7 @@ def test_nothing_is_written_over_a_ledger_that_has_not_been_read(meter):
 
 
 def test_without_heap_for_any_of_it_the_watch_is_told_so(meter, monkeypatch, loaded):
-    from meter.services import incidents
+    from meter.books import findings as incidents
 
     def found(*args):
         raise MemoryError

@@ -5,9 +5,9 @@ import asyncio
 
 import pytest
 from meter.core import codes
-from meter.core.config import Settings
+from meter.core.settings import Settings
 from meter.drivers.relay import Relay
-from meter.services.guard import Guard
+from meter.metering.guard import Guard
 
 from host_tests.bench.chips.latching_relay import LatchingRelay
 from host_tests.bench.cpython import VirtualTime

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from meter.core.errors import BusError
-from meter.drivers.hd44780 import Lcd
+from meter.drivers.hd44780.lcd import Lcd
 
 from host_tests.bench.chips.pcf8574_hd44780 import Hd44780Backpack
 from host_tests.bench.cpython import VirtualTime

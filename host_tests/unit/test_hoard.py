@@ -5,10 +5,11 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from meter.core import codes, config, tariff
+from meter.books import purchases
+from meter.core import codes, tariff
+from meter.core import settings as config
 from meter.core.errors import CardError
 from meter.core.state import MeterState
-from meter.services import cardbooks
 
 from scripts.provision.identity import HOUSE
 
@@ -28,7 +29,7 @@ def meter(tariff_doc=FLAT, credit_micro=0, **settings):
 def takes(books, amount_micro, debt_micro=0):
     before = books.s.credit_micro
     try:
-        cardbooks.purchase(books, amount_micro, debt_micro)
+        purchases.purchase(books, amount_micro, debt_micro)
     except CardError as e:
         assert e.code == codes.CARD_HOARD and books.s.credit_micro == before and not books.s.purchase_count
         return False

@@ -7,10 +7,9 @@ import sys
 
 import pytest
 from meter import storage
-from meter.core import keys_doc
 from meter.core.errors import StorageError
-from meter.services import keystore
-from meter.storage import documents
+from meter.documents import files as documents
+from meter.documents import keys_doc, keystore
 
 from .card_bench import KEYS, with_keys
 from .test_documents import Counted, Cut
@@ -26,7 +25,7 @@ def kept(root, name="keys.json"):
 def root(tmp_path, monkeypatch):
     """What is let go is loaded as another module the next time: here it stays the one that the tests take hold of."""
     monkeypatch.setattr(keystore, "unload", lambda *names: None)
-    monkeypatch.setitem(sys.modules, "meter.storage.documents", documents)
+    monkeypatch.setitem(sys.modules, "meter.documents.files", documents)
     monkeypatch.setattr(storage, "documents", documents, raising=False)
     (tmp_path / "keys.json").write_text(json.dumps(keys_doc.pack(KEYS)))
     return tmp_path

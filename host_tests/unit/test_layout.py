@@ -24,9 +24,9 @@ MAY_IMPORT = {
     "main": {"base", "core", "drivers", "storage", "services", "net", "main"},
 }
 # The loader outlives versions of the firmware: it imports nothing of them, and they only what confirms a trial.
-MAY_LOAD = ("boot.py", "meter/services/starts.py", "meter/services/signature.py")
+MAY_LOAD = ("boot.py", "meter/upkeep/starts.py", "meter/commands/signature.py")
 # A bundle may need a newer MicroPython; the self-test says which one there is.
-ASKS_VERSION = ("loader/slots.py", "meter/services/selftest.py")
+ASKS_VERSION = ("loader/slots.py", "meter/upkeep/selftest.py")
 MICROPYTHON = set(
     "_thread array asyncio binascii cryptolib deflate errno esp esp32 gc hashlib heapq io json machine "
     "micropython network os random re select socket ssl struct sys time tls uctypes vfs".split()
@@ -66,7 +66,7 @@ def named(paths):
 
 
 def layer_of(module: str) -> str:
-    """Layer of a dotted module of the package; meter/app.py and its like are wiring and belong to main."""
+    """Layer of a dotted module of the package; meter/wiring.py and its like are wiring and belong to main."""
     parts = module.removesuffix(".__init__").split(".")
     if parts == ["meter"]:
         return "base"

@@ -13,10 +13,10 @@ from array import array
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
-from meter.core import account, civil, codes, overload, rates, supply
+from meter.books import books, purchases
+from meter.books.books import Books
+from meter.core import account, calendar, codes, overload, rates, supply
 from meter.core.errors import MeterError, StorageError
-from meter.services import books, cardbooks
-from meter.services.books import Books
 from meter.storage import events, ledger
 
 from .model_machine import HOUSES, LEDGER, NOON, MeterMachine
@@ -29,7 +29,7 @@ LIVES = int(os.environ.get("PENNYWATT_LIVES", A_SEARCH))
 @pytest.fixture(autouse=True)
 def months_are_not_compared(loaded, monkeypatch):
     """Whether consumption is odd hangs on months of readings, which these lives do not have."""
-    monkeypatch.setattr(importlib.import_module("meter.services.billing"), "_compare", lambda *args: None)
+    monkeypatch.setattr(importlib.import_module("meter.books.billing"), "_compare", lambda *args: None)
 
 
 def seeded(n):
@@ -127,7 +127,7 @@ def takes_any_purchase_ahead(patch):
 
 
 def keeps_a_purchase_it_has_refused(patch):
-    genuine = cardbooks.user_card
+    genuine = purchases.user_card
 
     def user_card(books, *rest):
         bought = type(books.s)()
@@ -137,7 +137,7 @@ def keeps_a_purchase_it_has_refused(patch):
             books.s.copy_from(bought)
         return number
 
-    patch.setattr(cardbooks, "user_card", user_card)
+    patch.setattr(purchases, "user_card", user_card)
 
 
 def forgets_the_remainder(patch):
@@ -220,7 +220,7 @@ def serves_a_card_that_was_replaced(patch):
         def __ne__(self, other):
             return False
 
-    patch.setattr(importlib.import_module("meter.services.cardvisit"), "NO_CARD", Any(7))
+    patch.setattr(importlib.import_module("meter.cards.household"), "NO_CARD", Any(7))
 
 
 def stops_at_a_first_commit_that_was_cut(patch):
@@ -229,7 +229,7 @@ def stops_at_a_first_commit_that_was_cut(patch):
 
 def module_of_the_day():
     """As it is now: the firmware drops it after each use."""
-    return importlib.import_module("meter.services.daily")
+    return importlib.import_module("meter.books.day")
 
 
 def other_day(patch, work):
@@ -260,7 +260,7 @@ def charges_a_day_twice_after_a_cut(patch):
 def charges_a_day_again_when_the_clock_was_set_back(patch):
     def work(genuine, books, local):
         done = genuine(books, local)
-        books.s.day = min(books.s.day, civil.days(*local[:3]))
+        books.s.day = min(books.s.day, calendar.days(*local[:3]))
         return done
 
     other_day(patch, work)
@@ -287,7 +287,7 @@ def begins_a_month_with_each_day(patch):
 
 
 def recovers_debt_before_it_counts_the_purchase(patch):
-    genuine = cardbooks.purchase
+    genuine = purchases.purchase
 
     def purchase(books, amount_micro, debt_micro):
         s, cfg = books.s, books.cfg
@@ -305,7 +305,7 @@ def recovers_debt_before_it_counts_the_purchase(patch):
         finally:
             cfg.debt_percent = percent
 
-    patch.setattr(cardbooks, "purchase", purchase)
+    patch.setattr(purchases, "purchase", purchase)
 
 
 def recovers_more_than_is_owed(patch):
@@ -321,19 +321,19 @@ def recovers_more_than_is_owed(patch):
 
 
 def lends_again_before_it_is_repaid(patch):
-    genuine = cardbooks.purchase
+    genuine = purchases.purchase
 
     def purchase(books, *rest):
         before = genuine(books, *rest)
         books.s.latches &= ~codes.LATCH_EMERGENCY
         return before
 
-    patch.setattr(cardbooks, "purchase", purchase)
+    patch.setattr(purchases, "purchase", purchase)
 
 
 def lends_twice(patch):
     """The second time as much again: the floor sinks with each card."""
-    genuine = cardbooks.user_card
+    genuine = purchases.user_card
 
     def user_card(books, *rest):
         number = genuine(books, *rest)
@@ -342,7 +342,7 @@ def lends_twice(patch):
             s.claims &= ~codes.CLAIM_NO_CREDIT
         return number
 
-    patch.setattr(cardbooks, "user_card", user_card)
+    patch.setattr(purchases, "user_card", user_card)
 
 
 def forgets_over_a_cut_that_it_has_lent(patch):
@@ -357,7 +357,7 @@ def forgets_over_a_cut_that_it_has_lent(patch):
 
 
 def switches_off_in_friendly_hours(patch):
-    patch.setattr(importlib.import_module("meter.services.minute"), "is_friendly", lambda rule, local: False)
+    patch.setattr(importlib.import_module("meter.books.minute"), "is_friendly", lambda rule, local: False)
 
 
 def closes_when_friendly_hours_begin(patch):
@@ -397,7 +397,7 @@ def locks_nobody_out(patch):
 
 
 def locks_out_for_good(patch):
-    genuine = cardbooks.user_card
+    genuine = purchases.user_card
 
     def user_card(books, *rest):
         lock = books.s.lock
@@ -405,7 +405,7 @@ def locks_out_for_good(patch):
         books.s.lock = lock
         return number
 
-    patch.setattr(cardbooks, "user_card", user_card)
+    patch.setattr(purchases, "user_card", user_card)
 
 
 BROKEN = (

@@ -9,8 +9,11 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from meter.cards import pages as cardpages
+from meter.cards import refusals
 from meter.core import codes
-from meter.services import cardpages, cardrefusals, figures, pages, texts, troubles
+from meter.panel import figures, pages, troubles
+from meter.panel import text as texts
 
 from host_tests.unit.panel_books import PanelBooks, Tariff
 
@@ -128,12 +131,12 @@ def test_every_fault_has_a_name_and_a_remedy():
 
 @pytest.mark.parametrize("code", ALL_CARD_CODES)
 def test_every_card_error_is_four_rows_with_a_reason_and_a_remedy(code):
-    rows = cardrefusals.refused(code)
+    rows = refusals.refused(code)
     assert is_frame(rows) and all(row.strip() for row in rows)
 
 
 def test_card_errors_all_read_differently():
-    assert len({cardrefusals.refused(code) for code in ALL_CARD_CODES}) == len(ALL_CARD_CODES)
+    assert len({refusals.refused(code) for code in ALL_CARD_CODES}) == len(ALL_CARD_CODES)
 
 
 @pytest.mark.parametrize(
@@ -155,11 +158,11 @@ def test_card_errors_all_read_differently():
     ],
 )
 def test_a_card_error_says_what_it_is(code, said):
-    assert said in words(cardrefusals.refused(code))
+    assert said in words(refusals.refused(code))
 
 
 def test_missing_keys_are_called_the_same_on_the_page_of_the_fault_and_when_a_card_is_put_in():
-    assert cardrefusals.no_keys()[1:3] == troubles.fault(8) == ("Card keys missing   ", "Provision this meter")
+    assert refusals.no_keys()[1:3] == troubles.fault(8) == ("Card keys missing   ", "Provision this meter")
 
 
 def test_a_calibration_that_is_missing_refused_or_not_known_has_the_last_of_the_fault_bits():
@@ -218,7 +221,7 @@ def test_no_module_of_a_page_stays_after_it_is_drawn():
     books.faults = books.s.claims = 1
     for n in (pages.STARTING, pages.OFF, *range(1, 29)):
         pages.seldom(books, n)
-        assert not {"meter.services.troubles", "meter.services.figures"} & set(sys.modules)
+        assert not {"meter.panel.troubles", "meter.panel.figures"} & set(sys.modules)
 
 
 @pytest.mark.parametrize("module", ["troubles", "figures"])

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 from meter.core import codes
-from meter.drivers.hd44780 import Lcd
-from meter.services import pages, troubles
-from meter.services.panel import Panel
+from meter.drivers.hd44780.lcd import Lcd
+from meter.panel import pages, troubles
+from meter.panel.panel import Panel
 
 from host_tests.bench.chips.pcf8574_hd44780 import Hd44780Backpack
 from host_tests.bench.cpython import VirtualTime
@@ -219,7 +219,7 @@ def test_without_heap_to_load_pages_the_balance_is_shown_and_the_rotation_goes_o
 
     async def script():
         await asyncio.sleep_ms(500)
-        monkeypatch.setattr(importlib.import_module("meter.services.figures"), "page", starved)
+        monkeypatch.setattr(importlib.import_module("meter.panel.figures"), "page", starved)
         monkeypatch.setattr(pages, "unload", lambda *names: None)  # it would be another module next time
         for _ in range(3):
             assert bench.shows(pages.balance(bench.books))

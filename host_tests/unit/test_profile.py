@@ -11,10 +11,11 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from meter.core import codes, config
+from meter.core import codes
+from meter.core import settings as config
 from meter.core.errors import ConfigError
 from meter.core.state import MeterState
-from meter.services.profile import Profile
+from meter.metering.profile import Profile
 from meter.storage import profile, profile_reader
 from meter.storage.profile import CLOCK_INVALID, CLOCK_SET, NOT_MEASURED, OUTAGE, SUPPLY_OFF
 
@@ -40,7 +41,7 @@ def row(end_s, register=0, mask=DEFAULT, covered_s=SLOT, values=(0,) * 14):
 
 
 class Books:
-    """What the profile sees of services/books.py: what has been counted, and where to complain."""
+    """What the profile sees of books/books.py: what has been counted, and where to complain."""
 
     def __init__(self, cfg):
         self.cfg = cfg

@@ -7,7 +7,7 @@ import stat
 import string
 from pathlib import Path
 
-import meter.services.change  # noqa: F401  # what the fixture `loaded` finds here it leaves here
+import meter.commands.change  # noqa: F401  # what the fixture `loaded` finds here it leaves here
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -13,9 +13,9 @@ import sys
 import types
 
 import pytest
-from meter import made as firmware_made
 from meter.core import codes
-from meter.drivers.atm90e32 import Atm90e32
+from meter.documents import load as firmware_made
+from meter.drivers.atm90e32.ic import Atm90e32
 
 from scripts.provision import identity
 from scripts.provision.board import Board

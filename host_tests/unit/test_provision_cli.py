@@ -20,9 +20,9 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from meter import made as firmware_made
-from meter.drivers.atm90e32 import Atm90e32
-from meter.services import change
+from meter.commands import change
+from meter.documents import load as firmware_made
+from meter.drivers.atm90e32.ic import Atm90e32
 from meter.storage import seal
 from typer.testing import CliRunner
 

@@ -14,8 +14,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
-from meter.core import keys_doc
-from meter.services import keystore
+from meter.documents import keys_doc, keystore
 
 from scripts.bundle import keys as bundle_keys
 from scripts.provision import console, firmware, identity, trust
@@ -145,7 +144,7 @@ def test_a_tariff_in_another_currency_is_refused():
 def test_a_document_longer_than_a_meter_takes_by_card_is_refused(monkeypatch):
     long = {"friendly": {"holidays": [f"20{n + 10}-12-25" for n in range(32)]}}
     assert len(meter(**long).files["settings.json"]) > 500
-    monkeypatch.setattr("meter.services.change.MAX", 500)
+    monkeypatch.setattr("meter.commands.change.MAX", 500)
     with pytest.raises(DocumentError, match="longer than 500 bytes"):
         meter(**long)
 

@@ -9,7 +9,7 @@ import re
 import string
 import xml.etree.ElementTree as ET
 
-import meter.services.change  # noqa: F401  # what the fixture `loaded` finds here it leaves here
+import meter.commands.change  # noqa: F401  # what the fixture `loaded` finds here it leaves here
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from meter.cards import records
 from meter.core.errors import BusError
-from meter.services import cardfile
 from meter.storage import ledger
 from meter.storage.readings import SIZE, SLOT_A, SLOT_B, Readings
 
@@ -53,7 +53,7 @@ class Memory:
 
 
 def months(fram):
-    record = cardfile.months(SimpleNamespace(fram=fram))
+    record = records.months(SimpleNamespace(fram=fram))
     assert len(record) == 96
     return [(m, low | high << 32) for m, low, high in struct.iter_unpack("<HIH", record)]
 

@@ -23,7 +23,7 @@ FEW_S = 14_400
 
 @pytest.fixture
 def resident():
-    import_module("meter.services.books")
+    import_module("meter.books.books")
     one = Resident()
     one.keep()
     yield one

@@ -16,10 +16,10 @@ def selftest(monkeypatch):
     monkeypatch.setitem(sys.modules, "board", load_board())
     machine = types.ModuleType("machine")
     monkeypatch.setitem(sys.modules, "machine", machine)
-    monkeypatch.delitem(sys.modules, "meter.services.selftest", raising=False)
-    module = importlib.import_module("meter.services.selftest")
+    monkeypatch.delitem(sys.modules, "meter.upkeep.selftest", raising=False)
+    module = importlib.import_module("meter.upkeep.selftest")
     yield module
-    sys.modules.pop("meter.services.selftest", None)
+    sys.modules.pop("meter.upkeep.selftest", None)
 
 
 class Wire:

@@ -8,7 +8,7 @@ import pytest
 from meter.core.errors import BusError
 from meter.core.state import MeterState
 from meter.drivers.fram import Fram
-from meter.drivers.hd44780 import Lcd
+from meter.drivers.hd44780.lcd import Lcd
 from meter.storage import ledger
 
 from host_tests.bench.chips.mb85rc256v import Mb85rc256vChip

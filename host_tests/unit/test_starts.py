@@ -74,8 +74,8 @@ def it(monkeypatch):
         monkeypatch.delattr(importlib.import_module("meter.services"), name, raising=False)
     for name in [name for name in sys.modules if name.startswith("loader")]:
         monkeypatch.delitem(sys.modules, name)
-    it.starts = importlib.import_module("meter.services.starts")
-    it.starts.time = importlib.import_module("meter.services.memory").time = clock
+    it.starts = importlib.import_module("meter.upkeep.starts")
+    it.starts.time = importlib.import_module("meter.upkeep.memory").time = clock
     it.board = sys.modules["board"]
     monkeypatch.setattr(sys, "print_exception", lambda e: None, raising=False)
 
@@ -188,7 +188,7 @@ def test_a_start_that_meters_ends_the_count(it, monkeypatch, tmp_path):
     for _ in range(2):
         falls(it)
     books = Books()
-    aside = importlib.import_module("meter.storage.aside")
+    aside = importlib.import_module("meter.documents.aside")
     monkeypatch.setattr(aside, "NAME", str(tmp_path / "aside.json"))
     assert start(it) == 2
     monkeypatch.setattr(aside, "keep", lambda fell: aside.mask(aside.levels(fell)))
@@ -245,7 +245,7 @@ def test_and_a_start_that_waits_for_an_hour(it):
 
 
 def test_a_bundle_given_up_and_an_hour_without_metering_are_reported_once(it, monkeypatch):
-    monkeypatch.setattr(importlib.import_module("meter.storage.aside"), "keep", lambda fell: 0)
+    monkeypatch.setattr(importlib.import_module("meter.documents.aside"), "keep", lambda fell: 0)
     it.memory = bytes((1, 0, 0, 0, 5, 0, 0, 0x10, 0x0E, 1, 0, 0, 0))
     books = Books()
     it.starts.metered(books)

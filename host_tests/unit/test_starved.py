@@ -9,14 +9,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from meter.core import codes, config, tariff
+from meter.books.books import Books
+from meter.core import codes, settings, tariff
 from meter.core.state import MeterState
 from meter.drivers.fram import Fram
-from meter.services import pages, supervisor
-from meter.services.books import Books
-from meter.services.metering import Metering
+from meter.metering.metering import Metering
+from meter.panel import pages
 from meter.storage.events import EventLog
 from meter.storage.ledger import Ledger
+from meter.upkeep import supervisor
 
 from host_tests.bench.chips.mb85rc256v import Mb85rc256vChip
 from host_tests.bench.direct import DirectI2C
@@ -72,7 +73,7 @@ class Meter:
         chip.power_on(0)
         fram = Fram(DirectI2C(bench.vt, [chip]))
         self.log = EventLog(fram)
-        self.cfg = config.parse({"meter_number": "1", "phases": phases, "initial_credit": "100"})
+        self.cfg = settings.parse({"meter_number": "1", "phases": phases, "initial_credit": "100"})
         self.s = MeterState()
         self.books = Books(self.s, Ledger(fram), self.log, fram, self.cfg, tariff.parse(TARIFF))
         self.books.open()

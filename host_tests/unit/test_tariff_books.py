@@ -54,7 +54,7 @@ def test_weeks_of_a_random_tariff_are_the_oracles(data):
     docs = draw(documents(near)), draw(st.one_of(st.none(), documents(near, later=True)))
     begins_s = seconds(near) - 60 * cfg["utc_offset_min"] - draw(st.one_of(st.integers(0, 300), st.integers(0, 10**6)))
     with modules_stay():
-        import_module("meter.services.books")
+        import_module("meter.books.books")
         meter, oracle = Meter(cfg, docs), Oracle(cfg, *docs)
         for utc_s in draw(_ticks(begins_s)):
             happens = draw(st.integers(0, 30))
@@ -63,7 +63,7 @@ def test_weeks_of_a_random_tariff_are_the_oracles(data):
                 oracle.power_on()
             elif happens == 1:
                 amount, debt = draw(st.integers(1, 10**9)), draw(st.integers(0, 10**8))
-                import_module("meter.services.cardbooks").purchase(meter.books, amount, debt)
+                import_module("meter.books.purchases").purchase(meter.books, amount, debt)
                 oracle.purchase(amount, debt)
             taken = draw(st.one_of(st.integers(0, 3000), st.integers(0, 2 * _KWH)))
             counts = dict(zip(("import_counts", *ENERGIES), (taken, 1, 2, 3, 4), strict=True))

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from meter.core import civil, config, rates, tariff
+from meter.core import calendar, rates, settings, tariff
 from meter.core.errors import ConfigError
 
 from host_tests.bench.year_oracle import Prices
@@ -41,10 +41,10 @@ def hms(total_s):
 def posix_text(offset_min, rule):
     """The same rule in POSIX terms, where both switches are given in wall time and offsets count westward."""
     (m1, w1, d1, t1), (m2, w2, d2, t2), shift_min, basis = rule
-    if basis == civil.BASIS_UTC:
+    if basis == calendar.BASIS_UTC:
         t1 += offset_min
         t2 += offset_min + shift_min
-    elif basis == civil.BASIS_STANDARD:
+    elif basis == calendar.BASIS_STANDARD:
         t2 += shift_min
     std, dst = hms(-offset_min * 60), hms(-(offset_min + shift_min) * 60)
     on = f"M{m1}.{w1}.{(d1 + 1) % 7}/{hms(t1 * 60)}"
@@ -67,15 +67,15 @@ offsets = st.integers(-48, 56).map(lambda quarter: quarter * 15)
 @given(seconds)
 def test_civil_fields_are_those_of_datetime(utc_s):
     moment = Y2000 + timedelta(seconds=utc_s)
-    assert civil.fields(utc_s) == as_fields(moment)
-    assert civil.utc(*moment.timetuple()[:6]) == utc_s
-    assert civil.to_unix(utc_s) == moment.timestamp()
-    assert civil.from_unix(civil.to_unix(utc_s)) == utc_s
+    assert calendar.fields(utc_s) == as_fields(moment)
+    assert calendar.utc(*moment.timetuple()[:6]) == utc_s
+    assert calendar.to_unix(utc_s) == moment.timestamp()
+    assert calendar.from_unix(calendar.to_unix(utc_s)) == utc_s
 
 
 @given(offsets, st.lists(seconds, min_size=1, max_size=20))
 def test_fixed_offset_is_that_of_datetime(offset_min, moments):
-    zone = civil.Zone(offset_min)
+    zone = calendar.Zone(offset_min)
     oracle = timezone(timedelta(minutes=offset_min))
     for utc_s in moments:
         assert zone.fields(utc_s) == as_fields((Y2000 + timedelta(seconds=utc_s)).astimezone(oracle))
@@ -83,7 +83,7 @@ def test_fixed_offset_is_that_of_datetime(offset_min, moments):
 
 @given(offsets, rules, st.lists(seconds, min_size=1, max_size=20))
 def test_daylight_saving_is_that_of_zoneinfo(offset_min, rule, moments):
-    zone = civil.Zone(offset_min, rule)
+    zone = calendar.Zone(offset_min, rule)
     oracle = posix_zone(posix_text(offset_min, rule))
     for utc_s in moments:
         assert zone.fields(utc_s) == as_fields((Y2000 + timedelta(seconds=utc_s)).astimezone(oracle))
@@ -91,17 +91,17 @@ def test_daylight_saving_is_that_of_zoneinfo(offset_min, rule, moments):
 
 @given(offsets, rules, st.integers(2001, 2134))
 def test_daylight_saving_switches_at_the_second_of_zoneinfo(offset_min, rule, year):
-    zone = civil.Zone(offset_min, rule)
+    zone = calendar.Zone(offset_min, rule)
     oracle = posix_zone(posix_text(offset_min, rule))
 
     def truth(utc_s):
         return (Y2000 + timedelta(seconds=utc_s)).astimezone(oracle).utcoffset().total_seconds()
 
     # Bisect the oracle for its two switches of the year, from February to December.
-    a = civil.utc(year, 1, 20)
+    a = calendar.utc(year, 1, 20)
     switches = 0
     for month in range(2, 13):
-        b = civil.utc(year, month, 20)
+        b = calendar.utc(year, month, 20)
         if truth(a) != truth(b):
             low, high = a, b
             while high - low > 1:
@@ -116,16 +116,16 @@ def test_daylight_saving_switches_at_the_second_of_zoneinfo(offset_min, rule, ye
 @pytest.mark.parametrize(
     ("name", "offset_min", "rule"),
     [
-        ("CET-1CEST,M3.5.0,M10.5.0/3", 60, civil.DST_EU),
-        ("EST5EDT,M3.2.0,M11.1.0", -300, ((3, 2, 6, 120), (11, 1, 6, 120), 60, civil.BASIS_WALL)),
-        ("AEST-10AEDT,M10.1.0,M4.1.0/3", 600, ((10, 1, 6, 120), (4, 1, 6, 120), 60, civil.BASIS_STANDARD)),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", 60, calendar.DST_EU),
+        ("EST5EDT,M3.2.0,M11.1.0", -300, ((3, 2, 6, 120), (11, 1, 6, 120), 60, calendar.BASIS_WALL)),
+        ("AEST-10AEDT,M10.1.0,M4.1.0/3", 600, ((10, 1, 6, 120), (4, 1, 6, 120), 60, calendar.BASIS_STANDARD)),
     ],
 )
 def test_zones_people_live_in_hour_by_hour_for_30_years(name, offset_min, rule):
-    zone = civil.Zone(offset_min, rule)
+    zone = calendar.Zone(offset_min, rule)
     oracle = posix_zone(name)
     moment = datetime(2020, 1, 1, tzinfo=UTC)
-    utc_s = civil.utc(2020, 1, 1)
+    utc_s = calendar.utc(2020, 1, 1)
     for _ in range(30 * 8766):
         offset = oracle.utcoffset(moment.astimezone(oracle))
         assert zone.offset_s(utc_s) == offset.total_seconds()
@@ -191,6 +191,6 @@ def test_a_document_damaged_anywhere_is_refused_with_words_or_still_means_someth
 def test_any_json_is_settings_or_is_refused_with_words(value):
     for doc in (value, {"meter_number": "1", "dst": value}, {"meter_number": "1", "alarm1": value}):
         try:
-            config.parse(doc)
+            settings.parse(doc)
         except ConfigError as error:
             assert error.path and error.args[1]

@@ -10,9 +10,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
-from meter.core import checks, codes, config_doc
+from meter.cards import records
+from meter.core import codes
 from meter.core.errors import CardError, ConfigError
-from meter.services import cardfile
+from meter.documents import checks, settings_doc
 
 from host_tests.bench import cards
 from scripts.vend import formats as f
@@ -206,9 +207,9 @@ def test_a_list_and_a_document_fit_together_or_are_refused():
 
 
 def test_the_shop_sells_what_a_meter_takes_and_no_more():
-    assert cardfile.unpack_purchase(cards.purchase(1, AMOUNT_MAX_MICRO)[:48])
+    assert records.unpack_purchase(cards.purchase(1, AMOUNT_MAX_MICRO)[:48])
     with pytest.raises(CardError):
-        cardfile.unpack_purchase(cards.purchase(1, AMOUNT_MAX_MICRO + 1)[:48])
+        records.unpack_purchase(cards.purchase(1, AMOUNT_MAX_MICRO + 1)[:48])
 
 
 def test_every_reason_of_a_meter_to_refuse_a_card_has_words():
@@ -221,7 +222,7 @@ def test_every_reason_of_a_meter_to_refuse_a_card_has_words():
 
 @given(st.one_of(st.text(max_size=14), st.text("0123456789ABCXYZ-abc/ ", max_size=14)))
 def test_a_number_is_taken_as_the_meter_takes_it(text):
-    assert takes(f.meter_number_bytes, FormatError, text) == takes(config_doc._meter_number, ConfigError, text)
+    assert takes(f.meter_number_bytes, FormatError, text) == takes(settings_doc._meter_number, ConfigError, text)
 
 
 @given(st.one_of(st.text(max_size=4), st.text("ABCXYZabc1 ", max_size=4)))

@@ -3,11 +3,11 @@
 
 from binascii import unhexlify
 
+from meter.cards import records
+from meter.cards.states import step
 from meter.core.codes import CARD_MALFORMED, LATCH_EMERGENCY
 from meter.core.errors import CardError
 from meter.core.state import MeterState
-from meter.services import cardfile
-from meter.services.carddesk_states import step
 
 LABEL = unhexlify("0150572d303030303432000000b5a516d2")
 IDENTITY = unhexlify("0101030050572d30303030343200000045555200f5a74e88")
@@ -41,16 +41,16 @@ def malformed(unpack, record):
 
 
 def test_records_are_read():
-    assert cardfile.unpack_label(LABEL) == "PW-000042"
-    assert cardfile.unpack_identity(IDENTITY) == (1, 3, "PW-000042", "EUR")
-    assert cardfile.unpack_purchase(PURCHASE) == (7, 20_000_000, 3_000_000, 1, "PW-000042", "EUR", 3)
+    assert records.unpack_label(LABEL) == "PW-000042"
+    assert records.unpack_identity(IDENTITY) == (1, 3, "PW-000042", "EUR")
+    assert records.unpack_purchase(PURCHASE) == (7, 20_000_000, 3_000_000, 1, "PW-000042", "EUR", 3)
 
 
 def test_damaged_records_are_refused():
     for unpack, record in (
-        (cardfile.unpack_label, LABEL),
-        (cardfile.unpack_identity, IDENTITY),
-        (cardfile.unpack_purchase, PURCHASE),
+        (records.unpack_label, LABEL),
+        (records.unpack_identity, IDENTITY),
+        (records.unpack_purchase, PURCHASE),
     ):
         for i in range(len(record)):
             damaged = bytearray(record)
@@ -78,7 +78,7 @@ def test_a_write_back_is_packed_to_the_last_bit():
     s.export_counts = 77
     s.debt_micro, s.charges_micro = 15_000_000, 2_500_000
     books = Books(s, 845_649_000, 8)
-    assert cardfile.pack_writeback(books, 4_000_000_000, 9, MONTHS) == WRITEBACK
+    assert records.pack_writeback(books, 4_000_000_000, 9, MONTHS) == WRITEBACK
 
 
 def test_the_table_steps_and_refuses():

@@ -4,7 +4,8 @@
 import json
 
 from meter import unload
-from meter.core import civil, config
+from meter.core import calendar
+from meter.core import settings as config
 from meter.core.errors import CardError, ConfigError, MeterError
 
 
@@ -53,7 +54,7 @@ def test_every_setting_can_be_set():
         friendly={"from": "18:00", "until": "08:30", "weekend": True, "holidays": ["2026-12-24", "*-01-01"]},
     )  # fmt: skip
     assert (s.phases, s.currency, s.decimals, s.utc_offset_min) == (3, "KES", 0, 180)
-    assert s.dst == civil.DST_EU
+    assert s.dst == calendar.DST_EU
     assert (s.alarm1_micro, s.alarm2_micro) == (100_000_000, 50_500_000)
     assert (s.overdraft_micro, s.hoard_micro, s.initial_credit_micro) == (20_250_000, 50_000_000_000, 1)
     assert (s.overload_w, s.overload_hold_s, s.overload_wait_s) == (11_000, 60, 180)
@@ -61,16 +62,16 @@ def test_every_setting_can_be_set():
     assert (s.emergency_micro, s.debt_day_micro, s.debt_percent) == (15_000_000, 750_000, 40)
     assert (s.three_wire, s.u_nominal_v, s.base_a, s.i_max_ma, s.current_scale) == (True, 120, 10, 100_000, 2)
     assert (s.exports, s.demand_min, s.billing_day, s.profile_min, s.tamper_trips) == (True, 30, 15, 5, 2)
-    assert s.friendly == (1080, 510, True, bytes((26, 12, 24, civil.EVERY_YEAR, 1, 1)))
+    assert s.friendly == (1080, 510, True, bytes((26, 12, 24, calendar.EVERY_YEAR, 1, 1)))
 
 
 def test_daylight_saving_rule_in_words():
     rule = {"start": [3, 2, "sun", "02:00"], "end": [11, 1, "sun", "02:00"], "shift_min": 60, "basis": "wall"}
-    assert settings(dst=rule).dst == ((3, 2, 6, 120), (11, 1, 6, 120), 60, civil.BASIS_WALL)
+    assert settings(dst=rule).dst == ((3, 2, 6, 120), (11, 1, 6, 120), 60, calendar.BASIS_WALL)
     rule["basis"] = "standard"
-    assert settings(dst=rule).dst[3] == civil.BASIS_STANDARD
+    assert settings(dst=rule).dst[3] == calendar.BASIS_STANDARD
     eu = {"start": [3, 5, "sun", "01:00"], "end": [10, 5, "sun", "01:00"], "basis": "utc"}
-    assert settings(dst=eu).dst == civil.DST_EU
+    assert settings(dst=eu).dst == calendar.DST_EU
 
 
 def test_amounts_are_exact():
@@ -232,7 +233,7 @@ def test_friendly_hours_in_parts():
         ({"weekend": True}, (0, 0, True, b"")),
         ({"from": "00:00", "until": "00:00", "holidays": []}, (0, 0, False, b"")),
         ({"from": "22:00", "until": "06:00", "weekend": False}, (1320, 360, False, b"")),
-        ({"holidays": ["*-02-29", "2000-01-01"]}, (0, 0, False, bytes((civil.EVERY_YEAR, 2, 29, 0, 1, 1)))),
+        ({"holidays": ["*-02-29", "2000-01-01"]}, (0, 0, False, bytes((calendar.EVERY_YEAR, 2, 29, 0, 1, 1)))),
     ):
         assert settings(friendly=doc).friendly == rule, doc
 
@@ -279,9 +280,9 @@ def test_parser_is_not_kept_in_memory():
 
     settings()
     refusal({})
-    assert "meter.core.config_doc" not in sys.modules and "meter.core.watch_doc" not in sys.modules
+    assert "meter.documents.settings_doc" not in sys.modules and "meter.documents.watch_doc" not in sys.modules
     unload("core.checks")  # left to the caller: a tariff needs it next
-    assert "meter.core.checks" not in sys.modules
+    assert "meter.documents.checks" not in sys.modules
     assert not hasattr(sys.modules["meter.core"], "checks")
 
 

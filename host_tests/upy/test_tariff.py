@@ -3,7 +3,7 @@
 
 import json
 
-from meter.core import civil, rates, tariff
+from meter.core import calendar, rates, tariff
 from meter.core.errors import ConfigError
 
 HOME = """{
@@ -344,7 +344,7 @@ def test_standing_steps_and_from_go_with_any_tariff():
         t = tariff.parse(doc)
         assert t.standing_micro == 250_000
         assert t.steps == (100 * KWH, 50_000, 300 * KWH, 100_001)
-        assert t.from_minute == civil.utc(2027, 1, 1) // 60
+        assert t.from_minute == calendar.utc(2027, 1, 1) // 60
         assert t.prices_micro == plain.prices_micro
 
 
@@ -352,8 +352,8 @@ def test_from_is_a_minute_of_local_time():
     for text, minute in (
         ("2000-01-01 00:00", 0),
         ("2000-01-01 00:01", 1),
-        ("2028-02-29 23:59", civil.utc(2028, 2, 29, 23, 59) // 60),
-        ("2099-12-31 06:30", civil.utc(2099, 12, 31, 6, 30) // 60),
+        ("2028-02-29 23:59", calendar.utc(2028, 2, 29, 23, 59) // 60),
+        ("2099-12-31 06:30", calendar.utc(2099, 12, 31, 6, 30) // 60),
     ):
         assert tariff.parse(flat(**{"from": text})).from_minute == minute, text
 
@@ -423,7 +423,7 @@ def signal(begins="2027-01-15 17:00", ends="2027-01-15 20:00", price="0.90", nam
 
 
 def test_price_signals_are_minutes_of_local_time_a_price_and_a_name():
-    begins = civil.days(2027, 1, 15) * 1440 + 17 * 60
+    begins = calendar.days(2027, 1, 15) * 1440 + 17 * 60
     assert tariff.parse(flat(signals=[signal()])).signals == ((begins, begins + 180, 900_000, "Peak event"),)
     assert tariff.parse(flat(signals=[])).signals == tariff.parse(flat()).signals == ()
     follow = [signal(), signal("2027-01-15 20:00", "2027-01-16 01:00", "0", "Free")]

@@ -4,7 +4,8 @@
 import json
 from array import array
 
-from meter.core import codes, config
+from meter.core import codes
+from meter.core import settings as config
 from meter.core import watch as w
 from meter.core.errors import ConfigError
 

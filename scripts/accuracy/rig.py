@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from meter.core import account
-from meter.core.config import Settings
 from meter.core.energy import COUNTS_PER_KWH
+from meter.core.settings import Settings
 from meter.core.state import MeterState
-from meter.drivers.atm90e32 import Atm90e32
-from meter.drivers.sample import Sample
-from meter.services.texts import fixed
+from meter.drivers.atm90e32.ic import Atm90e32
+from meter.drivers.metering_ic.sample import Sample
+from meter.panel.text import fixed
 
 from host_tests.bench.chips.atm90e32 import Atm90e32Chip
 from host_tests.bench.cpython import VirtualTime

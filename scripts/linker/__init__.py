@@ -36,7 +36,7 @@ __all__ = ("PACKAGE", "LinkError", "Linked", "explain", "link")
 class Linked(NamedTuple):
     """The program, and where its lines come from."""
 
-    units: dict  # module name ("meter", "meter.app") -> source
+    units: dict  # module name ("meter", "meter.wiring") -> source
     plain: dict  # what was given as plain, with the units' names in its imports
     lines: dict  # last part of a unit's name -> [[its line, module, line there, function], ...] in order
 

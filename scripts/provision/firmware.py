@@ -41,7 +41,7 @@ def packed(document: dict) -> bytes:
 def settings(document: dict):
     """Settings as the meter reads them."""
     sources.use()
-    from meter.core import config
+    from meter.core import settings as config
 
     return _asked("settings", config.parse, document)
 
@@ -60,8 +60,8 @@ def tariff(document: dict, currency: str):
 
 
 def _asked(what, parser, document):
+    from meter.commands.change import MAX
     from meter.core.errors import ConfigError
-    from meter.services.change import MAX
 
     try:
         found = parser(document)
@@ -77,15 +77,15 @@ def _asked(what, parser, document):
 def amounts() -> set[str]:
     """Keys of the settings whose values are texts even where they look like numbers."""
     sources.use()
-    from meter.core import config_doc
+    from meter.documents import settings_doc
 
-    return {row[0] for row in config_doc._AMOUNTS} | {"currency", "meter_number"}
+    return {row[0] for row in settings_doc._AMOUNTS} | {"currency", "meter_number"}
 
 
 def calibration(document: dict, board: str, meter) -> None:
     """Would the meter with these settings take it?"""
     sources.use()
-    from meter.core import calibration as calibrations
+    from meter.documents import calibration_doc as calibrations
 
     part = sources.part_of(board)
     _asked("calibration", lambda found: calibrations.parse(found, meter, part), document)
@@ -94,7 +94,7 @@ def calibration(document: dict, board: str, meter) -> None:
 def keys(document: dict, number: str, provisioned: bool) -> None:
     """Would a meter of this number take these keys?"""
     sources.use()
-    from meter.core import keys_doc
+    from meter.documents import keys_doc
 
     _asked("keys", keys_doc.parse, document)
     if provisioned and not keys_fit(document, number):

@@ -30,7 +30,7 @@ GENERATION_MAX = 255
 MONTHS = 12
 RELAY_OPEN, RELAY_CLOSED, RELAY_UNKNOWN = 0, 1, 2
 
-_METER_NUMBER = re.compile(r"[0-9A-Z-]{1,12}")  # both as the meter's settings have them (core/config_doc.py)
+_METER_NUMBER = re.compile(r"[0-9A-Z-]{1,12}")  # both as the meter's settings have them (documents/settings_doc.py)
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _LABEL = struct.Struct("<B12s")
 _IDENTITY = struct.Struct("<BBH12s3sB")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that must agree with everything else: one object, one ledger record.
 
-Only services/books.py changes it. All fields are integers but card_uid (7 bytes, zeros = no card bound), tampers
+Only books/books.py changes it. All fields are integers but card_uid (7 bytes, zeros = no card bound), tampers
 (see times()), jump (core/days.py) and the lists.
-Counts are those of energy.py, *_micro are millionths of the currency unit, utc_s is seconds of civil.py.
+Counts are those of energy.py, *_micro are millionths of the currency unit, utc_s is seconds of core/calendar.py.
 """
 
 from micropython import const

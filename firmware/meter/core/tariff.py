@@ -32,9 +32,9 @@ def parse(doc) -> Tariff:
     """Tariff from a document (json.loads). ConfigError(path, reason) if anything in it is wrong.
     Leaves core.checks to be unloaded."""
     gc.collect()  # as config.parse() does
-    from meter.core import tariff_doc
+    from meter.documents import tariff_doc
 
     try:
         return tariff_doc.read(doc)
     finally:
-        unload("core.tariff_doc")
+        unload("documents.tariff_doc")
