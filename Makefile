@@ -102,39 +102,39 @@ powercut: setup ## Cut the power at every operation that outlives it [CASE=fram-
 	@$(POWERCUT) $(if $(CASE),--case "$(CASE)") $(ARGS)
 
 accuracy: setup ## What error the firmware adds, over the load table of the standards [ARGS="--few --json"]
-	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m scripts.accuracy $(ARGS)
+	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m host_tests.measure.accuracy $(ARGS)
 
 year: setup ## A simulated year against an oracle, then four households' year without a false alarm [ARGS=--json]
-	@PYTHONPATH=.:firmware:host_tests/bench/shims $(PY) -m host_tests.bench.year $(ARGS)
-	@PYTHONPATH=.:firmware:host_tests/bench/shims $(PY) -m host_tests.bench.normal_life $(ARGS)
+	@PYTHONPATH=.:firmware:host_tests/bench/shims $(PY) -m host_tests.years.year $(ARGS)
+	@PYTHONPATH=.:firmware:host_tests/bench/shims $(PY) -m host_tests.years.normal_life $(ARGS)
 
 wear: setup ## How many years flash and FRAM last at the rates counted [ARGS="--hours 24"]
 	@$(POWERCUT).wear $(ARGS)
 
 size: setup ## Bytes and heap of each part of the firmware; fails when one has grown by a tenth [ARGS=--accept]
-	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m scripts.size $(ARGS)
+	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m host_tests.measure.size $(ARGS)
 
 hostile: setup ## 10,000 corrupted and hostile bundles and boot states against the loader [ARGS="--cases 500 --seed 1"]
-	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m host_tests.unit.loader_hostile $(ARGS)
+	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m host_tests.hostile.__main__ $(ARGS)
 
 measures: setup ## Measure what the README states; prints a table
-	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) scripts/measures.py $(ARGS)
+	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) host_tests/measure/measures.py $(ARGS)
 
 ##@ Look after
 setup: ## Set up build/: Python tools and MicroPython (the targets above do it by themselves)
 	@py="$(PYTHON)"; \
 	[ "$$py" != none ] || { echo "setup: Python 3.11 or newer is needed: install python3 and python3-venv" >&2; exit 1; }; \
-	$$py scripts/setup_tools.py && $$py scripts/setup_micropython.py
+	$$py scripts/setup/tools.py && $$py scripts/setup/micropython.py
 
 device-tools: setup ## Also install esptool and mpremote, to talk to a real board, and what their tests need
-	@$(PYTHON) scripts/setup_tools.py --device
-	@$(PYTHON) scripts/setup_npm.py || [ "$$PENNYWATT_NO_SKIP" != 1 ]  # without it some tests are skipped, and say so
+	@$(PYTHON) scripts/setup/tools.py --device
+	@$(PYTHON) scripts/setup/npm.py || [ "$$PENNYWATT_NO_SKIP" != 1 ]  # without it some tests are skipped, and say so
 
 wiring: setup ## Draw the boards' wiring and the README's table anew from boards/*/board.py [ARGS=--check]
 	@$(PY) -m scripts.wiring $(if $(ARGS),$(ARGS),--write)
 
 lock: ## Pin the Python tools anew from requirements.in and scripts/lock/*.in
-	@$(PYTHON) scripts/setup_tools.py --lock
+	@$(PYTHON) scripts/setup/tools.py --lock
 
 clean: ## Remove what was built, but keep the tools and interpreters that were fetched
 	@find build -mindepth 1 -maxdepth 1 ! -name venv ! -name typings ! -name npm ! -name firmware ! -name 'micropython*' -exec rm -rf {} + 2>/dev/null || true

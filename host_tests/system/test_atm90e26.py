@@ -4,7 +4,7 @@
 import pytest
 from meter.core import codes
 
-from scripts.image import collect
+from scripts.image.image import collect
 
 BOARD = "esp32_atm90e26"
 AP, AN, AT, RP = 0x40, 0x41, 0x42, 0x43

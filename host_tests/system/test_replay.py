@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from meter.drivers.atm90e32 import energy, regs
 
-from host_tests.bench import replay, trace, year_oracle
 from host_tests.bench.documents import tariff
+from host_tests.years import replay, trace, year_oracle
 
 from .replay_forks import Forks
 
@@ -24,7 +24,7 @@ FLAT = {"name": "Flat", "currency": "EUR", "price": "0.30"}
 
 
 def run(*args):
-    command = [sys.executable, "-m", "host_tests.bench.replay", *map(str, args), "--quiet"]
+    command = [sys.executable, "-m", "host_tests.years.replay", *map(str, args), "--quiet"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=os.environ)
 
 

@@ -11,13 +11,13 @@ import time
 import pytest
 from meter.core import codes
 
-from host_tests.bench import board as boards
 from host_tests.bench import documents
-from host_tests.bench.chips import I2cTimeout
-from host_tests.bench.meter import ops
-from host_tests.bench.session import Bench
+from host_tests.bench.port import ops
+from host_tests.bench.run import board as boards
+from host_tests.bench.run.session import Bench
 from scripts.bundle import firmware
-from scripts.image import collect, pack
+from scripts.chips import I2cTimeout
+from scripts.image.image import collect, pack
 
 from .visits import ctrl_c
 

@@ -10,11 +10,12 @@ from functools import cache
 import pytest
 from meter.core import codes
 
-from host_tests.bench import documents, process
-from host_tests.bench.flash import VFS_AT, VFS_SIZE, read_file
+from host_tests.bench import documents
+from host_tests.bench.plant.flash import VFS_AT, VFS_SIZE, read_file
+from host_tests.bench.run import process
 from scripts.bundle import compile_mpy, demo_key, seal, slot_files
 from scripts.bundle.format import head_of
-from scripts.image import collect, pack
+from scripts.image.image import collect, pack
 
 from .visits import ctrl_c
 

@@ -11,9 +11,10 @@ import pytest
 from meter.core import codes
 from meter.core.state import RELAY_UNKNOWN
 
-from host_tests.bench import documents, process
-from host_tests.unit.test_calibration import document
-from scripts.image import ROOT, build_image
+from host_tests.bench import documents
+from host_tests.bench.run import process
+from host_tests.unit.documents.test_calibration import document
+from scripts.image.image import ROOT, build_image
 
 from .visits import screens
 

@@ -8,11 +8,13 @@ import pytest
 from meter.core import codes
 from meter.storage import crashes
 
-from host_tests.bench import documents, ledger_view, process
-from host_tests.bench.utility_cards import utility_card
+from host_tests.bench import documents
+from host_tests.bench.cards.utility_cards import utility_card
+from host_tests.bench.run import process
+from host_tests.bench.views import ledger
 from host_tests.system import struck
-from scripts.image import collect, pack
-from scripts.vend.utility_formats import RELAY_TEST
+from scripts.image.image import collect, pack
+from scripts.supplier.utility_formats import RELAY_TEST
 
 from .visits import screens, show
 
@@ -174,7 +176,7 @@ def test_a_service_that_cannot_be_loaded_costs_itself_only(bench, name):
     assert b.meter.restarts == 0 and b.state().purchase_count == (name == "carddialogue")
     (crash,) = set(b.crashes())
     assert crash.text.decode().startswith("carddesk\n")
-    assert 'File "meter/cards/desk.py", line' in ledger_view.explain(crash)
+    assert 'File "meter/cards/desk.py", line' in ledger.explain(crash)
     assert all_there(b)
 
 

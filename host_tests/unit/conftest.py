@@ -9,7 +9,7 @@ import types
 import meter
 import pytest
 
-from .flash_cuts import CutFlash
+from host_tests.stands.flash_cuts import CutFlash
 
 
 class Partition:

@@ -14,7 +14,9 @@ import subprocess
 import threading
 from pathlib import Path
 
-from .. import board_files, linker
+from scripts import linker
+from scripts.common import board_files
+
 from .errors import BundleError
 
 ROOT = Path(__file__).resolve().parents[2]

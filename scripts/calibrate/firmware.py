@@ -7,7 +7,8 @@ import sys
 import types
 from pathlib import Path
 
-from .. import board_files
+from scripts.common import board_files
+
 from .errors import CalibrateError
 
 ROOT = Path(__file__).resolve().parents[2]

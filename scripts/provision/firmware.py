@@ -8,9 +8,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from scripts import board_files
 from scripts.calibrate import firmware as sources
-from scripts.common import InputError, parse_json, read_json
+from scripts.common import InputError, board_files, parse_json, read_json
 from scripts.common.text_file import BOM
 
 from .errors import DocumentError, RefusedError
@@ -111,7 +110,7 @@ def keys_fit(keys: dict, number: str) -> bool:
 
 def demo_keys(number: str) -> set[str]:
     """The keys everybody knows, in hexadecimal: those for cards of this meter, and the public halves."""
-    from scripts.vend.keys import KeySet
+    from scripts.supplier.keys import KeySet
 
     return set(_key_texts(KeySet.demo().meter_document(number)))
 

@@ -20,7 +20,7 @@ of the metering IC holds. Where those would call an ordinary household odd they 
 What is watched for, with its default in the unit of its figure: the table in _defaults(), and the second one for
 three phases only. Names for tamper_trips: _TRIPS.
 
-What they make of ordinary households: host_tests/bench/normal_life.py.
+What they make of ordinary households: host_tests/years/normal_life.py.
 """
 
 from array import array
