@@ -4,7 +4,7 @@ no slot is whole.
 
     python -m host_tests.hostile.__main__ --cases 10000 [--seed 1] [--case 4711] [--json]
 
-Cases (hostile/cases.py) run on the 32-bit interpreter, with the loader as it goes onto a meter; hostile/oracle.py says
+Cases (cases.py) run on the 32-bit interpreter, with the loader as it goes onto a meter; oracle.py says
 what must come of each. A case is the same for the same seed and number.
 """
 

@@ -2,9 +2,9 @@
 # pyright: reportMissingImports=false, reportAttributeAccessIssue=false, reportArgumentType=false
 # pyright: reportOptionalOperand=false
 # ruff: noqa: SIM105 (MicroPython has no contextlib)
-"""Runs on MicroPython (hostile/world.py starts it): the loader, on LittleFS in memory that keeps the rules of NOR flash.
+"""Runs on MicroPython (world.py starts it): the loader, on LittleFS in memory that keeps the rules of NOR flash.
 
-    hostile/on_meter.py PLACE      PLACE: where `loader` is, as sources or linked
+    on_meter.py PLACE      PLACE: where `loader` is, as sources or linked
 
 One JSON object a line comes in, one goes out behind "=". {"define": name, "files": {path: hex}} makes a file system to
 begin from. A case is one of these with changes, and starts:

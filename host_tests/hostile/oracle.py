@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the loader ought to do with a file system, said once more, in terms of what is in it: for hostile/__main__.py.
+"""What the loader ought to do with a file system, said once more, in terms of what is in it: for __main__.py.
 
 Nothing of firmware/loader is used: manifests are taken apart by regular expressions, signatures and hashes are checked
 by other libraries. A World is path -> SHA-256 (None: a folder), and content by SHA-256.

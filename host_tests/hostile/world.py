@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loader on real MicroPython with a real LittleFS (hostile/on_meter.py), and small firmware for its slots."""
+"""The loader on real MicroPython with a real LittleFS (on_meter.py), and small firmware for its slots."""
 
 import json
 import subprocess
@@ -84,7 +84,7 @@ def on_meter(arch: str = "i386", linked: bool = False, heap: str = "24m"):
             path = Path(place)
             (path / "loader.mpy").write_bytes(loader_files(BOARD, bytes(32))["boot/loader.mpy"])
         program = subprocess.Popen(
-            [interpreter(arch), "-X", f"heapsize={heap}", Path(__file__).with_name("hostile/on_meter.py"), path],
+            [interpreter(arch), "-X", f"heapsize={heap}", Path(__file__).with_name("on_meter.py"), path],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         try:

@@ -181,7 +181,7 @@ def reactions():
 
 
 def modelled():
-    """The same with what computing takes an ESP32 (host_tests/bench/plant/costs.py): modelled, not measured on a board."""
+    """The same with what computing takes an ESP32 (bench/plant/costs.py): modelled, not measured on a board."""
     found = lateness.start()
     yield _ms("modelled: power on to first measurement booked", found["tick"], 2000)
     yield _ms("modelled: power on to relay decision", found["relay"], 3000)

@@ -61,7 +61,7 @@ def measure() -> dict[str, list[int]]:
         script += f"kept({unit!r})\ndropped()\n"
     script += "import time\nwhile True:\n    time.sleep_ms(1000)\n"
     with Bench(image=pack({**files, "boot.py": script.encode(), "main.py": b""}), heap="1m") as b:
-        # Loading takes its time (host_tests/bench/plant/costs.py): until the last part has said its size, or a minute is
+        # Loading takes its time (bench/plant/costs.py): until the last part has said its size, or a minute is
         # over.
         while len(lines := [line.split() for line in b.meter.console if line.startswith("SIZE ")]) < len(sizes):
             b.run_s(1)

@@ -47,7 +47,7 @@ def sample(counts, p_mw=0, others=(0, 0, 0)):
 
 
 class Sides:
-    """What a machine (model/machine.py) does with both."""
+    """What a machine (machine.py) does with both."""
 
     world: World
     model: Model

@@ -45,7 +45,7 @@ class Jump(NamedTuple):
 
 
 class Calendar:
-    """What a model of a meter does with a date; the rest of it is in model/meter.py."""
+    """What a model of a meter does with a date; the rest of it is in meter.py."""
 
     def _live_the_day(self, today: date):
         """Each day is charged once, when it begins; a month begins with the register as it is. What a wrong clock took

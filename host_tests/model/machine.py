@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lives of a meter that hypothesis makes up, and what must hold after each thing that happens.
 
-The firmware and a plain model go through them together: model/compare.py.
+The firmware and a plain model go through them together: compare.py.
 """
 
 import sys

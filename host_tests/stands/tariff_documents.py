@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Good tariff documents for hypothesis: the whole language of documents/tariff_doc.py, with what is in them near one moment.
+"""Good tariff documents for hypothesis: the whole language of documents/tariff_doc.py, with what is
+in them near one moment.
 
 near: where a test looks. Switch times, special days, seasons, signals and the begin of a later tariff are drawn within
 minutes or a day of it as often as anywhere, so that a short look crosses them.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many replays on CPython, quickly: a process that has loaded what it can, and forks for each. python -m … reads jobs.
 
-A meter in this interpreter is one to a process (bench/run/local.py); to start Python anew takes ten times as long as most
-traces.
+A meter in this interpreter is one to a process (bench/run/local.py); to start Python again takes ten times as long as
+most traces.
 """
 
 import json

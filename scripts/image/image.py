@@ -122,7 +122,7 @@ def write_image(out_path: Path, image: bytes) -> None:
     write_whole(out_path, image, 0o600)
 
 
-def _cli():
+def cli():
     from typing import Annotated
 
     import typer
@@ -173,7 +173,3 @@ def _cli():
         print(f"image: {out}: {len(files)} files, {total:,} bytes, at most {used} of {len(data) // BLOCK} blocks")
 
     typer.run(image)
-
-
-if __name__ == "__main__":
-    _cli()

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from setup_common import SetupError, run, say
+from .common import SetupError, run, say
 
 KEYRINGS = ("debian-archive-keyring.gpg", "debian-archive-keyring.pgp")
 

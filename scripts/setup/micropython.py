@@ -18,8 +18,8 @@ import sys
 import time
 from pathlib import Path
 
-from debian_packages import unpack
-from setup_common import ROOT, SetupError, alone, guarded, run, say
+from .common import ROOT, SetupError, alone, guarded, run, say
+from .debian_packages import unpack
 
 TARGET = ROOT / "build" / "micropython"
 READY = "ready.json"
@@ -241,7 +241,7 @@ def setup(target: Path = TARGET, force: bool = False) -> dict:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="setup/micropython.py",
+        prog="scripts.setup.micropython",
         description="Get a 32-bit and a 64-bit MicroPython: from PATH, else Debian's packages, without root.",
         epilog="PENNYWATT_DEBIAN_MIRROR names a Debian mirror where the machine's own sources have none.",
     )

@@ -3,7 +3,7 @@
 """Get MicroPython's WebAssembly port from npm into build/npm/micropython: a real raw REPL for the tests of the tools
 that talk to a board.
 
-npm and node are those in the wheel pyright brings (build/venv), so setup/tools.py runs before. The package is pinned
+npm and node are those in the wheel pyright brings (build/venv), so tools.py runs before. The package is pinned
 by version and by the SHA-512 npm publishes; that is checked here, whatever npm itself may have checked.
 Runs before anything else is installed: standard library only. A second run finds the result and does nothing.
 """
@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from setup_common import ROOT, SetupError, alone, guarded, run, say
+from .common import ROOT, SetupError, alone, guarded, run, say
 
 TARGET = ROOT / "build" / "npm"
 VENV = ROOT / "build" / "venv"
@@ -45,7 +45,7 @@ def npm(venv: Path) -> list[str]:
         node, client = wheel / "bin" / "node", wheel / "lib/node_modules/npm/bin/npm-cli.js"
         if node.exists() and client.exists():
             return [str(node), str(client)]
-    raise SetupError(f"there is no node in {venv}: run scripts/setup/tools.py first")
+    raise SetupError(f"there is no node in {venv}: run `make setup` first")
 
 
 def environment() -> dict[str, str]:
@@ -117,7 +117,8 @@ def setup(target: Path = TARGET, venv: Path = VENV, force: bool = False) -> None
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="setup/npm.py", description="Get MicroPython's WebAssembly port, a REPL for the tests of the board tools."
+        prog="scripts.setup.npm",
+        description="Get MicroPython's WebAssembly port, a REPL for the tests of the board tools."
     )
     parser.add_argument("--force", action="store_true", help="get it again even if it is there")
     parser.add_argument("--target", type=Path, default=TARGET, help="where it goes (default: build/npm)")

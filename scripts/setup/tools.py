@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from setup_common import ROOT, SetupError, alone, guarded, run, say
+from .common import ROOT, SetupError, alone, guarded, run, say
 
 BUILD = ROOT / "build"
 LOCKS = ROOT / "scripts" / "lock"
@@ -183,7 +183,7 @@ def lock() -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="setup/tools.py", description="Install the pinned Python tools into build/venv."
+        prog="scripts.setup.tools", description="Install the pinned Python tools into build/venv."
     )
     parser.add_argument("--device", action="store_true", help="also esptool and mpremote, for a real board")
     parser.add_argument("--lock", action="store_true", help="pin requirements.in and scripts/lock/*.in anew")

@@ -51,7 +51,7 @@ class Books:
         self.starved = 0  # MemoryErrors that were caught; a count somebody can read (STATUS, LOG_HEAP)
         self._minute = -2  # the minute minute.py was at work in; -1: one without a clock
         self.date = ()  # of the day whose work is done
-        self.day_at_s = self.jump_at_s = None  # uptime_s when the last day, and that before a jump, began (books/day.py)
+        self.day_at_s = self.jump_at_s = None  # uptime_s when the last day, and that before a jump, began (day.py)
         self.friendly = self._testing = False
         self.daily_micro = 0  # what a day costs, in the mean of the last seven; 0: not known
         self.day_spent_micro = None  # spent_micro() when this day began

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The card desk: owns the reader, waits for a card, serves one at a time.
 
-What may follow what is in cards/states.py. What is done with a household's card is in cards/household.py, and with a new
-purchase on it in cards/proof.py; with the supplier's in cards/supplier.py; what is said then, in cards/dialogue.py. Each is loaded
+What may follow what is in states.py. What is done with a household's card is in household.py, and with a new
+purchase on it in proof.py; with the supplier's in supplier.py; what is said then, in dialogue.py. Each is loaded
 when it is wanted and let go: most of the time there is no card, and the code is large.
 """
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One card's visit: what is done with it from IDENTIFY to WRITE_BACK (cards/states.py). Loaded with the card.
+"""One card's visit: what is done with it from IDENTIFY to WRITE_BACK (states.py). Loaded with the card.
 
-login -> identity -> purchase -> count rule -> books -> write-back; what is said then: cards/dialogue.py. Before a new
-purchase is booked, its signature is looked at by cards/proof.py: a Visit ends, and a second one returns to the card.
+login -> identity -> purchase -> count rule -> books -> write-back; what is said then: dialogue.py. Before a new
+purchase is booked, its signature is looked at by proof.py: a Visit ends, and a second one returns to the card.
 Money changes in ACCOUNT only, and only by what has passed the card's MAC, the record's CRC, account.judge() and the
 supplier's signature; nothing later undoes it. The write-back comes after: a card pulled anywhere costs a second
 insertion (equal count, nothing to credit) and no money. No wait is without an end.
@@ -32,7 +32,7 @@ class Visit(Guest):
         self._renewed = False  # it has the card key in force
         self._months = b""
         self._number = self._generation = 0
-        # Generation, months, number, amount and debt of a new purchase, its record or (cards/proof.py) is it proven?
+        # Generation, months, number, amount and debt of a new purchase, its record or (proof.py) is it proven?
         self._bought = bought
 
     def do(self, state: int):

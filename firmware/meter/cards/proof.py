@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is a new purchase signed by the supplier? Loaded for that, when all other code for cards has gone (cards/desk.py).
+"""Is a new purchase signed by the supplier? Loaded for that, when all other code for cards has gone (desk.py).
 
-The card lies there meanwhile and is asked nothing. Then a visit (cards/household.py) returns to it: pulled until then,
+The card lies there meanwhile and is asked nothing. Then a visit (household.py) returns to it: pulled until then,
 nothing is booked.
 """
 

@@ -3,7 +3,7 @@
 
 One DESFire application, five AES keys (0 master, 1 meter, 2 vending, 3 reader, 4 change), four files. The meter's
 key is derived from one that only this meter has: what gets out of a meter opens no other meter's cards. What makes a
-purchase is the supplier's signature (cards/proof.py): no key in a meter or on a card does. Every record begins with its
+purchase is the supplier's signature (proof.py): no key in a meter or on a card does. Every record begins with its
 format version and ends with a CRC-32 over the file's number and all bytes before (a signature follows it), so a record
 in the wrong file is no record.
 

@@ -2,7 +2,7 @@
 """Utility cards: what the supplier's people carry from meter to meter. Loaded with the card.
 
 A DESFire application of its own, so no user card is ever taken for one; its meter key comes of the fleet's utility
-key. What is asked for is signed by the supplier: cards/head.py. What each kind does is a workflow of its own, of
+key. What is asked for is signed by the supplier: head.py. What each kind does is a workflow of its own, of
 which a document needs all the room there is:
 
     1 settings, 2 tariff   commands/document.py

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the desk asks of what serves a card, the household's (cards/household.py) or the supplier's (cards/supplier.py)."""
+"""What the desk asks of what serves a card, the household's (household.py) or the supplier's (supplier.py)."""
 
 from micropython import const
 

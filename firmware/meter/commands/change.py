@@ -2,8 +2,8 @@
 """Another settings or tariff document for a running meter: checked whole, stored, put in force. Loaded for that.
 
 It is staged first (documents.stage). One that is refused, or cannot be stored, changes nothing. The one in force
-before is kept: commands/in_force.py. What is checked beyond documents/settings_doc.py and documents/tariff_doc.py: a document must fit
-this meter (number, currency), and a provisioned meter stays one.
+before is kept: in_force.py. What is checked beyond documents/settings_doc.py and documents/tariff_doc.py:
+a document must fit this meter (number, currency), and a provisioned meter stays one.
 """
 
 import gc

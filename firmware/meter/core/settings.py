@@ -17,7 +17,7 @@ class Settings:
         self.currency = "EUR"
         self.decimals = 2
         self.utc_offset_min = 0
-        self.dst: tuple | None = None  # a rule of core/calendar.py
+        self.dst: tuple | None = None  # a rule of calendar.py
         self.alarm1_micro = 10_000_000
         self.alarm2_micro = 5_000_000
         self.overdraft_micro = 0
@@ -46,7 +46,7 @@ class Settings:
         self.watch = None  # rows of watch.py; None: the default ones
         self.tamper_trips = 0  # bit per codes.TAMPER_*
         self.calibrated: tuple = ()  # (addresses, words): see documents/calibration_doc.py
-        self.calibrations: list | None = None  # those there are, from made.read() until meter/wiring.py has looked at the seal
+        self.calibrations: list | None = None  # from documents/load.py until wiring.py has looked at the seal
 
     @property
     def calibration(self):

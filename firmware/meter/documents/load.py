@@ -20,7 +20,7 @@ _KEPT = _WHOSE + ("decimals", "nominal_v", "hz", "base_a", "max_a", "exports", "
 def read(root: str = "", fell: int = 0):
     """(settings, tariff, tariff for later or None, keys or None, fault mask).
 
-    fell: starts in a row that fell before they metered: documents may be what they fell over (documents/aside.py). The
+    fell: starts in a row that fell before they metered: documents may be what they fell over (aside.py). The
     fault mask has aside.mask() from bit 16 on.
 
     The calibration is in the settings.

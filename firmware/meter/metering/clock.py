@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The clock: UTC seconds from the DS3231, carried between looks at it by the tick counter.
 
-At a start three reads that agree are taken at once (metering/clock_look.py): metering need not wait, and this clock is less
+At a start three reads that agree are taken at once (clock_look.py): metering need not wait, and this clock is less
 than a second slow. Soon after, when all is loaded, comes a look. It ends with a second of the RTC: from then on a tick
 at a whole second of this clock is one of the RTC, give or take the 10 ms of the wait; until then each second of it has
 one tick, too, only not where it begins. Whether its time is taken over, core/timekeeping.py decides; until then

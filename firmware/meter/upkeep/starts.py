@@ -224,7 +224,7 @@ def failed(e) -> None:
 
 
 def _bus():
-    """The FRAM's. Not by drivers/buses.py: that is one part with meter/wiring.py, which may be what cannot be loaded."""
+    """The FRAM's. Not by drivers/buses.py: that is one part with wiring.py, which may be what cannot be loaded."""
     scl = machine.Pin(board.I2C_SCL)
     sda = machine.Pin(board.I2C_SDA)
     if board.SOFT_I2C & 1:

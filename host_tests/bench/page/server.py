@@ -29,7 +29,7 @@ from microdot.websocket import WebSocketError, websocket_upgrade
 from host_tests.bench.page.commands import checked
 from host_tests.bench.page.history import History
 
-WEB = pathlib.Path(__file__).with_name("web")
+WEB = pathlib.Path(__file__).parents[1] / "web"
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 HEADERS = {
     "Cache-Control": "no-store",

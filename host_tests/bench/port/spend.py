@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Computing that takes an ESP32 time and asks nothing of the plant: the plant is told, for its clock (bench/plant/costs.py).
+# Computing that takes an ESP32 time and asks nothing of the plant: the plant is told (bench/plant/costs.py).
 # Here are the module gc, and a file system that sees modules come.
 import gc
 import sys

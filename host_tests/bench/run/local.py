@@ -73,7 +73,7 @@ def _link_module(plant: Plant):
 
 
 def _load(name: str):
-    path = Path(__file__).parent / "meter" / f"{name}.py"
+    path = Path(__file__).parents[1] / "port" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module

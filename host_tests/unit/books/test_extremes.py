@@ -231,7 +231,8 @@ def calibration_docs(part, scale):
         taken = {}
         for addr in registers:
             doc = whole | {"registers": {f"{addr:02X}": word}}
-            if not said(lambda doc: calibration_doc.parse(doc, setup, part.calibrated()), doc | {"crc32": check_sum(doc)}):
+            sealed = doc | {"crc32": check_sum(doc)}
+            if not said(lambda doc: calibration_doc.parse(doc, setup, part.calibrated()), sealed):
                 taken[f"{addr:02X}"] = word
         doc = whole | {"registers": taken}
         yield f"{word:04X}", doc | {"crc32": check_sum(doc)}

@@ -205,7 +205,7 @@ def test_a_size_flash_cannot_have_is_refused(size):
 
 
 def command(*args):
-    line = [sys.executable, "-m", "scripts.image.image", *args]
+    line = [sys.executable, "-m", "scripts.image", *args]
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 

@@ -7,8 +7,9 @@ import io
 import tarfile
 
 import pytest
-import setup_npm
-from setup_common import SetupError
+
+from scripts.setup import npm
+from scripts.setup.common import SetupError
 
 
 def archive(**files):
@@ -45,34 +46,34 @@ def venv(tmp_path):
 def packs(tmp_path, monkeypatch):
     """The shell command by which npm brings GOOD, and the pin of it."""
     (tmp_path / "good.tgz").write_bytes(GOOD)
-    monkeypatch.setattr(setup_npm, "SHA512", base64.b64encode(hashlib.sha512(GOOD).digest()).decode())
+    monkeypatch.setattr(npm, "SHA512", base64.b64encode(hashlib.sha512(GOOD).digest()).decode())
     return f"cp {tmp_path}/good.tgz ."
 
 
 def test_the_package_is_unpacked_and_the_second_run_asks_nobody(tmp_path, venv, packs):
-    setup_npm.setup(tmp_path / "npm", venv(packs))
+    npm.setup(tmp_path / "npm", venv(packs))
     assert (tmp_path / "npm/micropython/micropython.wasm").read_bytes() == b"wasm"
-    setup_npm.setup(tmp_path / "npm", venv("exit 1"))
+    npm.setup(tmp_path / "npm", venv("exit 1"))
 
 
 def test_node_trusts_what_the_machine_trusts(tmp_path, venv, packs, monkeypatch):
     monkeypatch.delenv("NODE_EXTRA_CA_CERTS", raising=False)
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     (tmp_path / "ca.crt").touch()
-    monkeypatch.setattr(setup_npm, "TRUSTED", (str(tmp_path / "none.crt"), str(tmp_path / "ca.crt")))
-    monkeypatch.setattr(setup_npm.ssl, "get_default_verify_paths", lambda: type("Paths", (), {"cafile": None}))
-    setup_npm.setup(tmp_path / "npm", venv(f'test "$NODE_EXTRA_CA_CERTS" = {tmp_path}/ca.crt && {packs}'))
+    monkeypatch.setattr(npm, "TRUSTED", (str(tmp_path / "none.crt"), str(tmp_path / "ca.crt")))
+    monkeypatch.setattr(npm.ssl, "get_default_verify_paths", lambda: type("Paths", (), {"cafile": None}))
+    npm.setup(tmp_path / "npm", venv(f'test "$NODE_EXTRA_CA_CERTS" = {tmp_path}/ca.crt && {packs}'))
 
 
 def test_what_somebody_said_node_should_trust_stays(tmp_path, venv, packs, monkeypatch):
     monkeypatch.setenv("NODE_EXTRA_CA_CERTS", "/of/mine")
-    setup_npm.setup(tmp_path / "npm", venv(f'test "$NODE_EXTRA_CA_CERTS" = /of/mine && {packs}'))
+    npm.setup(tmp_path / "npm", venv(f'test "$NODE_EXTRA_CA_CERTS" = /of/mine && {packs}'))
 
 
 def test_another_package_than_the_pinned_one_is_not_unpacked(tmp_path, venv, packs, monkeypatch):
-    monkeypatch.setattr(setup_npm, "SHA512", "AAAA")
+    monkeypatch.setattr(npm, "SHA512", "AAAA")
     with pytest.raises(SetupError, match="differs from the one pinned: SHA-512 expected AAAA, found"):
-        setup_npm.setup(tmp_path / "npm", venv(packs))
+        npm.setup(tmp_path / "npm", venv(packs))
     assert list((tmp_path / "npm").iterdir()) == []
 
 
@@ -87,9 +88,9 @@ def test_another_package_than_the_pinned_one_is_not_unpacked(tmp_path, venv, pac
 )
 def test_why_it_cannot_be_had_is_a_sentence(tmp_path, venv, script, reason):
     with pytest.raises(SetupError, match=reason):
-        setup_npm.setup(tmp_path / "npm", venv(script))
+        npm.setup(tmp_path / "npm", venv(script))
 
 
 def test_without_node_the_order_of_set_up_is_named(tmp_path):
-    with pytest.raises(SetupError, match=r"there is no node in .*: run scripts/setup_tools\.py first"):
-        setup_npm.setup(tmp_path / "npm", tmp_path / "none")
+    with pytest.raises(SetupError, match=r"there is no node in .*: run `make setup` first"):
+        npm.setup(tmp_path / "npm", tmp_path / "none")

@@ -11,13 +11,11 @@ import threading
 import time
 from pathlib import Path
 
-import debian_packages
 import pytest
-import setup_micropython
-import setup_tools
-from setup_common import SetupError, alone, guarded
 
 from host_tests.bench.run.process import interpreter
+from scripts.setup import debian_packages, micropython, tools
+from scripts.setup.common import SetupError, alone, guarded
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -55,7 +53,7 @@ def answer(**changes) -> str:
 
 
 def test_the_interpreter_of_the_bench_is_32_bit_and_has_all_that_is_needed(bits32):
-    found = setup_micropython.probe(bits32)
+    found = micropython.probe(bits32)
     assert found["bits"] == 32
     assert found["version"] >= [1, 24]
 
@@ -72,18 +70,18 @@ def test_the_interpreter_of_the_bench_is_32_bit_and_has_all_that_is_needed(bits3
 )
 def test_an_interpreter_that_will_not_do_says_why(on_path, script, reason):
     with pytest.raises(SetupError, match=reason):
-        setup_micropython.probe(on_path(script))
+        micropython.probe(on_path(script))
 
 
 @pytest.mark.parametrize("bits, name", [(32, "i386"), (64, "amd64")])
 def test_micropython_on_path_serves_as_what_it_is(on_path, bits, name):
     program = on_path(answer(bits=bits))
-    assert [(n, f["program"]) for n, f in setup_micropython.from_path().items()] == [(name, str(program))]
+    assert [(n, f["program"]) for n, f in micropython.from_path().items()] == [(name, str(program))]
 
 
 def test_an_unfit_micropython_on_path_is_named_and_left_alone(on_path, capsys):
     on_path(answer(version=[1, 20, 0]))
-    assert setup_micropython.from_path() == {}
+    assert micropython.from_path() == {}
     assert "is left alone: it is 1.20.0" in capsys.readouterr().err
 
 
@@ -92,7 +90,7 @@ def test_a_wrapper_passes_arguments_on_whatever_the_path(tmp_path):
     program.parent.mkdir()
     program.write_text('#!/bin/sh\nfor a in "$@"; do echo "<$a>"; done\n')
     program.chmod(0o755)
-    path = setup_micropython.install_wrapper(tmp_path, "i386", str(program))
+    path = micropython.install_wrapper(tmp_path, "i386", str(program))
     done = subprocess.run([path, "a b", "$HOME"], capture_output=True, text=True, check=True)
     assert done.stdout == "<a b>\n<$HOME>\n"
 
@@ -103,7 +101,7 @@ def test_a_wrapper_passes_arguments_on_whatever_the_path(tmp_path):
 def test_without_apt_and_without_micropython_one_sentence_says_what_to_do(on_path, tmp_path, capsys):
     on_path(None)
     target = tmp_path / "build" / "micropython"
-    assert guarded("micropython", lambda: setup_micropython.setup(target)) == 1
+    assert guarded("micropython", lambda: micropython.setup(target)) == 1
     said = capsys.readouterr().err
     assert "there is no apt-get here to fetch packages with" in said
     assert "Put a 32-bit `micropython` 1.24 or newer (with ffi and VfsLfs2) on PATH" in said
@@ -114,29 +112,29 @@ def test_without_apt_and_without_micropython_one_sentence_says_what_to_do(on_pat
 def test_a_32_bit_micropython_on_path_is_enough_where_nothing_can_be_fetched(on_path, tmp_path, capsys):
     on_path(answer())
     target = tmp_path / "build" / "micropython"
-    report = setup_micropython.setup(target)
+    report = micropython.setup(target)
     assert list(report["interpreters"]) == ["i386"]
     assert "going on without a 64-bit interpreter" in capsys.readouterr().err
-    assert setup_micropython.setup(target) == report  # and the second run does not try again
+    assert micropython.setup(target) == report  # and the second run does not try again
     assert capsys.readouterr().err == ""
 
 
 def test_what_was_fetched_is_run_before_it_is_put_in_place(on_path, tmp_path, monkeypatch):
     on_path(None)
-    monkeypatch.setattr(setup_micropython, "unpack", lambda *_: "a mirror")  # gives nothing that could run
+    monkeypatch.setattr(micropython, "unpack", lambda *_: "a mirror")  # gives nothing that could run
     target = tmp_path / "build" / "micropython"
     with pytest.raises(SetupError, match=r"32-bit MicroPython does not run here .* 32-bit x86 programs"):
-        setup_micropython.setup(target)
+        micropython.setup(target)
     assert [p.name for p in target.parent.iterdir()] == [".micropython.lock"]
 
 
 def test_a_failure_leaves_the_interpreters_that_were_there(on_path, tmp_path):
     on_path(answer())
     target = tmp_path / "build" / "micropython"
-    report = setup_micropython.setup(target)
+    report = micropython.setup(target)
     shutil.rmtree(tmp_path / "bin")
     with pytest.raises(SetupError):
-        setup_micropython.setup(target, force=True)
+        micropython.setup(target, force=True)
     assert json.loads((target / "ready.json").read_text()) == report
     assert os.access(target / "micropython-i386", os.X_OK)
 
@@ -148,9 +146,9 @@ def test_interpreters_in_place_without_a_mark_are_tried_and_kept(tmp_path, bits3
         bits64 = interpreter("amd64")
     except FileNotFoundError as e:
         pytest.skip(str(e))
-    setup_micropython.install_wrapper(target, "i386", str(bits32))
-    setup_micropython.install_wrapper(target, "amd64", str(bits64))
-    report = setup_micropython.setup(target)
+    micropython.install_wrapper(target, "i386", str(bits32))
+    micropython.install_wrapper(target, "amd64", str(bits64))
+    report = micropython.setup(target)
     assert {facts["source"] for facts in report["interpreters"].values()} == {"found in place"}
 
 
@@ -158,14 +156,14 @@ def test_interpreters_in_place_without_a_mark_are_tried_and_kept(tmp_path, bits3
 def test_a_part_that_got_lost_is_noticed(on_path, tmp_path, lost):
     on_path(answer())
     target = tmp_path / "build" / "micropython"
-    report = setup_micropython.setup(target)
+    report = micropython.setup(target)
     (target / lost).unlink()
-    assert setup_micropython.cached(target) is None
-    assert setup_micropython.setup(target) == report
+    assert micropython.cached(target) is None
+    assert micropython.setup(target) == report
 
 
 def test_the_command_reports_in_json_at_once_when_all_is_there():
-    command = [sys.executable, ROOT / "scripts/setup/micropython.py", "--json"]
+    command = [sys.executable, "-m", "scripts.setup.micropython", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["interpreters"]["i386"]["bits"] == 32
     assert json.loads(done.stdout)["seconds"] < 0.1
@@ -257,7 +255,7 @@ def test_apt_runs_no_hook_of_the_machine_and_writes_only_to_its_own_folders(tmp_
     ],
 )  # fmt: skip
 def test_what_pip_says_becomes_one_sentence(said, sentence):
-    assert sentence in setup_tools.pip_reason(said)
+    assert sentence in tools.pip_reason(said)
 
 
 def locked(path: Path) -> dict[str, str]:

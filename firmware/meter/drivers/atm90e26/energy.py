@@ -6,7 +6,7 @@ A register's step is 0.1 pulse, ten counts. What the wire does to a frame must n
     address bits  nothing in a frame tells which register answered. Forward and reverse energy, added up, are the
                   absolute energy (42H, 45H) but for what cancels within 0.01 pulse; a tick in which they are not, or
                   in which the net energy is not what the power at both ends of it says, is read once more, and what
-                  still does not fit is judged (atm90e26/audit.py)
+                  still does not fit is judged (audit.py)
 Any one flipped bit in a tick moves at most 20 counts (225 J), which the ticks that follow even out. Several in
 the energy frames of one tick can misplace counts: by what the power at its ends leaves open.
 Should the heap run out in a judgement, what was read is owed to the next tick, and the MemoryError goes on.

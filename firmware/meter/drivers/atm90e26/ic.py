@@ -4,7 +4,7 @@
 Source: Atmel-46002B (M90E26 datasheet, 2014), sections 4.1 and 5. SPI mode 3, at most 160 kbit/s. A frame is 24
 clocks, MSB first: 1 = read, 7 address bits, 16 data bits; one register per chip select. Frames:
     read_tick   20   status 1, checksums 2; U, I, P, S, neutral I 5; six energy registers, each with its check, 12
-                     (+12 where these disagree with each other or with the power, atm90e26/energy.py)
+                     (+12 where these disagree with each other or with the power, energy.py)
     read_slow   4    check 4    start 116, and 90 ms of waiting; 60 if the part kept all
 
 The part takes a write at any time, and noise can make one of a read. So it keeps checksums of its configuration,

@@ -4,12 +4,12 @@
 What the wire does to a frame must not reach the ledger:
     data bits     LastSPIData (78H, datasheet 4.2.2) repeats what the part really handed out
     address bits  nothing in a frame tells which register answered. The registers of the phases count the same
-                  energy as the totals: an audit compares them (atm90e32/audit.py), at once if a check
+                  energy as the totals: an audit compares them (audit.py), at once if a check
                   disagreed, or a total is more than the power at both ends of the tick, or, for reactive
                   energy, the tick before it suggest
 Any one flipped bit in a tick moves at most 2 counts (22.5 J), which the audits that follow even out. Several in
 the energy frames of one tick can misplace counts. With three phases every tick is audited, for the counts by
-phase (atm90e32/phases.py). Apparent energy has one register and no audit: LastSPIData, and what mains can deliver.
+phase (phases.py). Apparent energy has one register and no audit: LastSPIData, and what mains can deliver.
 Should the heap run out in an audit, what was read is owed to the next tick as it was read, and the MemoryError goes on.
 """
 

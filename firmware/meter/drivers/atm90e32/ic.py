@@ -5,7 +5,7 @@ Source: Atmel-46003B (M90E32AS datasheet, 2015), sections 4.2 and 5. SPI mode 3,
 A frame is 32 clocks, MSB first: 1 = read, 5 ignored bits, 10 address bits, 16 data bits; one register per
 chip select. Frames (1 | 3 phases):
     read_tick   14 | 24   CRC status 1; U, I, P 5 per phase; four energy registers, each with its check, 8
-                +8 | 24   an audit (atm90e32/energy.py): one phase, every 16th tick and each tick of a noisy line; three
+                +8 | 24   an audit (energy.py): one phase, every 16th tick and each tick of a noisy line; three
                           phases, each tick, for their own counts
     read_slow   12 | 26   check 2   start 272 | 288, and 75 ms of waiting; 97 | 113 if the part kept all
 

@@ -4,7 +4,7 @@
 Loaded by a three-phase meter only. Where audit and totals agree, a phase has what its registers gave. Where they do
 not at once, a read was hit. A read that fetched another phase's register shows in that one phase has too much by its
 own measured power and another too little: the smaller of the two amounts goes back. If even then audit and totals
-disagree, the audit settles the total (atm90e32/audit.py), and the phases are made to add up to that: the difference
+disagree, the audit settles the total (audit.py), and the phases are made to add up to that: the difference
 goes to the phase farthest from its power. So the phases' sum never strays from the totals by more than the audit's
 tolerance in a tick; to which phase counts go is right as far as power was steady over the tick.
 """
