@@ -13,7 +13,8 @@ from binascii import crc32
 
 from micropython import const
 
-BASE = const(0x1000)
+from meter.storage.map import EVENTS as BASE
+
 SLOTS = const(1024)
 SIZE = const(16)
 _FORMAT = "<IIBBiH"  # number, utc_s, code, time quality, value, CRC

@@ -8,11 +8,11 @@ import struct
 
 from micropython import const
 
+from meter.storage.map import INCIDENTS_BLOCKS as BLOCKS
+from meter.storage.map import INCIDENTS_FIRST as FIRST
+from meter.storage.map import INCIDENTS_KIND as KIND
 from meter.storage.ring import Ring
 
-FIRST = const(191)  # blocks of the partition
-BLOCKS = const(32)
-KIND = const(7)
 SIZE = const(56)
 _FORMAT = "<IIIIBBBBi3H3H3h3hHH"
 

@@ -15,9 +15,9 @@ from micropython import const
 
 from meter.core.errors import StorageError
 from meter.core.state import FIELDS, RATES
+from meter.storage.map import LEDGER_A as SLOT_A
+from meter.storage.map import LEDGER_B as SLOT_B
 
-SLOT_A = const(0x0000)
-SLOT_B = const(0x0400)  # no one bit of an address leads from a copy into both
 _MAGIC = const(0x4C50)  # "PL"
 _VERSION = const(4)
 

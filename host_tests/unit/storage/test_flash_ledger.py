@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ledger and events of a board without FRAM: what must not wait does not, and what may is lost for a minute at most."""
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -194,25 +192,6 @@ def test_twenty_years_of_minutes_wear_no_block_out(dev):
     assert max(erases) - min(erases) <= 1
     years = 100_000 / (max(erases) / days * 365.25)
     assert years >= 20
-
-
-def test_the_rings_share_the_partition_without_touching():
-    from meter.storage import freezes, incidents, profile
-
-    parts = sorted(
-        [
-            (profile.FIRST, profile.BLOCKS),
-            (flash_ledger.LEDGER_FIRST, flash_ledger.LEDGER_BLOCKS),
-            (flash_ledger.EVENTS_FIRST, flash_ledger.EVENTS_BLOCKS),
-            (flash_ledger.READINGS_FIRST, flash_ledger.READINGS_BLOCKS),
-            (flash_ledger.REGISTERS_FIRST, flash_ledger.REGISTERS_BLOCKS),
-            (freezes.DAYS_FIRST, freezes.DAYS_BLOCKS),
-            (freezes.MONTHS_FIRST, freezes.MONTHS_BLOCKS),
-            (incidents.FIRST, incidents.BLOCKS),
-        ]
-    )
-    assert all(first + n <= following for (first, n), (following, _) in pairwise(parts))
-    assert sum(parts[-1]) <= BLOCKS
 
 
 # -- readings and registers ---------------------------------------------------------------------------
