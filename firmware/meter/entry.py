@@ -145,7 +145,8 @@ def _documents():
 
     how = starts.mode()
     made_with = load.read("", how[3])
-    unload("documents.load", "documents.aside", "documents.files", "core.settings", "upkeep.starts", "upkeep.memory")
+    unload("documents.load", "documents.aside", "documents.files", "core.settings", "documents.parse")
+    unload("upkeep.starts", "upkeep.memory")
     unload("documents.checks")
     unload("documents.keys_doc")
     return how, made_with

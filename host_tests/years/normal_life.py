@@ -28,10 +28,10 @@ from unittest import mock
 import meter
 import typer
 from meter.books import books
-from meter.core import codes, tariff
-from meter.core import settings as config
+from meter.core import codes
 from meter.core import watch as w
 from meter.core.state import KINDS, MeterState, times
+from meter.documents import parse
 from meter.drivers.metering_ic.sample import Sample
 from meter.storage.events import EventLog
 from meter.storage.ledger import Ledger
@@ -129,8 +129,8 @@ class Meter:
             phases=phases, exports=exports, initial_credit="900000.00", hoard="0", overload_w=0, utc_offset_min=0,
             **settings,
         )  # fmt: skip
-        self.cfg = config.parse(doc)
-        self.tariff = tariff.parse(documents.tariff())
+        self.cfg = parse.settings(doc)
+        self.tariff = parse.tariff(documents.tariff())
         self.fram = Fram()
         self.sample = Sample()
         self.pulses = Pulses()

@@ -124,8 +124,8 @@ class Meter:
         self.flash = NorFlash()
         self.fram = import_module("meter.drivers.fram").Fram(_I2c(self.chip))
         self.sample = import_module("meter.drivers.metering_ic.sample").Sample()
-        self.config = import_module("meter.core.settings").parse
-        self.tariff = import_module("meter.core.tariff").parse
+        self.config = import_module("meter.documents.parse").settings
+        self.tariff = import_module("meter.documents.parse").tariff
         _Partition.newest = _Rings(self.flash)
         sys.modules["esp32"] = esp32 = types.ModuleType("esp32")
         vars(esp32)["Partition"] = _Partition

@@ -12,9 +12,10 @@ import asyncio
 from micropython import const
 
 from meter import unload
-from meter.core import account, calendar, codes, overload, supply
+from meter.core import account, codes, overload, supply
 from meter.core.errors import BusError, ChipError
 from meter.core.state import RELAY_UNKNOWN
+from meter.core.zone import Zone
 from meter.storage.ledger import FRESH
 
 _LOCK_FREE = const(2)  # failed logins in a row that cost nothing
@@ -44,7 +45,7 @@ class Books:
         self._ledger = ledger
         self._events = events
         self._overload = overload.Overload()
-        self._zone = calendar.Zone(cfg.utc_offset_min, cfg.dst)
+        self._zone = Zone(cfg.utc_offset_min, cfg.dst)
         self.uptime_s = 0
         self.locked_at_s = 0
         self._worked_s = 0  # uptime_s when that was
@@ -177,7 +178,7 @@ class Books:
         self.cfg = cfg
         self.tariff = tariff
         self.later = later
-        self._zone = calendar.Zone(cfg.utc_offset_min, cfg.dst)
+        self._zone = Zone(cfg.utc_offset_min, cfg.dst)
         if not self._minutely(_WORK):
             self._minute = -2  # with the next tick
             self._fall_back()

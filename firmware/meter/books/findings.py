@@ -29,10 +29,10 @@ def begin(watcher) -> None:
     cfg = books.cfg
     now_s = watcher.now_s
     if cfg.watch is None:
-        from meter.core import settings  # this meter has no settings
+        from meter.documents import parse  # this meter has no settings
 
-        settings.watched(cfg, {})
-        unload("core.settings")
+        parse.watched(cfg, {})
+        unload("core.settings", "documents.parse")
         unload("documents.checks")
     before = watcher.watch
     watch = w.Watch(cfg.watch, cfg.phases, cfg.three_wire)

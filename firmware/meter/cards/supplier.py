@@ -86,7 +86,7 @@ class Utility(Guest):
             try:
                 return await utility_document.work(self)
             finally:
-                unload("commands.document", "commands.change", "documents.files", "core.settings")
+                unload("commands.document", "commands.change", "documents.files", "core.settings", "documents.parse")
         from meter.commands import dispatch
 
         try:

@@ -12,9 +12,8 @@ from micropython import const
 
 from meter import unload
 from meter.core import codes
-from meter.core import tariff as tariffs
 from meter.core.errors import ConfigError, StorageError
-from meter.documents import files
+from meter.documents import files, parse
 
 SETTINGS = "settings.json"
 TARIFF = "tariff.json"
@@ -58,7 +57,7 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
             tariff = books.tariff
         else:
             cfg = before
-            tariff = tariffs.parse(files.load(root, new, name))
+            tariff = parse.tariff(files.load(root, new, name))
         if tariff.currency != cfg.currency:
             raise ConfigError("currency", "must be " + before.currency)
     except ConfigError:
@@ -96,7 +95,7 @@ def _sound(root, name):
     """Is the document there is fit to be kept as the one before?"""
     try:
         doc = files.load(root, name)
-        _settings(doc) if name == SETTINGS else tariffs.parse(doc)
+        _settings(doc) if name == SETTINGS else parse.tariff(doc)
     except ConfigError:
         return False
     finally:
@@ -105,9 +104,7 @@ def _sound(root, name):
 
 
 def _settings(doc):
-    from meter.core import settings as config  # not for a tariff, which needs the room
-
-    return config.parse(doc)
+    return parse.settings(doc)
 
 
 def _same_meter(cfg, before):

@@ -7,9 +7,8 @@ from micropython import const
 
 from meter import unload
 from meter.core import codes, settings
-from meter.core import tariff as tariffs
 from meter.core.errors import ConfigError
-from meter.documents import aside, files, keys_doc
+from meter.documents import aside, files, keys_doc, parse
 
 _ASIDE = const(16)  # the lowest bit of what is aside, in the fault mask
 # What the settings must go on to say, whatever else stopped the meter: whose it is, and how it is connected.
@@ -37,7 +36,7 @@ def read(root: str = "", fell: int = 0):
     """
     without, faults = _without(root, fell)
     faults <<= _ASIDE
-    cfg, current = _of(root, "settings.json", _eventless if without[aside.EVENTS] else settings.parse, without[0])
+    cfg, current = _of(root, "settings.json", _eventless if without[aside.EVENTS] else parse.settings, without[0])
     if not current or without[aside.EVENTS]:
         faults |= codes.FAULT_SETTINGS
     cfg = cfg or _whose(root, fell)
@@ -45,7 +44,7 @@ def read(root: str = "", fell: int = 0):
     lost = not cfg.meter_number  # all that the settings said: the tariff was fit when they were there
 
     def priced(doc):
-        tariff = tariffs.parse(doc)
+        tariff = parse.tariff(doc)
         if tariff.currency != cfg.currency and not lost:
             raise ConfigError("currency", "%s, but the settings say %s" % (tariff.currency, cfg.currency))
         return tariff
@@ -72,7 +71,7 @@ def read(root: str = "", fell: int = 0):
 def _unpriced(cfg):
     """In place of a tariff. One without a name is none: the display says so (panel/pages.py). A meter that is to
     be nobody's yet is left as it is."""
-    tariff = tariffs.parse({"name": "none", "currency": cfg.currency, "price": "0"})
+    tariff = parse.tariff({"name": "none", "currency": cfg.currency, "price": "0"})
     if cfg.provisioned or not cfg.meter_number:
         tariff.name = ""
         tariff.rate_names = ("No tariff: no price",)
@@ -131,7 +130,7 @@ def _calibrate(root, cfg, level):
 
 def _eventless(doc):
     doc.pop("events", None)
-    return settings.parse(doc)
+    return parse.settings(doc)
 
 
 def _whose(root, fell):
@@ -142,26 +141,26 @@ def _whose(root, fell):
         for name in ("settings.json", "settings.old"):
             try:
                 doc = files.load(root, name)
-                return settings.parse({key: doc[key] for key in keys if key in doc})
+                return parse.settings({key: doc[key] for key in keys if key in doc})
             except ConfigError as e:
                 print("settings:", e)
     return settings.Settings()
 
 
-def _of(root, name, parse, level=0):
-    """(what parse makes of a document, or of the one before it, or None; is it the first?) level: of aside.py."""
+def _of(root, name, read, level=0):
+    """(what read makes of a document, or of the one before it, or None; is it the first?) level: of aside.py."""
     what = name[:-5] + ":"
     try:
         if level:
             print(what, "put aside, for no start came past it")
         else:
-            return parse(files.load(root, name)), True
+            return read(files.load(root, name)), True
     except ConfigError as e:
         print(what, e)
     try:
         if level == aside.NONE:
             return None, False
-        old = parse(files.load(root, files.kept(name)))
+        old = read(files.load(root, files.kept(name)))
     except ConfigError:
         return None, False
     print(what, "the one before is in force")
