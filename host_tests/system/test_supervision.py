@@ -11,6 +11,7 @@ from meter.storage import crashes
 from host_tests.bench import documents, ledger_view, process
 from host_tests.bench.utility_cards import utility_card
 from host_tests.system import struck
+from scripts.bundle import slot_modules
 from scripts.image import collect, pack
 from scripts.vend.utility_formats import RELAY_TEST
 
@@ -191,7 +192,7 @@ def test_without_the_code_for_suppliers_cards_they_cost_themselves_only(bench):
 
 
 def test_firmware_that_cannot_be_loaded_at_all_is_tried_again_and_files_why(bench):
-    files = collect(documents.as_files(), instead={"meter/app.mpy": b"M\x06\x00"})
+    files = collect(documents.as_files(), instead={slot_modules()["meter.app"]: b"M\x06\x00"})
     b = bench(load_w=3000, image=pack(files), up_s=20)
     assert b.meter.restarts >= 3
     # The same words again and again are one report.

@@ -6,7 +6,7 @@ import json
 import sys
 
 import pytest
-from meter import storage
+from meter import heap, storage
 from meter.core import keys_doc
 from meter.core.errors import StorageError
 from meter.services import keystore
@@ -25,7 +25,7 @@ def kept(root, name="keys.json"):
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """What is let go is loaded as another module the next time: here it stays the one that the tests take hold of."""
-    monkeypatch.setattr(keystore, "unload", lambda *names: None)
+    monkeypatch.setattr(heap, "_let_go", lambda module: None)
     monkeypatch.setitem(sys.modules, "meter.storage.documents", documents)
     monkeypatch.setattr(storage, "documents", documents, raising=False)
     (tmp_path / "keys.json").write_text(json.dumps(keys_doc.pack(KEYS)))

@@ -3,7 +3,6 @@
 
 import json
 
-from meter import unload
 from meter.core import civil, config
 from meter.core.errors import CardError, ConfigError, MeterError
 
@@ -280,7 +279,6 @@ def test_parser_is_not_kept_in_memory():
     settings()
     refusal({})
     assert "meter.core.config_doc" not in sys.modules and "meter.core.watch_doc" not in sys.modules
-    unload("core.checks")  # left to the caller: a tariff needs it next
     assert "meter.core.checks" not in sys.modules
     assert not hasattr(sys.modules["meter.core"], "checks")
 

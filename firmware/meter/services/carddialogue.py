@@ -9,7 +9,7 @@ import time
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 
 from . import carddesk_states as at
 from . import cardpages
@@ -58,16 +58,17 @@ class Dialogue:
         return await self._show(self._rows or self._why())
 
     def _why(self):
-        from . import cardrefusals
-
+        heap.borrow("refusals")
         try:
+            from . import cardrefusals
+
             if not self._code:
                 return cardrefusals.no_keys()
             if self._other:
                 return cardrefusals.not_for(self._code, self._other, self._books.cfg)
             return cardrefusals.refused(self._code)
         finally:
-            unload("services.cardrefusals")
+            heap.give_back("refusals")
 
     async def _unfinished(self):
         return await self._show(cardpages.unfinished(self._books, self._added_micro))

@@ -3,6 +3,7 @@
 
 from micropython import const
 
+from meter import heap
 from meter.core import codes
 
 from . import carddesk_states as at
@@ -52,12 +53,18 @@ class Guest:
 
     def reader_failed(self, state: int) -> None:
         """The reader broke down in the middle of this."""
-        if state == at.WRITE_BACK:
-            from . import cardpages
+        heap.borrow("dialogue")
+        heap.borrow("refusals")
+        try:
+            if state == at.WRITE_BACK:
+                from . import cardpages
 
-            rows = cardpages.unfinished(self.books, self.added_micro)
-        else:
-            from . import cardrefusals
+                rows = cardpages.unfinished(self.books, self.added_micro)
+            else:
+                from . import cardrefusals
 
-            rows = cardrefusals.refused(codes.CARD_READER)
+                rows = cardrefusals.refused(codes.CARD_READER)
+        finally:
+            heap.give_back("dialogue")
+            heap.give_back("refusals")
         self.desk.panel.say(rows, _REFUSAL_MS)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings or a tariff that change.py has checked: stored in place of those before, and in force. Loaded for that."""
 
-from meter import unload
+from meter import heap
 from meter.core import codes
 from meter.core.errors import StorageError
 from meter.storage import documents
@@ -70,21 +70,24 @@ def _make_way(books, root, stopped, sound):
 def _pass_days(books):
     """Without a clock: the days that have passed are charged by the tariff before."""
     if books.utc_s is None:
-        from meter.services import daily
-
+        heap.borrow("day")
         try:
+            from meter.services import daily
+
             daily.passed(books)
         finally:
-            unload("services.daily", "storage.readings", "storage.twin", "core.days")
+            heap.give_back("day")
 
 
 def _forget(root, name):
     """Another document has come in place of the one that was put aside."""
-    from meter.storage import aside
-
+    heap.borrow("aside")
     try:
-        aside.forget(root, name)
-    except OSError:
-        raise StorageError(0, "the file system does not take " + aside.NAME)
+        from meter.storage import aside
+
+        try:
+            aside.forget(root, name)
+        except OSError:
+            raise StorageError(0, "the file system does not take " + aside.NAME)
     finally:
-        unload("storage.aside")
+        heap.give_back("aside")

@@ -11,7 +11,7 @@ the display's own character set has an arrow at ~.
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes
 
 from .texts import fixed, money, pairs
@@ -44,6 +44,8 @@ def seldom(books, n: int, turn: int = 0) -> tuple:
     to load a page, the balance."""
     if n > 0 and not books.faults >> n - FAULTS:
         n = max(n, ENERGY)
+    heap.borrow("troubles")
+    heap.borrow("figures")
     try:
         if n < ENERGY:
             from . import troubles
@@ -56,14 +58,15 @@ def seldom(books, n: int, turn: int = 0) -> tuple:
         books.starved += 1
         return n, balance(books) if books.ready else (" " * 20,) * 4
     finally:
-        unload("services.troubles")
-        unload("services.figures")
+        heap.give_back("troubles")
+        heap.give_back("figures")
 
 
 def ahead(books, n: int) -> list:
     """Numbers and texts of the pages from n on, in one: they are loaded once. A live page, and the table of three
     phases, has no text."""
     out = []
+    heap.borrow("figures")
     try:
         from . import figures
 
@@ -76,8 +79,7 @@ def ahead(books, n: int) -> list:
         books.starved += 1
         out = [n, "".join(balance(books))]
     finally:
-        unload("services.troubles")
-        unload("services.figures")
+        heap.give_back("figures")
     return out
 
 

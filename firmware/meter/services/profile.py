@@ -7,7 +7,7 @@ waits for it.
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.storage.profile import CLOCK_INVALID, NOT_MEASURED, SUPPLY_OFF
 
 _MINUTE_S = const(60)
@@ -64,9 +64,10 @@ class Profile:
                 self._slots(0)
 
     def _slots(self, now_s):
-        from meter.services import slots
-
+        heap.borrow("slots")
         try:
+            from meter.services import slots
+
             slots.work(self, now_s)
         finally:
-            unload("services.slots", "storage.profile", "storage.ring")
+            heap.give_back("slots")

@@ -22,7 +22,7 @@ import time
 
 from micropython import const
 
-import meter
+from meter import heap
 from meter.core import codes
 
 _PERIOD_MS = const(2000)
@@ -98,11 +98,14 @@ class Supervisor:
             self.books.starved += 1
         try:
             if news:
-                from . import crash
+                heap.borrow("crash")
+                try:
+                    from . import crash
 
-                crash.report(self.books, self._fram, name, e, self._periods * 2, hung_s)
+                    crash.report(self.books, self._fram, name, e, self._periods * 2, hung_s)
+                finally:
+                    heap.give_back("crash")
             self.books.fault(codes.FAULT_PROGRAM, True)
-            meter.unload("services.crash", "services.memory", "storage.crashes")
         except Exception as more:  # no room even for that
             self._starved(more)
 
@@ -140,16 +143,22 @@ class Supervisor:
             used = gc.mem_alloc()
             self.heap_used_max = max(self.heap_used_max, used)
             if n % _HOUR == 0:
-                from . import status
+                heap.borrow("status")
+                try:
+                    from . import status
 
-                self._told = status.say(self.books, used, self.heap_used_max, self._told)
-                meter.unload("services.status")
+                    self._told = status.say(self.books, used, self.heap_used_max, self._told)
+                finally:
+                    heap.give_back("status")
         self._periods = n + 1
         if self._calm == self.lasts:
-            from . import starts
+            heap.borrow("starts")
+            try:
+                from . import starts
 
-            starts.lasted(self.books.faults)
-            meter.unload("services.starts", "services.memory")
+                starts.lasted(self.books.faults)
+            finally:
+                heap.give_back("starts")
         if self._calm >= _HOUR:
             self.books.fault(codes.FAULT_PROGRAM, False)
 

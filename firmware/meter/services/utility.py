@@ -22,7 +22,7 @@ from binascii import crc32
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes
 from meter.core.errors import CardError
 from meter.drivers import desfire
@@ -73,27 +73,30 @@ class Utility(Guest):
         return carddesk_states.SERVED
 
     async def _head(self):
-        from . import utility_head
-
+        heap.borrow("head")
         try:
+            from . import utility_head
+
             await utility_head.read(self)
         finally:
-            unload("services.utility_head")
+            heap.give_back("head")
 
     async def _work(self):
         if self.kind in (SETTINGS, TARIFF):
-            from . import utility_document
-
+            heap.borrow("document")
             try:
+                from . import utility_document
+
                 return await utility_document.work(self)
             finally:
-                unload("services.utility_document", "services.change", "storage.documents", "core.config")
-        from . import utility_other
-
+                heap.give_back("document")
+        heap.borrow("other")
         try:
+            from . import utility_other
+
             return await utility_other.work(self)
         finally:
-            unload("services.utility_other")
+            heap.give_back("other")
 
     def say(self, rows) -> None:
         """Shown while the card is served."""
@@ -113,9 +116,10 @@ class Utility(Guest):
 
     async def answer(self, result: int, more: bytes = b"") -> bool:
         """Write what came of it onto the card. False: there is no room for it."""
-        from . import utility_answer
-
+        heap.borrow("answer")
         try:
+            from . import utility_answer
+
             return await utility_answer.write(self, result, more)
         finally:
-            unload("services.utility_answer")
+            heap.give_back("answer")

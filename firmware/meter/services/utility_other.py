@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a utility card asks for that brings no large document: each a workflow of its own. Loaded with the card."""
 
-from meter import unload
+from meter import heap
 
 from . import utility
 
@@ -9,36 +9,41 @@ from . import utility
 async def work(u) -> tuple:
     """(four rows, result)."""
     if u.kind == utility.KEYS:
-        from . import utility_keys
-
+        heap.borrow("keys")
         try:
+            from . import utility_keys
+
             return await utility_keys.work(u)
         finally:
-            unload("services.utility_keys", "services.keystore")
+            heap.give_back("keys")
     if u.kind == utility.TRUST:
-        from . import utility_trust
-
+        heap.borrow("trust")
         try:
+            from . import utility_trust
+
             return await utility_trust.work(u)
         finally:
-            unload("services.utility_trust", "services.keystore")
+            heap.give_back("trust")
     if u.kind == utility.RELAY:
-        from . import utility_relay
-
+        heap.borrow("relay")
         try:
+            from . import utility_relay
+
             return await utility_relay.work(u)
         finally:
-            unload("services.utility_relay")
+            heap.give_back("relay")
     if u.kind == utility.READ_OUT:
-        from . import utility_readout
-
+        heap.borrow("read_out")
         try:
+            from . import utility_readout
+
             return await utility_readout.work(u)
         finally:
-            unload("services.utility_readout")
-    from . import utility_cover
-
+            heap.give_back("read_out")
+    heap.borrow("cover")
     try:
+        from . import utility_cover
+
         return await utility_cover.work(u)
     finally:
-        unload("services.utility_cover")
+        heap.give_back("cover")

@@ -13,7 +13,7 @@ import struct
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes, keys_doc
 from meter.core.errors import CardError, StorageError
 from meter.drivers.hd44780 import CARD
@@ -71,13 +71,14 @@ def _refusal(keys, new):
 
 
 async def _unsound(sale, order, proof, record):
-    from . import signature
-
+    heap.borrow("signature")
     try:
+        from . import signature
+
         if not await signature.usable(sale):
             return "Sale key is no key."
         if not await signature.good(order, proof, _PREFIX + record[:_PROVEN]):
             return "Order key unproven."
     finally:
-        unload("services.signature")
+        heap.give_back("signature")
     return ""
