@@ -3,7 +3,7 @@
 
 import gc
 
-from meter import unload
+from meter import heap
 
 
 class Settings:
@@ -55,8 +55,7 @@ class Settings:
 
 
 def parse(doc) -> Settings:
-    """Settings from a document (json.loads). ConfigError(path, reason) if anything in it is wrong. Leaves core.checks
-    to be unloaded."""
+    """Settings from a document (json.loads). ConfigError(path, reason) if anything in it is wrong."""
     cfg = _read(doc)
     watched(cfg, doc)
     return cfg
@@ -65,21 +64,23 @@ def parse(doc) -> Settings:
 def _read(doc):
     """A function of its own: its name for config_doc keeps that loaded, and watch_doc needs the room."""
     gc.collect()  # while a card is served the heap is in pieces; what is loaded now needs some larger ones
-    from meter.documents import settings_doc
-
+    heap.borrow("config_doc")
     try:
+        from meter.documents import settings_doc
+
         return settings_doc.read(doc)
     finally:
-        unload("documents.settings_doc")
+        heap.give_back("config_doc")
 
 
 def watched(cfg, doc) -> None:
     """Fill in what is watched for, by a document or by default. ConfigError."""
     gc.collect()
-    from meter.documents import watch_doc
-
+    heap.borrow("watch_doc")
     try:
+        from meter.documents import watch_doc
+
         cfg.watch = watch_doc.rows(cfg, doc.get("events"))
         cfg.tamper_trips = watch_doc.trips(doc.get("tamper_trips", []))
     finally:
-        unload("documents.watch_doc")
+        heap.give_back("watch_doc")

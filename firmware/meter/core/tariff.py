@@ -5,7 +5,7 @@ force in rates.py. The tables are bytes: a whole tariff takes a few hundred.
 
 import gc
 
-from meter import unload
+from meter import heap
 
 
 class Tariff:
@@ -29,12 +29,12 @@ class Tariff:
 
 
 def parse(doc) -> Tariff:
-    """Tariff from a document (json.loads). ConfigError(path, reason) if anything in it is wrong.
-    Leaves core.checks to be unloaded."""
+    """Tariff from a document (json.loads). ConfigError(path, reason) if anything in it is wrong."""
     gc.collect()  # as config.parse() does
-    from meter.documents import tariff_doc
-
+    heap.borrow("tariff_doc")
     try:
+        from meter.documents import tariff_doc
+
         return tariff_doc.read(doc)
     finally:
-        unload("documents.tariff_doc")
+        heap.give_back("tariff_doc")
