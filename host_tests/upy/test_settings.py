@@ -3,7 +3,6 @@
 
 import json
 
-from meter import unload
 from meter.core import calendar
 from meter.core import settings as config
 from meter.core.errors import CardError, ConfigError, MeterError
@@ -282,7 +281,6 @@ def test_parser_is_not_kept_in_memory():
     settings()
     refusal({})
     assert "meter.documents.settings_doc" not in sys.modules and "meter.documents.watch_doc" not in sys.modules
-    unload("documents.checks")  # left to the caller: a tariff needs it next
     assert "meter.documents.checks" not in sys.modules
     assert not hasattr(sys.modules["meter.documents"], "checks")
 

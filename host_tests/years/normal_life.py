@@ -25,8 +25,8 @@ from math import isqrt
 from typing import Annotated
 from unittest import mock
 
-import meter
 import typer
+from meter import heap
 from meter.books import books
 from meter.core import codes
 from meter.core import watch as w
@@ -98,12 +98,11 @@ def memory_of_its_own():
     sys.modules["esp32"] = module
     kept = set()
     try:
-        with contextlib.ExitStack() as stack:
-            for place in (meter, books, watch):
-                stack.enter_context(mock.patch.object(place, "unload", lambda *names: kept.update(names)))
+        with mock.patch.object(heap, "_let_go", kept.add):
             yield
     finally:
-        meter.unload(*kept)
+        for name in kept:
+            heap._let_go(name)
         if before is None:
             del sys.modules["esp32"]
         else:

@@ -11,7 +11,7 @@ import asyncio
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import account, codes, overload, supply
 from meter.core.errors import BusError, ChipError
 from meter.core.state import RELAY_UNKNOWN
@@ -189,6 +189,7 @@ class Books:
 
     def _minutely(self, what) -> bool:
         """Begin, work or store of minute.py. False: the heap is too small just now. MemoryError: it cannot begin."""
+        heap.borrow("minute")
         try:
             from meter.books import minute
 
@@ -204,7 +205,7 @@ class Books:
             self.starved += 1
             return False
         finally:
-            unload("books.minute", "core.demand", "core.friendly", "core.rates", "storage.snapshot")
+            heap.give_back("minute")
         return True
 
     def is_past(self, minute: int, utc_s=None) -> bool:
@@ -363,6 +364,7 @@ class Books:
     def found(self, code: int, phase: int, value: int, lasted_s: int = -1) -> bool:
         """What is watched for (watch.py) has begun, or ended after lasted_s. value: its most extreme figure.
         False: nothing was kept, for the heap is too small just now, or the ledger has not been read yet."""
+        heap.borrow("incidents")
         try:
             from meter.books import findings
 
@@ -371,7 +373,7 @@ class Books:
             self.starved += 1
             return False
         finally:
-            unload("books.findings", "storage.incidents", "storage.ring")
+            heap.give_back("incidents")
 
     def utility_card(self, serial: int) -> None:
         """A utility card has changed something: no older one may change it back."""

@@ -3,7 +3,7 @@
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import calendar
 
 _DAY_S = const(86_400)
@@ -39,7 +39,10 @@ class Zone:
         return d[0], d[1], d[2], calendar.weekday(n), s // 3600, s // 60 % 60, s % 60
 
     def _find(self, utc_s):
-        from meter.core import dst  # twice a year
+        heap.borrow("dst")  # twice a year
+        try:
+            from meter.core import dst
 
-        self._from, self._until, self._offset_s = dst.stretch(self._dst, self._standard_s, utc_s)
-        unload("core.dst")
+            self._from, self._until, self._offset_s = dst.stretch(self._dst, self._standard_s, utc_s)
+        finally:
+            heap.give_back("dst")

@@ -5,7 +5,7 @@ import os
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes, settings
 from meter.core.errors import ConfigError
 from meter.documents import aside, files, keys_doc, parse
@@ -85,8 +85,6 @@ def _without(root, fell):
             os.stat(root + "/aside.json")
         except OSError:
             return bytes(4), 0
-    from meter.documents import aside
-
     without = aside.levels(fell, root)
     mask = aside.mask(without)
     if mask:
@@ -96,29 +94,22 @@ def _without(root, fell):
 
 def _calibrate(root, cfg, level):
     """Put the calibration into the settings; gives the fault, or 0."""
-    from meter.documents import calibration_doc
-
     fault = codes.FAULT_CALIBRATION if cfg.provisioned or level else 0
     found = []
-    try:
-        for name in ("calibration.json", "calibration.old")[level:]:
-            if not files.check_sum(root, name)[0]:
-                continue
-            import board
-
-            try:
-                found.append(calibration_doc.parse(files.load(root, name), cfg, board.MeterIc.calibrated()))
-                if name == "calibration.json":
-                    fault = 0
-                elif len(found) == 1:
-                    print("calibration: the one before is in force")
-                    fault = codes.FAULT_CALIBRATION
-            except ConfigError as e:
-                if not found:
-                    print("calibration:", e)
-                    fault = codes.FAULT_CALIBRATION
-    finally:
-        unload("documents.calibration_doc")
+    for name in ("calibration.json", "calibration.old")[level:]:
+        if not files.check_sum(root, name)[0]:
+            continue
+        try:
+            found.append(_calibration(root, name, cfg))
+            if name == "calibration.json":
+                fault = 0
+            elif len(found) == 1:
+                print("calibration: the one before is in force")
+                fault = codes.FAULT_CALIBRATION
+        except ConfigError as e:
+            if not found:
+                print("calibration:", e)
+                fault = codes.FAULT_CALIBRATION
     cfg.calibrated = ()
     if found:
         cfg.calibrated = found[0][0]
@@ -128,6 +119,18 @@ def _calibrate(root, cfg, level):
     return fault
 
 
+def _calibration(root, name, cfg):
+    import board
+
+    heap.borrow("calibration")
+    try:
+        from meter.documents import calibration_doc
+
+        return calibration_doc.parse(files.load(root, name), cfg, board.MeterIc.calibrated())
+    finally:
+        heap.give_back("calibration")
+
+
 def _eventless(doc):
     doc.pop("events", None)
     return parse.settings(doc)
@@ -135,8 +138,6 @@ def _eventless(doc):
 
 def _whose(root, fell):
     """Settings of what a document says of the meter itself, and defaults; where even that is not fit, of less."""
-    from meter.documents import aside
-
     for keys in (_WHOSE,) if aside.bare(fell) else (_KEPT, _WHOSE):
         for name in ("settings.json", "settings.old"):
             try:

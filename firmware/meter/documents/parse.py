@@ -2,12 +2,11 @@
 """From a document (json.loads) to settings or a tariff, checked whole. What checks it is loaded for that moment.
 
 While a card is served the heap is in pieces, and what is loaded needs some larger ones: so a collection comes first.
-Each of these leaves documents/checks.py to be let go by its caller, for the next document needs it, too.
 """
 
 import gc
 
-from meter import unload
+from meter import heap
 
 
 def settings(doc):
@@ -20,32 +19,35 @@ def settings(doc):
 def _read(doc):
     """A function of its own: its name for settings_doc keeps that loaded, and watch_doc needs the room."""
     gc.collect()
-    from meter.documents import settings_doc
-
+    heap.borrow("settings_doc")
     try:
+        from meter.documents import settings_doc
+
         return settings_doc.read(doc)
     finally:
-        unload("documents.settings_doc")
+        heap.give_back("settings_doc")
 
 
 def watched(cfg, doc) -> None:
     """Fill in what is watched for, by a document or by default. Raise ConfigError."""
     gc.collect()
-    from meter.documents import watch_doc
-
+    heap.borrow("watch_doc")
     try:
+        from meter.documents import watch_doc
+
         cfg.watch = watch_doc.rows(cfg, doc.get("events"))
         cfg.tamper_trips = watch_doc.trips(doc.get("tamper_trips", []))
     finally:
-        unload("documents.watch_doc")
+        heap.give_back("watch_doc")
 
 
 def tariff(doc):
     """Return core.tariff.Tariff. Raise ConfigError(path, reason) if anything in the document is wrong."""
     gc.collect()
-    from meter.documents import tariff_doc
-
+    heap.borrow("tariff_doc")
     try:
+        from meter.documents import tariff_doc
+
         return tariff_doc.read(doc)
     finally:
-        unload("documents.tariff_doc")
+        heap.give_back("tariff_doc")

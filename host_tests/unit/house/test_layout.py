@@ -9,6 +9,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from meter import heap
+
+from scripts.bundle import slot_modules
 
 ROOT = Path(__file__).resolve().parents[3]
 FIRMWARE = ROOT / "firmware"
@@ -74,7 +77,7 @@ def named(paths):
 
 def room_of(module: str) -> str:
     """Room of a dotted module of the package: "" for the package itself, and the name of what stands beside rooms."""
-    return (module.split(".") + [""])[1]
+    return module.partition(".")[2].partition(".")[0]
 
 
 def is_module(dotted: str) -> bool:
@@ -292,6 +295,78 @@ def test_firmware_does_not_know_where_it_runs(path):
             assert node.attr not in ("platform", "implementation"), (
                 f"line {node.lineno}: asks which interpreter this is"
             )
+
+
+# -- what is on loan ------------------------------------------------------------------------------
+
+# Loans that are given back elsewhere than in a `finally` of the function that borrows them, and why.
+GIVEN_BACK_ELSEWHERE = {
+    ("cards/desk.py", "household"): "out as long as the desk has a Visit",
+    ("cards/desk.py", "supplier"): "out as long as the desk has a Utility",
+    ("cards/desk.py", "proof"): "out as long as the desk has a Proof",
+    ("cards/desk.py", "dialogue"): "out as long as the desk has a Dialogue",
+    ("drivers/atm90e32/energy.py", "atm90e32_audit"): "out as long as the line is noisy: judging is no time to load",
+    ("drivers/atm90e26/energy.py", "atm90e26_audit"): "the same",
+    ("drivers/atm90e32/energy.py", "atm90e32_phases"): "for good, on three phases",
+    ("meter/wiring.py", "flash_ledger"): "for good, on a board without FRAM",
+    ("begin.py", "metered"): "what runs then gives itself back",
+    ("metered.py", "metered"): "the same",
+}
+MAY_DROP = ("meter/heap.py", "meter/upkeep/starts.py")  # the loader, which is no part of the firmware, goes by itself
+
+
+def loans_in(node: ast.AST, what: str) -> list[str]:
+    """Names of the loans that calls of heap.borrow() or heap.give_back() in a piece of code have."""
+    return [
+        call.args[0].value
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == f"heap.{what}"
+        and isinstance(call.args[0], ast.Constant)
+    ]  # fmt: skip
+
+
+def functions(path: Path) -> list[ast.AST]:
+    return [n for n in ast.walk(tree(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def test_every_loan_is_borrowed_somewhere_and_every_module_of_it_exists():
+    borrowed = {name for path in firmware_files() for name in loans_in(tree(path), "borrow")}
+    assert borrowed == set(heap.LOANS)
+    for modules in heap.LOANS.values():
+        assert len(set(modules)) == len(modules)
+        for module in modules:
+            place = FIRMWARE if module.startswith("loader.") else FIRMWARE / "meter"
+            assert place.joinpath(*module.split(".")).with_suffix(".py").exists(), module
+
+
+@named(firmware_files())
+def test_what_is_borrowed_is_given_back_in_a_finally(path):
+    where = path.relative_to(FIRMWARE / "meter").as_posix() if path.is_relative_to(FIRMWARE / "meter") else ""
+    excepted = {name for file, name in GIVEN_BACK_ELSEWHERE if file == where}
+    for function in functions(path):
+        inner = [n for n in ast.walk(function) if isinstance(n, ast.Try)]
+        back = [name for n in inner for part in n.finalbody for name in loans_in(part, "give_back")]
+        out = loans_in(function, "borrow")
+        assert sorted(set(out) - excepted) == sorted(set(back) - excepted), function.name
+        assert len(out) == len(set(out)) and len(back) == len(set(back)), function.name
+
+
+def test_each_exception_is_one():
+    for file, name in GIVEN_BACK_ELSEWHERE:
+        code = tree(FIRMWARE / "meter" / file)
+        assert name in loans_in(code, "borrow") + loans_in(code, "give_back"), (file, name)
+
+
+@pytest.mark.parametrize("board", sorted(p.parent.name for p in (ROOT / "boards").glob("*/board.py")))
+def test_no_module_imports_at_its_top_what_may_be_let_go_before_it(board):
+    """Else the linker refuses (test_linker.py)."""
+    assert "meter.books.minute" in slot_modules(board)
+
+
+@named([p for p in firmware_files() if p.relative_to(FIRMWARE).as_posix() not in MAY_DROP])
+def test_nobody_else_lets_modules_go(path):
+    if path.relative_to(FIRMWARE).parts[0] == "meter":
+        assert "sys.modules" not in [ast.unparse(n) for n in ast.walk(tree(path)) if isinstance(n, ast.Attribute)]
 
 
 @named(sorted((ROOT / "boards").rglob("board.py")))
