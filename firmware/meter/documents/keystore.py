@@ -6,9 +6,9 @@ import os
 from binascii import crc32
 
 from meter import unload
+from meter.core import cmac
 from meter.core.errors import StorageError
 from meter.documents import keys_doc
-from meter.drivers.desfire import card
 
 # What all virtual meters have, which anybody can read here: masters, and the public halves of demo keys.
 DEMO_METER_MASTER = b"PENNYWATT-DEMO-1"
@@ -29,12 +29,12 @@ def fit(keys, meter_number: str) -> bool:
 
     The name of this module would stay in the heap for good, were it let go where it is asked for at each start."""
     unload("documents.keystore")
-    demo = card.derived(DEMO_METER_MASTER, b"CARD" + meter_number.encode())
-    demo_utility = card.derived(DEMO_UTILITY_MASTER, b"UTIL")
+    demo = cmac.derived(DEMO_METER_MASTER, b"CARD" + meter_number.encode())
+    demo_utility = cmac.derived(DEMO_UTILITY_MASTER, b"UTIL")
     public = keys[keys_doc.SALE], keys[keys_doc.ORDER]
     return not (
-        card.same(keys[keys_doc.CARD], demo)
-        or card.same(keys[keys_doc.UTILITY], demo_utility)
+        cmac.same(keys[keys_doc.CARD], demo)
+        or cmac.same(keys[keys_doc.UTILITY], demo_utility)
         or DEMO_SALE in public
         or DEMO_ORDER in public
     )
