@@ -2,7 +2,7 @@
 """MIFARE DESFire EV1 and later: AES login and CMAC-secured file access, in native commands.
 
 Source: open implementations (libfreefare, proxmark3) and public traces, listed with the test vectors in
-host_tests/vectors/desfire.json; CMAC after RFC 4493, key diversification after NXP AN10922.
+host_tests/vectors/desfire.json; CMAC: core/cmac.py.
 Invariants: what read() gives has passed the card's MAC when logged in; MACs are compared in constant time;
 any error ends the session; randomness comes from os.urandom only. One command is one frame: no chaining.
 All numbers on the card are little-endian.
@@ -15,6 +15,7 @@ from micropython import const
 
 from meter import heap
 from meter.core import codes
+from meter.core.cmac import ZERO, Cmac, same
 from meter.core.errors import CardError
 
 _OK = const(0x00)
@@ -34,59 +35,6 @@ _NOT_AUTHENTIC = const(0xAE)
 MAC_N = const(8)
 READ_MAX = const(51)  # a frame holds 60: status, data, MAC
 WRITE_MAX = const(44)  # command, file, offset 3, length 3, data, MAC
-
-ZERO = bytes(16)
-
-
-def _doubled(block):
-    """Twice the block in GF(2^128), RFC 4493 2.3."""
-    out = bytearray(16)
-    carry = 0
-    for i in range(15, -1, -1):
-        v = block[i] << 1 | carry
-        out[i] = v & 0xFF
-        carry = v >> 8
-    if carry:
-        out[15] ^= 0x87
-    return out
-
-
-def same(a, b) -> bool:
-    """Equality in a time that does not tell where the difference is."""
-    diff = len(a) ^ len(b)
-    for i in range(min(len(a), len(b))):
-        diff |= a[i] ^ b[i]
-    return diff == 0
-
-
-class Cmac:
-    """AES-CMAC under one key, with a start value as DESFire chains it from MAC to MAC."""
-
-    def __init__(self, key):
-        self._key = key
-        self._whole = _doubled(cryptolib.aes(key, 1).encrypt(ZERO))
-        self._padded = _doubled(self._whole)
-
-    def mac(self, data, iv=ZERO, blocks: int = 1) -> bytes:
-        """The 16-byte MAC; data is padded to at least `blocks` blocks."""
-        size = len(data)
-        blocks = max(blocks, (size + 15) // 16)
-        buf = bytearray(blocks * 16)
-        buf[:size] = data
-        subkey = self._whole
-        if size < len(buf):
-            buf[size] = 0x80
-            subkey = self._padded
-        for i in range(16):
-            buf[i - 16] ^= subkey[i]
-        return cryptolib.aes(self._key, 2, iv).encrypt(buf)[-16:]
-
-
-def derived(key: bytes, data: bytes) -> bytes:
-    """A key that comes of another one, for one card or meter: AN10922 2.2 (AES-128)."""
-    if len(data) > 31:
-        raise ValueError("too long")
-    return Cmac(key).mac(b"\x01" + data, ZERO, 2)
 
 
 def _place(file_no, offset, n):

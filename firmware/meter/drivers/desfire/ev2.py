@@ -12,8 +12,9 @@ import struct
 import cryptolib
 
 from meter.core import codes
+from meter.core.cmac import ZERO, Cmac, same
 from meter.core.errors import CardError
-from meter.drivers.desfire.card import ZERO, Cmac, expect, same
+from meter.drivers.desfire.card import expect
 
 _MORE = 0xAF
 
