@@ -25,12 +25,7 @@ LOANS = {
     "start": ("begin",),
     "wiring": ("wiring", "drivers.buses", "storage.scratch", "storage.seal"),
     "made": (
-        "documents.load",
-        "documents.aside",
-        "documents.files",
-        "documents.parse",
-        "core.settings",
-        "documents.checks",
+        "documents.load", "documents.aside", "documents.files", "documents.parse", "core.settings", "documents.checks",
         "documents.keys_doc",
     ),
     "calibration": ("documents.calibration_doc", "documents.checks"),
@@ -67,8 +62,11 @@ LOANS = {
     "tariff_doc": ("documents.tariff_doc", "documents.checks"),
     "in_force": ("commands.in_force",),
     # Cards.
-    "household": ("cards.household", "cards.records", "cards.visitor", "drivers.desfire.card", "core.cmac"),
-    "supplier": ("cards.supplier", "cards.visitor", "drivers.desfire.card", "core.cmac"),
+    "household": (
+        "cards.household", "cards.records", "cards.visitor", "drivers.desfire.card", "drivers.desfire.status",
+        "core.cmac",
+    ),
+    "supplier": ("cards.supplier", "cards.visitor", "drivers.desfire.card", "drivers.desfire.status", "core.cmac"),
     "proof": ("cards.proof",),
     "dialogue": ("cards.dialogue", "cards.pages"),
     "refusals": ("cards.refusals",),
@@ -78,11 +76,8 @@ LOANS = {
     "signature": ("commands.signature",),
     "sha512": ("loader.sha512",),
     "ed25519": ("loader.ed25519",),
-    "keystore": (  # the last three are one file: what proves a card proves a key
-        "documents.keystore",
-        "cards.visitor",
-        "drivers.desfire.card",
-        "core.cmac",
+    "keystore": (  # of one file with the driver: what proves a card proves a key
+        "documents.keystore", "cards.visitor", "drivers.desfire.card", "drivers.desfire.status", "core.cmac",
     ),
     "keys_file": ("documents.keys_doc", "documents.files"),
     # The supplier's cards.
