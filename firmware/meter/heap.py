@@ -37,10 +37,10 @@ LOANS = {
     "aside": ("documents.aside", "documents.files"),
     "crash": ("upkeep.crash", "upkeep.memory", "storage.crashes"),
     # Parts.
-    "atm90e32_start": ("drivers.atm90e32.start", "drivers.atm90e32.regs", "drivers.metering_ic.checked_write"),
+    "atm90e32_start": ("drivers.atm90e32.start", "drivers.atm90e32.table", "drivers.metering_ic.checked_write"),
     "atm90e32_audit": ("drivers.atm90e32.audit",),
     "atm90e32_phases": ("drivers.atm90e32.phases",),
-    "atm90e26_start": ("drivers.atm90e26.start", "drivers.metering_ic.checked_write"),
+    "atm90e26_start": ("drivers.atm90e26.start", "drivers.atm90e26.table", "drivers.metering_ic.checked_write"),
     "atm90e26_audit": ("drivers.atm90e26.audit",),
     "hd44780_start": ("drivers.hd44780.start",),
     # What comes with time.

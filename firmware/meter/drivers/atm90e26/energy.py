@@ -18,10 +18,9 @@ from micropython import const
 
 from meter import heap
 from meter.core.errors import ChipError
+from meter.drivers.atm90e26.regs import AP_ENERGY, LAST_DATA
 from meter.drivers.metering_ic.checked_read import take
 
-_AP_ENERGY = const(0x40)  # forward; reverse and absolute follow; the same reactive
-_LAST_DATA = const(0x06)
 _WARY_TICKS = const(32)  # the judge stays loaded for so long
 _MARGIN = const(2)  # steps the net energy may be off what is expected of it
 _LOW, _HIGH = const(-2), const(3)  # absolute - forward - reverse: each is cut to whole steps
@@ -100,9 +99,9 @@ class Energy:
     def _round(self, at, group, expect):
         # Take a group's three registers; gives by how much the absolute one is more than the others.
         reads = self._reads
-        base = _AP_ENERGY + 3 * group
+        base = AP_ENERGY + 3 * group
         for n in range(3):
-            reads[at + 2 * n] = take(self, _LAST_DATA, base + n, -expect if n == 1 else abs(expect) if n else expect)
+            reads[at + 2 * n] = take(self, LAST_DATA, base + n, -expect if n == 1 else abs(expect) if n else expect)
             reads[at + 2 * n + 1] = self.other
         return reads[at + 4] - reads[at] - reads[at + 2]
 
@@ -138,7 +137,7 @@ class Energy:
 
                     found = judge(reads, self._open[group], low, high, margin, limit, _LOW, _HIGH)
                     if found is None:
-                        self._over = _AP_ENERGY + 3 * group, forward, reverse
+                        self._over = AP_ENERGY + 3 * group, forward, reverse
                         found = (0, 0, 0)
                     forward, reverse, diff = found
                 except MemoryError as error:

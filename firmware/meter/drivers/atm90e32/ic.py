@@ -20,8 +20,8 @@ from meter import heap
 from meter.drivers.atm90e32.energy import Energy
 from meter.drivers.atm90e32.regs import (
     CRC_ERR_STATUS,
-    EMM_STATE0,
-    EMM_STATE1,
+    EMM_STATE_0,
+    EMM_STATE_1,
     FREQ,
     I_RMS_A,
     P_MEAN_A,
@@ -82,9 +82,9 @@ class Atm90e32:
         gain): what a calibration document may set."""
         heap.borrow("atm90e32_start")
         try:
-            from meter.drivers.atm90e32 import regs
+            from meter.drivers.atm90e32 import table
 
-            return regs.NAME, regs.CALIBRATED, regs.GAINS, regs.TRIMS
+            return table.NAME, table.CALIBRATED, table.GAINS, table.TRIMS
         finally:
             heap.give_back("atm90e32_start")
 
@@ -217,6 +217,6 @@ class Atm90e32:
             sample.s_mva[n] = self.read_power(S_MEAN_A + n)
             sample.pf_milli[n] = signed(self.read(PF_MEAN_A + n))
         sample.freq_chz = self.read(FREQ)
-        sample.state0 = self.read(EMM_STATE0)
-        sample.state1 = self.read(EMM_STATE1)
+        sample.state0 = self.read(EMM_STATE_0)
+        sample.state1 = self.read(EMM_STATE_1)
         sample.va_counts = self._energy.apparent()
