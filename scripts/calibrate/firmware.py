@@ -55,7 +55,7 @@ def init_table(phases: int, scale: int, words: dict[int, int]) -> list[tuple[int
 def part_of(board: str) -> tuple | None:
     """What the driver of a board's metering IC lets a calibration set; None: the board names none."""
     use()
-    driver = _DRIVER.search(board_files.text(board, "board.py"))
+    driver = _DRIVER.search(board_files.source(board))
     return getattr(importlib.import_module(driver[1]), driver[2]).calibrated() if driver else None
 
 

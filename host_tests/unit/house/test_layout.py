@@ -369,13 +369,14 @@ def test_nobody_else_lets_modules_go(path):
         assert "sys.modules" not in [ast.unparse(n) for n in ast.walk(tree(path)) if isinstance(n, ast.Attribute)]
 
 
-@named(sorted((ROOT / "boards").rglob("board.py")))
-def test_a_board_file_is_constants_and_the_metering_ics_driver(path):
+@named(sorted((ROOT / "boards").rglob("board.py")) + [ROOT / "boards/base.py"])
+def test_a_board_file_is_constants_the_metering_ics_driver_and_what_it_takes_of_another(path):
     for node in tree(path).body:
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         constant = isinstance(node, ast.Assign) or ast.unparse(node) == "from micropython import const"
         driver = re.fullmatch(r"from meter\.drivers\.\w+\.ic import \w+", ast.unparse(node))
-        assert docstring or constant or driver, f"line {node.lineno}: {ast.unparse(node)}"
+        taken = re.fullmatch(r"from boards\.(base|\w+\.board) import \*", ast.unparse(node))
+        assert docstring or constant or driver or taken, f"line {node.lineno}: {ast.unparse(node)}"
 
 
 @named(python_files())
