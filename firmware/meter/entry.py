@@ -126,7 +126,7 @@ def _say(books):
         starts.metered(books)
     finally:
         unload("upkeep.starts", "upkeep.memory", "documents.aside", "documents.files")
-        unload("wiring", "drivers.buses", "storage.scratch", "storage.seal")
+        unload("wiring", "books.opening", "drivers.buses", "storage.scratch", "storage.seal")
 
 
 async def _wired():
@@ -135,7 +135,8 @@ async def _wired():
 
     parts = await wiring.start(made_with, how)
     wiring.settle(made_with[0])
-    unload("wiring", "drivers.buses", "storage.scratch", "storage.seal")  # by both calls: linked to be one part
+    # By both calls: linked to be one part.
+    unload("wiring", "books.opening", "drivers.buses", "storage.scratch", "storage.seal")
     return parts
 
 

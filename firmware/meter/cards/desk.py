@@ -142,4 +142,4 @@ class CardDesk:
         meter.unload("cards.household", "cards.records")
         meter.unload("cards.proof")
         meter.unload("cards.supplier")
-        meter.unload("drivers.desfire.card", "cards.visitor")
+        meter.unload("drivers.desfire.card", "cards.visitor", "books.visits")

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that must agree with everything else: one object, one ledger record.
 
-Only books/books.py changes it. All fields are integers but card_uid (7 bytes, zeros = no card bound), tampers
-(see times()), jump (days.py) and the lists.
+Written by books/ only, itself or through account.py, days.py, supply.py and tamper.py; storage/ledger.py fills it in
+when the books read the ledger (host_tests/unit/house/test_one_writer.py). All fields are integers but card_uid (7
+bytes, zeros = no card bound), tampers (see times()), jump (days.py) and the lists.
 Counts are those of energy.py, *_micro are millionths of the currency unit, utc_s is seconds of calendar.py.
 """
 

@@ -95,7 +95,7 @@ class Clock:
         self._utc_s = utc_s
         if own_s is None:
             # The time last known; of the time before this start, minute.powered_up() tells.
-            own_s = books.s.utc_s if books.off_since is None else utc_s
+            own_s = books.s.utc_s if books.waiting.off_since is None else utc_s
         if abs(utc_s - own_s) > 60:
             books.log(codes.LOG_CLOCK_SET, utc_s - own_s)
             if utc_s < own_s:

@@ -12,10 +12,10 @@ import asyncio
 
 from micropython import const
 
-from meter.books.books import room
 from meter.core import codes
 from meter.core.errors import BusError, ChipError
 from meter.drivers.metering_ic.sample import Sample
+from meter.heap import room
 
 _SLOW_EVERY = const(5)  # ticks between readings of Q, S, PF, frequency, status
 _RETRY_MAX_TICKS = const(30)

@@ -95,23 +95,17 @@ class Supervisor:
         self._calm = 0
         gc.collect()
         if isinstance(e, MemoryError):
-            self.books.starved += 1
+            self.books.ran_short()
+        row = ""
         try:
             if news:
                 from meter.upkeep import crash
 
-                crash.report(self.books, self._fram, name, e, self._periods * 2, hung_s)
-            self.books.fault(codes.FAULT_PROGRAM, True)
+                row = crash.report(self.books, self._fram, name, e, self._periods * 2, hung_s)
+            self.books.fault(codes.FAULT_PROGRAM, True, row)
             meter.unload("upkeep.crash", "upkeep.memory", "storage.crashes")
         except Exception as more:  # no room even for that
-            self._starved(more)
-
-    def _starved(self, e):
-        """Nothing can be loaded or logged now: a word on the display and the console, a count for later."""
-        books = self.books
-        if isinstance(e, MemoryError):
-            books.starved += 1
-        books.faults |= codes.FAULT_PROGRAM
+            self.books.fell(more)
 
     def feed(self) -> None:
         """Every two seconds: end tasks that are silent; feed the watchdog if every critical task is alive."""
@@ -160,7 +154,6 @@ class Supervisor:
             except MemoryError as e:
                 self._calm = 0
                 gc.collect()
-                self._starved(e)
-                self.books.trouble = "supervisor"
+                self.books.fell(e, "supervisor")
                 print("supervisor: too little heap")
             await asyncio.sleep_ms(_PERIOD_MS)

@@ -13,7 +13,7 @@ from array import array
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
-from meter.books import books, purchases
+from meter.books import books, purchases, visits
 from meter.books.books import Books
 from meter.core import account, calendar, codes, overload, rates, supply
 from meter.core.errors import MeterError, StorageError
@@ -208,11 +208,11 @@ def closes_after_overload_for_ever(patch):
 
 
 def does_not_store_the_number_of_a_writeback(patch):
-    def next_writeback(self):
-        self.s.writeback_seq += 1
-        return self.s.writeback_seq
+    def next_writeback(books):
+        books.s.writeback_seq += 1
+        return books.s.writeback_seq
 
-    patch.setattr(Books, "next_writeback", next_writeback)
+    patch.setattr(visits, "next_writeback", next_writeback)
 
 
 def serves_a_card_that_was_replaced(patch):
@@ -393,7 +393,7 @@ def counts_steps_from_the_first_month_on(patch):
 
 
 def locks_nobody_out(patch):
-    patch.setattr(Books, "locked_s", lambda self: 0)
+    patch.setattr(visits, "locked_s", lambda books: 0)
 
 
 def locks_out_for_good(patch):

@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from meter.books import purchases
+from meter.books import opening, purchases
 from meter.books.books import Books
 from meter.core import codes, settings, tariff
 from meter.core.state import MeterState
@@ -154,8 +154,8 @@ class Household:
 
     def start(self, first, later):
         memory = self.memory
-        self.books = Books(MeterState(), memory, memory, memory, self.cfg, first, later)
-        self.books.open()
+        self.books = Books(MeterState(), (memory, memory, memory), self.cfg, first, later)
+        opening.read_ledger(self.books)
 
     def live(self):
         rand, sample = self.random.random, Sample()
@@ -176,7 +176,7 @@ class Household:
             self.exported.append(sample.export_counts)
             books.tick(sample, utc_s)
             if n % 1440 == 600:
-                self.means.append(books.daily_micro)
+                self.means.append(books.spending.daily_micro)
             s = books.s
             if s.claims or s.credit_micro < 4_000_000 or self.plans is not None:
                 self.needs(n, utc_s)
