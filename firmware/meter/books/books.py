@@ -11,11 +11,12 @@ import asyncio
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.books.terms import fall_back
-from meter.core import account, calendar, codes, overload, supply
+from meter.core import account, codes, overload, supply
 from meter.core.errors import BusError, ChipError
 from meter.core.state import RELAY_UNKNOWN
+from meter.core.zone import Zone
 
 _FRAM_GOOD = const(10)  # commits in a row: a FRAM that comes and goes must not fill its own log
 _KEPT_GOOD = const(70)  # ... nor one that keeps all but what the minute writes
@@ -125,7 +126,7 @@ class Books:
         self.cfg = cfg
         self.tariff = tariff
         self.later = later
-        self.terms.zone = calendar.Zone(cfg.utc_offset_min, cfg.dst)
+        self.terms.zone = Zone(cfg.utc_offset_min, cfg.dst)
         if not self._minutely(False):
             self._minute = -2  # with the next tick
             fall_back(self.terms, tariff)
@@ -136,6 +137,7 @@ class Books:
 
     def _minutely(self, store: bool) -> bool:
         """store() or work() of minute.py. False: the heap is too small just now."""
+        heap.borrow("minute")
         try:
             from meter.books import minute
 
@@ -147,7 +149,7 @@ class Books:
             self.ran_short()
             return False
         finally:
-            unload("books.minute", "core.demand", "core.friendly", "core.rates", "storage.snapshot")
+            heap.give_back("minute")
         return True
 
     def is_past(self, minute: int, utc_s=None) -> bool:
@@ -302,6 +304,7 @@ class Books:
     def found(self, code: int, phase: int, value: int, lasted_s: int = -1) -> bool:
         """What is watched for (watch.py) has begun, or ended after lasted_s. value: its most extreme figure.
         False: nothing was kept, for the heap is too small just now, or the ledger has not been read yet."""
+        heap.borrow("incidents")
         try:
             from meter.books import findings
 
@@ -310,7 +313,7 @@ class Books:
             self.ran_short()
             return False
         finally:
-            unload("books.findings", "core.tamper", "storage.incidents", "storage.ring")
+            heap.give_back("incidents")
 
     def button(self) -> None:
         self.step(codes.EV_BUTTON)

@@ -8,7 +8,6 @@ else, the power-down is the end.
 
 from esp32 import Partition
 
-from meter import unload
 from meter.core import codes, tamper
 from meter.core import watch as w
 from meter.core.errors import StorageError
@@ -16,47 +15,10 @@ from meter.core.state import KINDS
 from meter.storage.incidents import Incidents
 
 
-def begin(watcher) -> w.Watch:
-    """A Watcher begins, or goes on with other settings: what lasted until now ends with those before. At the start,
-    what the ledger says of tampering lasts on, and the cover's latch tells whether it was off without power. Return
-    what it is to step from now on."""
+def look_at_cover(watcher) -> None:
+    """At the start: was the cover off without power? Its latch tells, and is cleared."""
     books = watcher.books
-    cfg = books.cfg
-    now_s = watcher.now_s
-    if cfg.watch is None:
-        from meter.core import settings  # this meter has no settings
-
-        settings.watched(cfg, {})
-        unload("core.settings")
-        unload("documents.checks")
-    before = watcher.watch
-    watch = w.Watch(cfg.watch, cfg.phases, cfg.three_wire)
-    if before:
-        for slot in range(len(before.since)):
-            since = before.since[slot]
-            if since:
-                row = slot // before.phases * w.COLUMNS
-                phase = w.ALL if before.rows[row + w.FIGURE] > w.OTHERS else slot % before.phases
-                found(books, before.rows[row] + 1, phase, before.extremes[slot], now_s - since)
-    else:
-        _resume(books.s, watch, now_s)
-        _look_at_cover(watcher, books, books.s)
-    return watch
-
-
-def _resume(s, watch, now_s):
-    rows = watch.rows
-    for row in range(0, len(rows), w.COLUMNS):
-        kind = (rows[row] - codes.LOG_COVER_OPEN) // 2
-        if 0 <= kind < KINDS:
-            for phase in range(1 if rows[row + w.FIGURE] > w.OTHERS else watch.phases):
-                if tamper.lasts(s, kind, phase):
-                    slot = row // w.COLUMNS * watch.phases + phase
-                    watch.since[slot] = now_s
-                    watch.extremes[slot] = rows[row + w.LIMIT]
-
-
-def _look_at_cover(watcher, books, s):
+    s = books.s
     if (watcher.cover() or tamper.latched(s)) and not tamper.lasts(s, codes.TAMPER_COVER, w.ALL):
         tamper.latch(s, True)
         books.commit()  # should power go before it is counted

@@ -7,7 +7,7 @@ A switch falls on a whole minute, so one look a minute does. A tick that spans o
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes, demand
 from meter.core.errors import BusError, ChipError
 from meter.core.friendly import is_friendly
@@ -21,13 +21,14 @@ _FROM, _UNTIL, _PRICE, _NAME = const(0), const(1), const(2), const(3)  # columns
 
 def begin(books) -> None:
     """At the start, when the ledger has been read. Raises BusError."""
-    from meter.books import billing
-
+    take_later(books, books.s.utc_s, log=False)  # its time came before this start
+    heap.borrow("billing")
     try:
-        take_later(books, books.s.utc_s, log=False)  # its time came before this start
+        from meter.books import billing
+
         billing.load(books)
     finally:
-        unload("books.billing", "storage.registers", "storage.freezes", "storage.ring", "storage.twin")
+        heap.give_back("billing")
 
 
 def work(books) -> None:
@@ -77,11 +78,12 @@ def _begins(books, local):
 
 def _day(books, local):
     """Another date. Return (is its work done?, snapshot without this day's charges, what day.work() gives)."""
-    from meter.books import day as daily
-
     before = day = None
     dated = False
+    heap.borrow("day")
     try:
+        from meter.books import day as daily
+
         undone = daily.undo(books, local)
         before = snapshot(books.s)
         day = daily.work(books, local, undone)
@@ -89,7 +91,7 @@ def _day(books, local):
     except MemoryError:
         books.ran_short()  # tried again in a minute; the tick must be booked
     finally:
-        unload("books.day", "storage.readings", "storage.twin", "core.days")
+        heap.give_back("day")
     return dated, before, day
 
 
@@ -147,16 +149,17 @@ def powered_up(books, utc_s) -> None:
 
 def store(books) -> None:
     """After the tick: write what was noted. What cannot be written is tried again with the next minute."""
-    from meter.books import billing
-
     waiting = books.waiting
+    heap.borrow("billing")
     try:
+        from meter.books import billing
+
         billing.store(books)
         waiting.due_s = waiting.snapshot = waiting.maxima = waiting.due_day = None
     except (BusError, ChipError) as e:
         books.fram_lost(e)
     finally:
-        unload("books.billing", "storage.registers", "storage.freezes", "storage.ring", "storage.twin")
+        heap.give_back("billing")
 
 
 def take_later(books, utc_s, log=True) -> None:

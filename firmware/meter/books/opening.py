@@ -5,17 +5,18 @@ the start only."""
 # Most of the records' fields may be None, too.
 # pyright: reportAttributeAccessIssue=false
 
-from meter import unload
+from meter import heap
 from meter.books.terms import Record, fall_back
-from meter.core import calendar, codes
+from meter.core import codes
 from meter.core.errors import ChipError
+from meter.core.zone import Zone
 from meter.storage.ledger import FRESH
 
 
 def records(cfg, tariff) -> tuple:
     """(terms, spending, waiting), before anything is known."""
     terms = Record()
-    terms.zone = calendar.Zone(cfg.utc_offset_min, cfg.dst)
+    terms.zone = Zone(cfg.utc_offset_min, cfg.dst)
     terms.friendly = False
     terms.ended = None
     terms.ended_s = 0
@@ -60,12 +61,13 @@ def read_ledger(books, keeps: bool = True) -> int:
 
 
 def _first_minute(books):
+    heap.borrow("minute")
     try:
         from meter.books import minute
 
         minute.begin(books)
     finally:
-        unload("books.minute", "core.demand", "core.friendly", "core.rates", "storage.snapshot")
+        heap.give_back("minute")
 
 
 def tell(books, fell_back: bool, faults: int) -> None:

@@ -7,7 +7,7 @@ may read it. What it begins with: opening.py.
 
 from array import array
 
-from meter.core import calendar
+from meter.core.zone import Zone
 
 
 class Record:
@@ -19,7 +19,7 @@ class Record:
     """
 
     # terms: money in millionths of the currency unit per kWh
-    zone: calendar.Zone  # of the settings
+    zone: Zone  # of the settings
     friendly: bool  # credit alone switches nobody off now
     ended: tuple  # the price signal that ended last, or None
     ended_s: int  # when: utc_s

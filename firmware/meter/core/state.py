@@ -73,21 +73,6 @@ class MeterState:
         self.tampers = bytearray(2 * KINDS)
         self.jump = bytes(32)  # the last time the date moved by more than a day (days.py)
 
-    def copy_from(self, other) -> None:
-        """Become equal to another state, keeping this object and its lists.
-
-        Keep one spare: copy into it before a change, copy back when the commit fails.
-        """
-        for name in FIELDS:
-            setattr(self, name, getattr(other, name))
-        self.card_uid = other.card_uid
-        self.jump = other.jump
-        self.tampers[:] = other.tampers
-        self.phase_counts[:] = other.phase_counts
-        for i in range(RATES):
-            self.rate_counts[i] = other.rate_counts[i]
-            self.rate_cost_micro[i] = other.rate_cost_micro[i]
-
 
 def times(s, kind: int) -> int:
     """How often there was tampering of this kind (codes.TAMPER_*): bits 0 to 12 of its u16 in tampers. Bits 13 to 15:

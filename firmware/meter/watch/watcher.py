@@ -14,7 +14,7 @@ from array import array
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes
 from meter.core import watch as w
 
@@ -61,13 +61,14 @@ class Watcher:
 
     def _begin(self):
         """With these settings, from now on."""
+        heap.borrow("watching")
         try:
-            from meter.books import findings
+            from meter.watch import begin
 
-            self.watch = findings.begin(self)
+            self.watch = begin.begin(self)
             self.cfg = self.books.cfg
         finally:
-            unload("books.findings", "core.tamper", "storage.incidents", "storage.ring")
+            heap.give_back("watching")
 
     def forget_cover(self):
         self._clear(1)

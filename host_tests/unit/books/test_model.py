@@ -21,6 +21,7 @@ from meter.storage import events, ledger
 
 from host_tests.model.compare import Cut
 from host_tests.model.machine import HOUSES, LEDGER, NOON, MeterMachine
+from host_tests.stands import states
 
 A_SEARCH = 150  # lives; hypothesis remembers each it has tried, so many go in several searches
 LIVES = int(os.environ.get("PENNYWATT_LIVES", A_SEARCH))
@@ -131,10 +132,10 @@ def keeps_a_purchase_it_has_refused(patch):
 
     def user_card(books, *rest):
         bought = type(books.s)()
-        bought.copy_from(books.s)
+        states.copy(bought, books.s)
         number = genuine(books, *rest)
         if not number:
-            books.s.copy_from(bought)
+            states.copy(books.s, bought)
         return number
 
     patch.setattr(purchases, "user_card", user_card)

@@ -15,13 +15,15 @@ from fractions import Fraction
 import pytest
 from meter.books import opening, purchases
 from meter.books.books import Books
-from meter.core import codes, settings, tariff
+from meter.core import codes
 from meter.core.state import MeterState
+from meter.documents import parse
 from meter.drivers.metering_ic.sample import Sample
 from meter.storage import readings
 from meter.storage.ledger import FRESH, LOADED
 
 from host_tests.bench.run.cpython import VirtualTime
+from host_tests.stands import states
 from host_tests.unit.conftest import modules_stay
 from host_tests.years.year_oracle import Prices
 
@@ -114,7 +116,7 @@ class Memory:
     def load(self, s):
         if self.state is None:
             return FRESH
-        s.copy_from(self.state)
+        states.copy(s, self.state)
         return LOADED
 
     def commit(self, s):
@@ -143,8 +145,8 @@ class Household:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.memory = Memory()
-        self.cfg = settings.parse(SETTINGS)
-        self.tariffs = [tariff.parse(TARIFF), tariff.parse(LATER)]
+        self.cfg = parse.settings(SETTINGS)
+        self.tariffs = [parse.tariff(TARIFF), parse.tariff(LATER)]
         self.used = array("i")
         self.exported = array("i")
         self.did = {}
@@ -185,7 +187,7 @@ class Household:
             if n % 28_800 == 19_700 and not s.claims and s.credit_micro > 4_000_000:
                 # Pulled out and put back at once. The state was committed.
                 kept = MeterState()
-                kept.copy_from(s)
+                states.copy(kept, s)
                 self.memory.state = kept
                 self.start(self.books.tariff, self.books.later)
 
