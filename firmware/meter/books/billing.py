@@ -4,7 +4,7 @@
     a rate begins           what export, reactive and apparent energy have come to goes to the rate before
     a maximum is passed     it is kept, with the end of its interval
     a day begins            all registers are frozen; consumption is compared with what was usual
-    a billing month begins  they are frozen as the month's, and maxima begin anew
+    a billing month begins  they are frozen as the month's, and maxima begin from 0
     a month comes back      the clock was wrong: maxima and costs are again those of the month it had ended
 
 Each of these looks at what is written before it writes, so a power cut between any two writes leaves nothing out and
@@ -30,7 +30,7 @@ _DAY, _MONTH = const(0), const(1)  # of Waiting.due_day
 # Consumption is odd when the mean of the last two weeks is a fifth of that of the six weeks before, or less, or five
 # times as much, and that was a kWh a day or more. A house that stands empty uses little, too, or nothing, but the same
 # each day; where people live, days differ. So a fifth or less is odd only if they do, without the five highest and the
-# lowest: some of the days were before the journey, or behind it.
+# lowest: some of the days were before the journey, or after it.
 _RECENT = const(14)
 _USUAL = const(42)
 _LOW_PERCENT = const(20)
@@ -42,7 +42,7 @@ _DIFFER_PERCENT = const(120)
 
 
 def load(books) -> None:
-    """At the start. Raises BusError."""
+    """At the start. Raise BusError."""
     record = Registers(books.fram)
     minutes = books.cfg.demand_min
     waiting = books.waiting
@@ -56,7 +56,7 @@ def store(books) -> None:
     """Write what minute.work() has noted before it was changed by a tick: a rate begins, there are new maxima, or a day
     and perhaps a billing month.
 
-    Raises BusError. A reading the flash does not take is kept in Waiting.unwritten for the next minute; the registers
+    Raise BusError. A reading the flash does not take is kept in Waiting.unwritten for the next minute; the registers
     in FRAM do not wait for it.
     """
     waiting = books.waiting

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The books: the one place that changes the meter's state, and commits it.
 
-Every method here runs to its end without awaiting, so no other task ever sees half a change. A change that
+Every method here ends without awaiting, so no other task ever sees half a change. A change that
 money hangs on (a purchase, a write-back, credit lent) is committed and read back before it is told to anybody, and
 undone when that fails; what a tick counted is kept in memory through a FRAM fault and committed with the next tick
 that works. A tick is booked whole or not at all: what it takes memory for comes before the first change.
@@ -153,7 +153,7 @@ class Books:
         return True
 
     def is_past(self, minute: int, utc_s=None) -> bool:
-        """Is it so many minutes since 2000 by local time, or later? utc_s: another time than now."""
+        """Is it that minute since 2000 by local time, or a later one? utc_s: another time than now."""
         utc_s = utc_s or self.utc_s
         return utc_s is not None and (utc_s + self.terms.zone.offset_s(utc_s)) // 60 >= minute
 
@@ -194,6 +194,7 @@ class Books:
         self.changed.set()
 
     def commit(self) -> bool:
+        """Write the state to the ledger. False: it is not there; the next tick tries again."""
         if not self.ready:
             return False  # what the ledger holds must be read before anything is written over it
         self.s.event_seq = self.events.next_number
@@ -320,6 +321,6 @@ class Books:
         self.keep()
 
     def remote(self, on: bool) -> None:
-        """The supplier's command, already authenticated by whoever brings it."""
+        """The supplier's command, authenticated already."""
         self.step(codes.EV_REMOTE_ON if on else codes.EV_REMOTE_OFF)
         self.keep()

@@ -20,7 +20,7 @@ _FROM, _UNTIL, _PRICE, _NAME = const(0), const(1), const(2), const(3)  # columns
 
 
 def begin(books) -> None:
-    """At the start, when the ledger has been read. Raises BusError."""
+    """At the start, when the ledger has been read. Raise BusError."""
     take_later(books, books.s.utc_s, log=False)  # its time came before this start
     heap.borrow("billing")
     try:
@@ -77,7 +77,7 @@ def _begins(books, local):
 
 
 def _day(books, local):
-    """Another date. Return (is its work done?, snapshot without this day's charges, what day.work() gives)."""
+    """Another date. Return (is its work done?, snapshot without this day's charges, what day.work() returned)."""
     before = day = None
     dated = False
     heap.borrow("day")

@@ -17,7 +17,7 @@ _KWH = const(1000)  # that credit may hold by default
 
 
 def purchase(books, amount_micro: int, debt_micro: int):
-    """Apply a purchase; gives what it changed, as it was before, for user_card(), which stores both. Raises CardError;
+    """Apply a purchase. Return what it changed, as it was before, for user_card(), which stores both. Raise CardError;
     then nothing has changed."""
     s = books.s
     kept_micro = amount_micro - account.share(s.debt_micro + debt_micro, amount_micro, books.cfg.debt_percent)

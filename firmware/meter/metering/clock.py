@@ -36,7 +36,7 @@ class Clock:
         self.known = asyncio.Event()  # the time, or that there is none
 
     def tick(self):
-        """Move on to now; gives utc_s or None. Called at least once per tick period (12 days) by metering."""
+        """Move on to now. Return utc_s or None. Called at least once per tick period (12 days) by metering."""
         behind_ms = time.ticks_diff(time.ticks_ms(), self._second_at)
         if behind_ms >= 1000:
             seconds = behind_ms // 1000
@@ -69,7 +69,7 @@ class Clock:
 
     async def _look(self):
         """Look at the RTC, and take its time over if it is to be believed. Return the seconds until the next look.
-        Raises BusError, ChipError."""
+        Raise BusError, ChipError."""
         heap.borrow("look")
         try:
             from meter.metering import clock_look
