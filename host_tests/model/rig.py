@@ -7,6 +7,7 @@ import zlib
 from dataclasses import asdict
 from functools import cache
 
+from meter.books import opening
 from meter.books.books import Books
 from meter.cards.desk import CardDesk
 from meter.core import codes
@@ -202,10 +203,10 @@ class World(Slot):
         self.log = EventLog(fram)
         store = Ledger(fram)
         self._listen(self.log, store)
-        self.books = books = Books(MeterState(), store, self.log, fram, self._cfg, _parse_tariff(self.tariff_n))
+        self.books = books = Books(MeterState(), (store, self.log, fram), self._cfg, _parse_tariff(self.tariff_n))
         while True:
             try:
-                found = books.open()
+                found = opening.read_ledger(books)
                 break
             except BusError:
                 books.fault(codes.FAULT_FRAM, True)

@@ -6,6 +6,7 @@ import contextlib
 import tempfile
 
 import pytest
+from meter.books import opening
 from meter.books.books import Books
 from meter.cards.desk import CardDesk
 from meter.core.state import MeterState
@@ -108,8 +109,8 @@ class Meter(Slot):
         """The microcontroller starts anew: books from FRAM, another desk."""
         fram = Fram(self.fram_i2c, 0x50)
         self.events = EventLog(fram)
-        self.books = Books(MeterState(), Ledger(fram), self.events, fram, self.cfg, parse.tariff(TARIFF))
-        self.books.open()
+        self.books = Books(MeterState(), (Ledger(fram), self.events, fram), self.cfg, parse.tariff(TARIFF))
+        opening.read_ledger(self.books)
         self.desk = CardDesk(self.reader, self.books, self.panel, self.keys)
         self.desk.root = CardDesk.root or _FILES.name
 

@@ -27,7 +27,7 @@ from unittest import mock
 
 import typer
 from meter import heap
-from meter.books import books
+from meter.books import books, opening
 from meter.core import codes
 from meter.core import watch as w
 from meter.core.state import KINDS, MeterState, times
@@ -140,8 +140,8 @@ class Meter:
 
     def boot(self):
         self.log = EventLog(self.fram)
-        self.books = books.Books(MeterState(), Ledger(self.fram), self.log, self.fram, self.cfg, self.tariff)
-        self.books.open()
+        self.books = books.Books(MeterState(), (Ledger(self.fram), self.log, self.fram), self.cfg, self.tariff)
+        opening.read_ledger(self.books)
         self.watcher = watch.Watcher(self.books, lambda: 0, lambda _level: None, lambda: 0, self.pulses)
         self.watcher._begin()
         self._told = self.log.next_number

@@ -133,8 +133,8 @@ class Meter:
         ledger = import_module("meter.storage.ledger").Ledger(self.fram)
         events = import_module("meter.storage.events").EventLog(self.fram)
         state = import_module("meter.core.state").MeterState()
-        self.books = books.Books(state, ledger, events, self.fram, self.cfg, *self.tariffs)
-        self.books.open()
+        self.books = books.Books(state, (ledger, events, self.fram), self.cfg, *self.tariffs)
+        import_module("meter.books.opening").read_ledger(self.books)
 
     def tick(self, utc_s, counts):
         sample = None

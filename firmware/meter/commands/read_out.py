@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read-out: the supplier's reader card collects what this meter's user card would carry back. Loaded with the card."""
 
+from meter.books import visits
 from meter.cards import records, supplier
 from meter.core import codes
 from meter.core.errors import CardError
@@ -11,7 +12,7 @@ from meter.drivers.hd44780.lcd import CARD
 async def work(u) -> tuple:
     """(four rows, result)."""
     books = u.books
-    number = books.next_writeback()
+    number = visits.next_writeback(books)
     if not number:
         raise CardError(codes.CARD_STORAGE, "ledger")
     version = u.desk.keys[keys_doc.VERSION]

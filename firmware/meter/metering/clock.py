@@ -36,7 +36,7 @@ class Clock:
         self.known = asyncio.Event()  # the time, or that there is none
 
     def tick(self):
-        """Move on to now; gives utc_s or None. Called at least once per tick period (12 days) by metering."""
+        """Move on to now. Return utc_s or None. Called at least once per tick period (12 days) by metering."""
         behind_ms = time.ticks_diff(time.ticks_ms(), self._second_at)
         if behind_ms >= 1000:
             seconds = behind_ms // 1000
@@ -69,7 +69,7 @@ class Clock:
 
     async def _look(self):
         """Look at the RTC, and take its time over if it is to be believed. Return the seconds until the next look.
-        Raises BusError, ChipError."""
+        Raise BusError, ChipError."""
         heap.borrow("look")
         try:
             from meter.metering import clock_look
@@ -96,7 +96,7 @@ class Clock:
         self._utc_s = utc_s
         if own_s is None:
             # The time last known; of the time before this start, minute.powered_up() tells.
-            own_s = books.s.utc_s if books.off_since is None else utc_s
+            own_s = books.s.utc_s if books.waiting.off_since is None else utc_s
         if abs(utc_s - own_s) > 60:
             books.log(codes.LOG_CLOCK_SET, utc_s - own_s)
             if utc_s < own_s:

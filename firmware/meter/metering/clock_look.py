@@ -29,7 +29,7 @@ _FIRST = const(9)  # transfers
 
 
 def first(i2c) -> tuple:
-    """Return (utc_s, tick count at the first of three transfers that agreed). Raises BusError, ChipError."""
+    """Return (utc_s, tick count at the first of three transfers that agreed). Raise BusError, ChipError."""
     rtc = Ds3231(i2c)
     before = None
     same = wrong = at = 0
@@ -53,7 +53,7 @@ def first(i2c) -> tuple:
 
 
 async def look(i2c) -> tuple:
-    """Return (utc_s, tick count at which that second began). Raises BusError, ChipError."""
+    """Return (utc_s, tick count at which that second began). Raise BusError, ChipError."""
     rtc = Ds3231(i2c)
     started = time.ticks_ms()
     steady = before = None

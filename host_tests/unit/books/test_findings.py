@@ -9,6 +9,7 @@ import struct
 from datetime import datetime, timedelta
 
 import pytest
+from meter.books import opening
 from meter.books.books import Books
 from meter.commands import cover_reset
 from meter.core import codes, supply
@@ -48,8 +49,8 @@ class Meter:
         self.log = EventLog(fram)
         self.s = MeterState()
         one = parse.tariff({"name": "One", "currency": "EUR", "price": "0.25"})
-        self.books = Books(self.s, Ledger(fram), self.log, fram, self.cfg, one)
-        self.books.open()
+        self.books = Books(self.s, (Ledger(fram), self.log, fram), self.cfg, one)
+        opening.read_ledger(self.books)
         self.sample = Sample()
         return self
 

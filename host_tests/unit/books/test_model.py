@@ -13,7 +13,7 @@ from array import array
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
-from meter.books import books, purchases
+from meter.books import books, purchases, visits
 from meter.books.books import Books
 from meter.core import account, calendar, codes, overload, rates, supply
 from meter.core.errors import MeterError, StorageError
@@ -21,6 +21,7 @@ from meter.storage import events, ledger
 
 from host_tests.model.compare import Cut
 from host_tests.model.machine import HOUSES, LEDGER, NOON, MeterMachine
+from host_tests.stands import states
 
 A_SEARCH = 150  # lives; hypothesis remembers each it has tried, so many go in several searches
 LIVES = int(os.environ.get("PENNYWATT_LIVES", A_SEARCH))
@@ -131,10 +132,10 @@ def keeps_a_purchase_it_has_refused(patch):
 
     def user_card(books, *rest):
         bought = type(books.s)()
-        bought.copy_from(books.s)
+        states.copy(bought, books.s)
         number = genuine(books, *rest)
         if not number:
-            books.s.copy_from(bought)
+            states.copy(books.s, bought)
         return number
 
     patch.setattr(purchases, "user_card", user_card)
@@ -208,11 +209,11 @@ def closes_after_overload_for_ever(patch):
 
 
 def does_not_store_the_number_of_a_writeback(patch):
-    def next_writeback(self):
-        self.s.writeback_seq += 1
-        return self.s.writeback_seq
+    def next_writeback(books):
+        books.s.writeback_seq += 1
+        return books.s.writeback_seq
 
-    patch.setattr(Books, "next_writeback", next_writeback)
+    patch.setattr(visits, "next_writeback", next_writeback)
 
 
 def serves_a_card_that_was_replaced(patch):
@@ -393,7 +394,7 @@ def counts_steps_from_the_first_month_on(patch):
 
 
 def locks_nobody_out(patch):
-    patch.setattr(Books, "locked_s", lambda self: 0)
+    patch.setattr(visits, "locked_s", lambda books: 0)
 
 
 def locks_out_for_good(patch):

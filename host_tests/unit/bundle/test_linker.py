@@ -152,6 +152,15 @@ def test_a_loan_is_a_number_and_there_is_no_table():
     assert "'doc'" not in text_of(program)
 
 
+def test_what_else_heap_has_stays_in_its_lines():
+    modules, plain = firmware()
+    modules["meter.heap"] = modules["meter.heap"].replace("    _ = bytearray(256)", "    raise MemoryError  #", 1)
+    program = linker.link(modules, plain)
+    at = next(n for n, line in enumerate(modules["meter.heap"].splitlines(), 1) if "raise MemoryError" in line)
+    (found,) = [entry for entry in program.lines["meter"] if entry[1] == "meter.heap" and entry[3] == "room"]
+    assert found[2] == at and "raise MemoryError" in program.units["meter"].splitlines()[found[0] - 1]
+
+
 def test_modules_of_one_name_in_two_rooms_are_two_units():
     program = linked(
         loans={"a": ("a.start",), "b": ("b.start",)},
@@ -527,7 +536,7 @@ def test_every_line_of_a_function_of_the_firmware_has_an_origin():
 def test_what_is_on_loan_lies_beside_the_package_under_a_short_name():
     program = linker.link(*firmware())
     assert all(len(unit) <= 3 for unit in program.units if unit != "meter")
-    minute = bundle.slot_modules()["meter.services.minute"]
+    minute = bundle.slot_modules()["meter.books.minute"]
     assert "/" not in minute and minute in bundle.slot_files()
 
 

@@ -70,8 +70,8 @@ def it(monkeypatch):
     monkeypatch.setitem(sys.modules, "machine", machine)
     monkeypatch.setattr(sys, "path", [*sys.path, "/a"])
     for name in ("starts", "memory"):
-        monkeypatch.delitem(sys.modules, "meter.services." + name, raising=False)
-        monkeypatch.delattr(importlib.import_module("meter.services"), name, raising=False)
+        monkeypatch.delitem(sys.modules, "meter.upkeep." + name, raising=False)
+        monkeypatch.delattr(importlib.import_module("meter.upkeep"), name, raising=False)
     for name in [name for name in sys.modules if name.startswith("loader")]:
         monkeypatch.delitem(sys.modules, name)
     it.starts = importlib.import_module("meter.upkeep.starts")
@@ -87,7 +87,7 @@ def it(monkeypatch):
     trial(2)
     yield it
     for name in ("starts", "memory"):
-        sys.modules.pop("meter.services." + name, None)
+        sys.modules.pop("meter.upkeep." + name, None)
 
 
 def test_a_version_on_trial_that_lasts_is_confirmed(it):
