@@ -159,7 +159,7 @@ class World:
         return {path for path in self.tree if path.startswith(SLOTS[slot] + "/")}
 
     def looks_whole(self, slot) -> bool:
-        """As far as a start sees that follows one that lasted: so many files, and no other kind of thing."""
+        """As far as a start sees that follows one that lasted: how many files, and no other kind of thing."""
         m, inside = self.manifest(slot), self.inside(slot)
         if not m or not m.files:
             return False

@@ -107,7 +107,7 @@ class Meter(Slot):
         self.boot()
 
     def boot(self):
-        """The microcontroller starts anew: books from FRAM, another desk."""
+        """The microcontroller starts again: books from FRAM, another desk."""
         fram = Fram(self.fram_i2c, 0x50)
         self.events = EventLog(fram)
         self.books = Books(MeterState(), Ledger(fram), self.events, fram, self.cfg, tariff.parse(TARIFF))

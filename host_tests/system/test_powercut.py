@@ -196,7 +196,7 @@ BROKEN = {
         ("flash", "none", "692 bytes", "midnight"),
         "there are 0 readings for",
     ),
-    "incidents begin anew with each start": (
+    "incidents begin again with each start": (
         "storage/incidents.py",
         ("        self.ring.open()\n", ""),
         ("fram", "all", "ledger", "voltage gone"),

@@ -59,7 +59,7 @@ def _firmware():
 
 @contextlib.contextmanager
 def modules_stay():
-    """The firmware loads some of its code anew each minute: on CPython that would take most of a test's time."""
+    """The firmware loads some of its code again each minute: on CPython that would take most of a test's time."""
     genuine, before = meter.unload, _firmware()
     callers = [module for module in (meter, *before.values()) if hasattr(module, "unload")]
     for module in callers:

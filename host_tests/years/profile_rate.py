@@ -82,7 +82,7 @@ class _Partition(Rings):
 
 
 def fill(flash: NorFlash, days: int, set_back: int) -> int:
-    """Rows of so many days, written by the firmware's own writer. Gives the end of the newest."""
+    """Rows of that many days, written by the firmware's own writer. Return the end of the newest."""
     rows = profile.Rows(_Partition(flash))
     mask = Settings().profile_channels
     end_s = BEGIN_S

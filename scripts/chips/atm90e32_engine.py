@@ -19,7 +19,7 @@ from math import atan2, cos, degrees, isqrt, radians, sin
 
 from scripts.chips.atm90e32_front import FrontEnd, phi_radians, turned
 
-CYCLES = 16  # a measured value is a mean over so many periods of the mains
+CYCLES = 16  # a measured value is a mean over this many periods of the mains
 _UW_PER_LSB = 320  # 0.00032 W
 _GAINS = 1 << 45  # three of them, Q15
 _PJ_PER_UNIT = 80_000  # of PL_constant

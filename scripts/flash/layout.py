@@ -86,7 +86,7 @@ def regions(board: Board, micropython: bytes, vfs: bytes) -> list[Region]:
     image, row, app = with_our_table(micropython, board), board.row("vfs"), board.app
     start = board.micropython.offset
     if len(vfs) != row.size:
-        raise LayoutError(f"The file system has {len(vfs):,} bytes, and its partition {row.size:,}. Build it anew.")
+        raise LayoutError(f"The file system has {len(vfs):,} bytes, and its partition {row.size:,}. Build it again.")
     cut = app.offset - start
     parts = [
         Region("boot loader", start, AT - start, image[: AT - start].rstrip(_BLANK)),

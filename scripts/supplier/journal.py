@@ -2,7 +2,7 @@
 """The journal of everything done to cards: append-only, and ahead of the card.
 
 An entry `intent` is on disk before a card is touched; `done` or `void` follows when the outcome is known. What
-has neither is open: the program, the computer or the card went away in between, and whoever next has that card
+has neither is open: the program, the computer or the card went away in between, and who next has that card
 on the reader settles it by reading what the card carries (user_card.py). So money is sold once: never twice by
 a repeated command, never taken for sold when the card lacks it.
 

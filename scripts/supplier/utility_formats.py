@@ -319,5 +319,5 @@ class TrustChange:
         return cls(sale_number, order_number, sale, order, document[_TRUST_CHANGE.size :])
 
     def proven(self) -> bool:
-        """Has whoever made it the new order key's private half?"""
+        """Has its maker the new order key's private half?"""
         return verify(self.order, self.proof, self.message())

@@ -13,7 +13,7 @@ PF1, L05, C08 = (1000, 0), (500, 1), (800, -1)  # power factor in 1/1000, sign o
 _PF_NAMES = {PF1: "1", L05: "0.5 ind", C08: "0.8 cap"}
 _GRID_MA = (20, 50, 100, 250, 500, 1_000, 5_000, 20_000, 50_000, MAX_MA)
 
-# (phases loaded, PF): ((from so many mA on, limit), ...); below the first the class asks for nothing.
+# (phases loaded, PF): ((from this current on in mA, limit), ...); below the first the class asks for nothing.
 _CLASS_1 = {
     (3, PF1): ((250, 15), (500, 10)),
     (3, L05): ((500, 15), (1_000, 10)),

@@ -576,7 +576,7 @@ def test_power_cut_at_any_byte_written_to_the_fram(at):
 
 
 def lived(usual, *recent, days=70):
-    """A household that used so much on each of so many days, and then these."""
+    """A household that used the same on each of some days, and then these."""
     one = Meter()
     start = day_number("2026-01-01")
     for n, used in enumerate([usual] * (days - len(recent)) + list(recent)):

@@ -34,7 +34,7 @@ CENT = 3_200  # counts that cost a cent at one unit per kWh
 
 
 def utc(text, offset_h=0):
-    """utc_s of "2026-03-05 12:00" as a clock so many hours ahead shows it."""
+    """utc_s of "2026-03-05 12:00" as a clock this many hours ahead shows it."""
     return int((datetime.fromisoformat(text) - Y2000).total_seconds()) - offset_h * 3600
 
 
@@ -47,7 +47,7 @@ def month_number(text):
 
 
 class Memory:
-    """A FRAM. budget: so many bytes are written, then power fails. broken: writes that begin there are not taken."""
+    """A FRAM. budget: this many bytes are written, then power fails. broken: writes that begin there are not taken."""
 
     def __init__(self):
         self.data = bytearray(32_768)

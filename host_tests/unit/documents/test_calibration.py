@@ -26,7 +26,7 @@ WORDS = {0x61: 58395, 0x62: 33012, 0x48: 0x8003, 0x6C: 5}
 
 
 def text_of(doc):
-    """By the words of documents/calibration_doc.py, written anew."""
+    """By the words of documents/calibration_doc.py, written a second time."""
     rising = sorted((int(addr, 16), word) for addr, word in doc["registers"].items())
     registers = ",".join(f"{addr:02X}={word:04X}" for addr, word in rising)
     return "|".join((doc["serial"], doc["ic"], str(doc["current_scale"]), str(int(doc["sealed"])), registers)).encode()

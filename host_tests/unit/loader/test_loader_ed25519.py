@@ -146,7 +146,7 @@ def test_a_key_whose_coordinate_is_not_reduced_is_refused(y, sign):
 
 @pytest.mark.parametrize("y", SMALL)
 def test_a_key_of_small_order_is_refused(y):
-    """For one of them, R and S can be chosen so that they fit any message of so many: OpenSSL takes that."""
+    """For one of them, R and S can be chosen so that they fit any message of a number of them: OpenSSL takes that."""
     public = y.to_bytes(32, "little")
     for r in SMALL:
         for n in range(3):
