@@ -201,7 +201,7 @@ class Oracle:
         """Nothing metered; a minute is under way, or none."""
         self.minute = minute
         self.in_minute = 0
-        self.metered = []  # (minute, counts), one behind the other
+        self.metered = []  # (minute, counts), one after the other
 
     def _minute(self, minute):
         if minute == self.minute:

@@ -191,7 +191,7 @@ class Schedule:
         return sorted(found)
 
     def ticks(self, day, behind_s: int) -> list:
-        """All ticks of a local day, whose clock is this many seconds behind the right one."""
+        """All ticks of a local day, whose clock is this many seconds slow."""
         begins = self.utc(datetime(day.year, day.month, day.day))
         ends = self.utc(datetime(day.year, day.month, day.day) + timedelta(1))
         rand = self.random.randrange

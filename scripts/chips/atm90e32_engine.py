@@ -10,7 +10,7 @@ Where the datasheet is silent, the model decides, and says so here:
     with three wires (MMode0 bit 8), B's channels read 0 and count nothing
     harmonics are zero: fundamental energy and power equal the total ones
     U and I offsets add before their gains (so that offset first, gain second, as the application note has it, leaves
-        no offset), a power offset behind; a reading below zero is zero
+        no offset), a power offset after it; a reading below zero is zero
 Without effect: DC offsets, segment, frequency and temperature compensation, the currents' phase order.
 """
 

@@ -224,7 +224,7 @@ def test_what_a_day_costs_is_the_mean_of_the_last_seven(meter):
         meter.tick(f"2026-03-{n} 12:00", n * 100 * CENT)
     meter.tick("2026-03-29 00:00")
     energy = sum(n * 10**6 for n in range(22, 29))
-    # The charge of a day is taken when it begins, behind the reading: seven of each.
+    # The charge of a day is taken when it begins, after the reading: seven of each.
     assert meter.books.daily_micro == (energy + 7 * STANDING) // 7
 
 

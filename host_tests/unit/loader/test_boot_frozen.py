@@ -96,7 +96,7 @@ def filled(flash, files=8):
 
 @pytest.fixture(params=list(INTERPRETERS))
 def run(request):
-    """Run code on MicroPython behind the stage. Return what it printed last, as JSON says it."""
+    """Run code on MicroPython after the stage. Return what it printed last, as JSON says it."""
 
     def go(code):
         boot = (ROOT / "boards/modules/_boot.py").read_text()
