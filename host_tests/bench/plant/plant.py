@@ -26,9 +26,9 @@ EPOCH = datetime(2000, 1, 1)
 
 
 def _metering_chip(board):
-    """The model of the IC whose driver the board names: meter.drivers.x.Y is answered by chips.x.YChip."""
+    """The model of the IC whose driver the board names: meter.drivers.x.ic.Y is answered by scripts.chips.x.YChip."""
     driver = board.MeterIc
-    chips = importlib.import_module(f".chips.{driver.__module__.rpartition('.')[2]}", __package__)
+    chips = importlib.import_module(f"scripts.chips.{driver.__module__.split('.')[2]}")
     return getattr(chips, driver.__name__ + "Chip")()
 
 
