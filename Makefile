@@ -75,7 +75,7 @@ lint: setup ## ruff, and pyright: the firmware with the ESP32 stubs, the shop an
 	@echo "lint: clean"
 
 unit: device-tools ## Rules, drivers and models on CPython
-	@$(PYTEST) -m "not long" --numprocesses 2 --dist worksteal host_tests/unit host_tests/upy
+	@$(PYTEST) -m "not long" --numprocesses 2 --dist worksteal --junitxml build/log/unit.xml host_tests/unit host_tests/upy
 
 upy: setup ## The core's tests on real MicroPython, 32-bit and 64-bit
 	@for arch in i386 amd64; do \

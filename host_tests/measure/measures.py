@@ -17,6 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Annotated
+from xml.etree import ElementTree
 
 import cryptolib
 import typer
@@ -41,6 +42,7 @@ from host_tests.years import trace as traces
 from scripts.image.image import build_image, collect, pack
 
 ROOT = Path(__file__).resolve().parents[2]
+UNIT = ROOT / "build/log/unit.xml"  # of `make unit`
 TRACE = ROOT / "host_tests/vectors/household-minute.csv"
 # How soon a start is over, and so whether a second is its last or the trace's first, is the interpreter's.
 VARY = ("interpreter", "heap_bytes", "heap_free_min", "heap_free_by_hour", "seconds_real", "ticks")
@@ -285,7 +287,11 @@ def source():
     room, n = house.fullest()
     yield Row("fullest room", f"{n} modules in {room}")
     name, n = house.longest()
-    yield Row("longest function", f"{n} lines: {name}")
+    yield Row("longest function", f"{n} lines: {name}", "≤ 60 lines", n <= 60)
+    if UNIT.exists():
+        suite = next(ElementTree.parse(UNIT).iter("testsuite"))
+        yield Row("unit tests, on two processors, when they last ran here",
+                  f"{suite.get('tests')} in {float(suite.get('time', 0)):.0f} s")  # fmt: skip
 
 
 PARTS = {"image": image, "source": source, "heap": heap, "tick": tick, "day": day, "reactions": reactions,
