@@ -11,9 +11,9 @@ from binascii import crc32
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.cards import supplier
-from meter.core import codes
+from meter.core import codes, serials
 from meter.core.errors import CardError
 from meter.documents import keys_doc
 from meter.drivers.desfire import card as desfire
@@ -78,27 +78,23 @@ def _within(number, first, last):
 
 async def _signed(u, record):
     """Nothing else of the card is believed before this."""
-    from meter.commands import signature
-
     public = u.desk.keys[keys_doc.ORDER]
+    heap.borrow("signature")
     try:
+        from meter.commands import signature
+
         if not await signature.good(public, record[_SIGNED:_SEAL_AT], _PREFIX + bytes(record[:_SIGNED])):
             raise CardError(codes.CARD_SIGNATURE, "head")
     finally:
-        unload("commands.signature")
+        heap.give_back("signature")
 
 
 def _timely(u, is_order):
-    from meter.core import serials
-
     keys = u.desk.keys
     newest = u.books.s.utility_serial
     if u.kind in (supplier.KEYS, supplier.TRUST):
         newest = max(newest, keys[keys_doc.MADE])  # the change before may have been cut off from the ledger
-    try:
-        code = serials.judge(u.serial, newest, keys[keys_doc.MADE], u.books.utc_s, is_order)
-    finally:
-        unload("core.serials")
+    code = serials.judge(u.serial, newest, keys[keys_doc.MADE], u.books.utc_s, is_order)
     if code:
         raise CardError(code, "serial")
 

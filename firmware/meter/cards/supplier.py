@@ -22,7 +22,7 @@ from binascii import crc32
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.cards import states
 from meter.cards.visitor import Guest
 from meter.core import codes
@@ -72,27 +72,30 @@ class Utility(Guest):
         return states.SERVED
 
     async def _head(self):
-        from meter.cards import head
-
+        heap.borrow("head")
         try:
+            from meter.cards import head
+
             await head.read(self)
         finally:
-            unload("cards.head")
+            heap.give_back("head")
 
     async def _work(self):
         if self.kind in (SETTINGS, TARIFF):
-            from meter.commands import document as utility_document
-
+            heap.borrow("document")
             try:
+                from meter.commands import document as utility_document
+
                 return await utility_document.work(self)
             finally:
-                unload("commands.document", "commands.change", "documents.files", "core.settings")
-        from meter.commands import dispatch
-
+                heap.give_back("document")
+        heap.borrow("other")
         try:
+            from meter.commands import dispatch
+
             return await dispatch.work(self)
         finally:
-            unload("commands.dispatch")
+            heap.give_back("other")
 
     def say(self, rows) -> None:
         """Shown while the card is served."""
@@ -112,9 +115,10 @@ class Utility(Guest):
 
     async def answer(self, result: int, more: bytes = b"") -> bool:
         """Write what came of it onto the card. False: there is no room for it."""
-        from meter.cards import answer as utility_answer
-
+        heap.borrow("answer")
         try:
+            from meter.cards import answer as utility_answer
+
             return await utility_answer.write(self, result, more)
         finally:
-            unload("cards.answer")
+            heap.give_back("answer")

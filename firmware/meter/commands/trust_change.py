@@ -13,7 +13,7 @@ import struct
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.cards import supplier
 from meter.core import codes
 from meter.core.errors import CardError, StorageError
@@ -71,13 +71,14 @@ def _refusal(keys, new):
 
 
 async def _unsound(sale, order, proof, record):
-    from meter.commands import signature
-
+    heap.borrow("signature")
     try:
+        from meter.commands import signature
+
         if not await signature.usable(sale):
             return "Sale key is no key."
         if not await signature.good(order, proof, _PREFIX + record[:_PROVEN]):
             return "Order key unproven."
     finally:
-        unload("commands.signature")
+        heap.give_back("signature")
     return ""

@@ -11,7 +11,7 @@ the display's own character set has an arrow at ~.
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes
 from meter.panel.text import fixed, money, pairs
 
@@ -43,6 +43,8 @@ def seldom(books, n: int, turn: int = 0) -> tuple:
     to load a page, the balance."""
     if n > 0 and not books.faults >> n - FAULTS:
         n = max(n, ENERGY)
+    heap.borrow("troubles")
+    heap.borrow("figures")
     try:
         if n < ENERGY:
             from meter.panel import troubles
@@ -55,14 +57,15 @@ def seldom(books, n: int, turn: int = 0) -> tuple:
         books.starved += 1
         return n, balance(books) if books.ready else (" " * 20,) * 4
     finally:
-        unload("panel.troubles")
-        unload("panel.figures")
+        heap.give_back("troubles")
+        heap.give_back("figures")
 
 
 def ahead(books, n: int) -> list:
     """Numbers and texts of the pages from n on, in one: they are loaded once. A live page, and the table of three
     phases, has no text."""
     out = []
+    heap.borrow("figures")
     try:
         from meter.panel import figures
 
@@ -75,8 +78,7 @@ def ahead(books, n: int) -> list:
         books.starved += 1
         out = [n, "".join(balance(books))]
     finally:
-        unload("panel.troubles")
-        unload("panel.figures")
+        heap.give_back("figures")
     return out
 
 

@@ -21,8 +21,8 @@ def documents() -> tuple[Path, ...]:
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     names = [name for name in said.stdout.split("\0") if name]
-    found = [ROOT / name for name in names] or [p for p in ROOT.rglob("*.md") if "build" not in p.parts]
-    return tuple(sorted(path for path in found if path.is_file()))
+    found = [ROOT / name for name in names] or list(ROOT.rglob("*.md"))
+    return tuple(sorted(p for p in found if p.is_file() and p.relative_to(ROOT).parts[0] != "build"))
 
 
 def name_of(path: Path) -> str:

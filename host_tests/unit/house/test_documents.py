@@ -8,8 +8,9 @@ import shlex
 from types import SimpleNamespace
 
 import pytest
-from meter.core import energy, rates, settings, tariff
+from meter.core import energy, rates
 from meter.core.errors import ConfigError
+from meter.documents import parse, settings_doc, tariff_doc
 
 from host_tests.unit.house import commands
 from host_tests.unit.house.documents import (
@@ -125,7 +126,7 @@ def taken(doc):
     """As the meter takes a document: by what it must have."""
     if "serial" in doc or "card_key" in doc:
         raise AssertionError("no check for an example of this document yet")
-    return settings.parse(doc) if "meter_number" in doc else tariff.parse(doc)
+    return parse.settings(doc) if "meter_number" in doc else parse.tariff(doc)
 
 
 @every
@@ -145,7 +146,7 @@ def table(text: str, name: str) -> list[list[str]]:
 
 
 def test_the_ordinary_tariff_has_the_rates_its_text_says():
-    parsed = tariff.parse(json.loads(blocks("json", TARIFFS)[0]))
+    parsed = parse.tariff(json.loads(blocks("json", TARIFFS)[0]))
     monday_in_june, christmas_friday = (2026, 6, 15, 0, 18 * 60), (2026, 12, 25, 4, 18 * 60)
     assert parsed.rate_names[rates.rate_at(parsed, *monday_in_june)] == "peak"
     assert parsed.rate_names[rates.rate_at(parsed, *christmas_friday)] == "weekend"
@@ -153,7 +154,7 @@ def test_the_ordinary_tariff_has_the_rates_its_text_says():
 
 def test_steps_cost_what_their_text_says():
     """The 101st kWh of a month costs 0.05 more, the 301st 0.15."""
-    parsed = tariff.parse(json.loads(blocks("json", TARIFFS)[2]))
+    parsed = parse.tariff(json.loads(blocks("json", TARIFFS)[2]))
 
     def more(kwh):
         used = SimpleNamespace(import_counts=kwh * energy.COUNTS_PER_KWH, month_counts=0)
@@ -166,7 +167,7 @@ def test_steps_cost_what_their_text_says():
 def test_a_tariff_with_a_mistake_is_refused_in_these_words(change, said):
     doc = {**json.loads(blocks("json", TARIFFS)[0]), **json.loads(change.strip("`"))}
     with pytest.raises(ConfigError) as refusal:
-        tariff.parse(doc)
+        parse.tariff(doc)
     assert str(refusal.value) == said
 
 
@@ -176,15 +177,16 @@ def test_a_tariff_with_a_mistake_is_refused_in_these_words(change, said):
 def test_the_settings_named_are_all_there_are_and_have_these_defaults():
     rows = table((ROOT / "firmware/meter/documents/SETTINGS.md").read_text(), "settings")
     given = {key.strip("`"): json.loads(default.strip("`")) for key, default, _ in rows if default}
-    plain = settings.parse({"meter_number": "1"})
-    with_all = settings.parse({"meter_number": "1", **given})
+    plain = parse.settings({"meter_number": "1"})
+    with_all = parse.settings({"meter_number": "1", **given})
     assert vars(plain) == vars(with_all)
-    # An unknown key is refused: so these are known, and what is known is among them.
-    source = ast.parse((ROOT / "firmware/meter/documents/settings_doc.py").read_text())
-    tables = {ast.unparse(node.targets[0]): node.value for node in source.body if isinstance(node, ast.Assign)}
-    known = [row.elts[0] for name in ("_WHOLES", "_AMOUNTS") for row in tables[name].elts]
-    known += [each for name in ("_FLAGS", "_OTHERS") for each in tables[name].elts]
-    assert {each.value for each in known} == {key.strip("`") for key, *_ in rows}
+    known = {row[0] for row in settings_doc._WHOLES + settings_doc._AMOUNTS}
+    known.update(settings_doc._FLAGS + settings_doc._OTHERS)
+    assert known == {key.strip("`") for key, *_ in rows}
+
+
+def test_the_keys_of_a_tariff_named_are_all_there_are():
+    assert {key.strip("`") for key, _ in table(TARIFFS, "keys")} == {*tariff_doc._ALWAYS, *tariff_doc._KEYS}
 
 
 ARCHITECTURE = (ROOT / "firmware/ARCHITECTURE.md").read_text()
@@ -201,8 +203,8 @@ def test_every_task_the_wiring_starts_is_described_as_it_is_started():
     for name, _, _, silent, critical in table(ARCHITECTURE, "tasks"):
         described[name] = int(silent.removesuffix(" s")) * 1000, critical == "yes"
     started = {}
-    for file in ("wiring.py", "entry.py"):
-        for node in ast.walk(ast.parse((ROOT / "firmware/meter" / file).read_text())):
+    for file in (ROOT / "firmware/meter").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "supervisor.start":
                 how = {keyword.arg: keyword.value.value for keyword in node.keywords}
                 started[node.args[0].value] = how.get("silence_ms", 90_000), how.get("critical", False)
@@ -225,11 +227,11 @@ TO_DO = {
     meter/commands/key_change.py meter/commands/trust_change.py meter/core/account.py meter/core/overload.py
     meter/core/supply.py meter/core/watch.py meter/documents/aside.py meter/documents/calibration_doc.py
     meter/documents/load.py meter/drivers/atm90e26/energy.py meter/drivers/atm90e32/energy.py
-    meter/drivers/desfire/card.py meter/drivers/desfire/ev2.py meter/drivers/pn532.py meter/entry.py
-    meter/metering/clock.py meter/metering/metering.py meter/panel/panel.py meter/panel/text.py
-    meter/storage/events.py meter/storage/flash_ledger.py meter/storage/ledger.py meter/storage/readings.py
-    meter/storage/registers.py meter/storage/ring.py meter/storage/seal.py meter/upkeep/selftest.py
-    meter/upkeep/starts.py meter/upkeep/supervisor.py meter/wiring.py
+    meter/drivers/desfire/card.py meter/drivers/desfire/ev2.py meter/drivers/pn532.py meter/metering/clock.py
+    meter/metering/metering.py meter/panel/panel.py meter/panel/text.py meter/storage/events.py
+    meter/storage/flash_ledger.py meter/storage/ledger.py meter/storage/readings.py meter/storage/registers.py
+    meter/storage/ring.py meter/storage/seal.py meter/upkeep/selftest.py meter/upkeep/starts.py
+    meter/upkeep/supervisor.py meter/wiring.py
     """.split()
 }
 
