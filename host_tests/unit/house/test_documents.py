@@ -28,6 +28,7 @@ from host_tests.unit.house.documents import (
     spans,
     variables,
 )
+from host_tests.unit.house.test_layout import MAY_ENTER, MAY_LOAD
 
 every = pytest.mark.parametrize("path", documents(), ids=name_of)
 TOPS = ("firmware", "boards", "scripts", "host_tests", ".ci")
@@ -192,10 +193,11 @@ def test_the_keys_of_a_tariff_named_are_all_there_are():
 ARCHITECTURE = (ROOT / "firmware/ARCHITECTURE.md").read_text()
 
 
-def test_every_room_of_the_meter_is_described_and_no_other():
-    described = {row[0].strip("`") for row in table(ARCHITECTURE, "rooms")}
+def test_every_room_of_the_meter_is_described_and_no_other_with_whom_it_may_enter():
+    described = {room.strip("`"): set(re.findall(r"\w+", may)) for room, _, may in table(ARCHITECTURE, "rooms")}
     rooms = {p.name for p in (ROOT / "firmware/meter").iterdir() if p.is_dir() and (p / "__init__.py").exists()}
-    assert described == rooms
+    loads = {room for room in rooms if any(name.startswith(f"meter/{room}/") for name in MAY_LOAD)}
+    assert described == {room: MAY_ENTER[room] | ({"loader"} if room in loads else set()) for room in rooms}
 
 
 def test_every_task_the_wiring_starts_is_described_as_it_is_started():
