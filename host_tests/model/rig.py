@@ -280,7 +280,7 @@ class World(Slot):
     # -- what is in the FRAM ----------------------------------------------------------------------
 
     def sequences(self):
-        """Of the sound copies of the ledger, read by FORMAT.md."""
+        """The sequence numbers of the sound copies of the ledger, read by FORMAT.md."""
         found = []
         for at in (0, 0x400):
             record = bytes(self.fram.data[at : at + 376])
@@ -289,7 +289,7 @@ class World(Slot):
         return found
 
     def months(self):
-        """Of the newest sound readings, read by FORMAT.md: [(month, counts)], newest first."""
+        """The months of the newest sound readings, read by FORMAT.md: [(month, counts)], newest first."""
         newest, found = 0, []
         for at in (0xC00, 0xE00):
             record = bytes(self.fram.data[at : at + 188])

@@ -130,7 +130,7 @@ class Meter(Slot):
             raise failed
 
     async def show(self, card, seconds=4.0):
-        """Insert a card, leave it in for so long, take it out (if it is still there) and wait a little."""
+        """Insert a card, leave it in for some seconds, take it out (if it is still there) and wait a little."""
         self.panel.said.clear()
         self.insert(card)
         await asyncio.sleep(seconds)

@@ -72,7 +72,7 @@ while True:
 
 
 class _Partition(Rings):
-    """To be written, too."""
+    """A partition to be written, too."""
 
     def writeblocks(self, block, data, offset):
         self.flash.program(RINGS_AT + block * SECTOR + offset, bytes(data))

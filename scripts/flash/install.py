@@ -70,7 +70,7 @@ def _check_key(there: bytes | None, plan: Plan) -> None:
 
 @contextlib.contextmanager
 def stopped(device: Device) -> Iterator[None]:
-    """Its firmware is stopped. Whatever fails meanwhile, Ctrl-C too, the board is restarted with what it has."""
+    """Stop the board's firmware. If anything fails meanwhile, Ctrl-C too, it is restarted with what it has."""
     try:
         yield
     except BaseException:

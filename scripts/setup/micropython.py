@@ -164,7 +164,7 @@ def cached(target: Path) -> dict | None:
 
 
 def adopt(target: Path) -> dict | None:
-    """Interpreters that are in place and work, but carry no mark of an earlier run."""
+    """Take interpreters that are in place and work, but carry no mark of an earlier run."""
     if not target.is_dir():
         return None
     interpreters = {}

@@ -45,7 +45,7 @@ class Point:
         return f"{where}, PF {_PF_NAMES[self.pf]}"
 
     def p_mw(self) -> int:
-        """Of one loaded phase."""
+        """The power of one loaded phase."""
         return UN_V * self.i_ma * self.pf[0] // 1000
 
     def q_mvar(self) -> int:
@@ -54,7 +54,7 @@ class Point:
         return self.pf[1] * s * q_milli // 1000
 
     def limit(self, of: dict) -> int | None:
-        """In 0.1 %; None where the class asks for nothing."""
+        """The limit in 0.1 %; None where the class asks for nothing."""
         found = None
         for from_ma, limit in of[len(self.loaded), self.pf]:
             if self.i_ma >= from_ma:

@@ -228,7 +228,7 @@ def stops_at_a_first_commit_that_was_cut(patch):
 
 
 def module_of_the_day():
-    """As it is now: the firmware drops it after each use."""
+    """The module as it is now: the firmware drops it after each use."""
     return importlib.import_module("meter.books.day")
 
 

@@ -418,7 +418,7 @@ def seed(n):
 
 
 def signers(sale_no, order_no):
-    """As positions: public halves of seeds."""
+    """Both signers, as keys_doc has them: public halves of seeds."""
     return {
         "SALE_NO": sale_no, "SALE": public_half(seed(sale_no + 100)),
         "ORDER_NO": order_no, "ORDER": public_half(seed(order_no)),

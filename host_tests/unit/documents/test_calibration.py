@@ -55,7 +55,7 @@ def parsed(doc, part=Atm90e32, **changes):
 
 @pytest.fixture(autouse=True)
 def board(monkeypatch):
-    """Of which only the part is asked for."""
+    """A board of which only the part is asked for."""
     made = SimpleNamespace(MeterIc=Atm90e32)
     monkeypatch.setitem(sys.modules, "board", made)
     return made
@@ -288,7 +288,7 @@ def held(root, fram):
 
 @pytest.fixture
 def fram(root):
-    """Of a meter that has seen its sealed document."""
+    """The FRAM of a meter that has seen its sealed document."""
     fram = Fram()
     put(root, SEALED)
     assert held(root, fram) == (seal.HELD, WORDS)

@@ -124,7 +124,7 @@ def test_every_option_named_in_a_tools_readme_is_one_of_its_own(name):
 
 
 def taken(doc):
-    """As the meter takes a document: by what it must have."""
+    """A document as the meter takes it. Which kind it is, is told by a key it must have."""
     if "serial" in doc or "card_key" in doc:
         raise AssertionError("no check for an example of this document yet")
     return parse.settings(doc) if "meter_number" in doc else parse.tariff(doc)

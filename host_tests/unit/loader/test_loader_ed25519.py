@@ -173,7 +173,7 @@ def test_a_wrong_length_is_refused(public, signature):
 
 
 def test_the_stored_tables_are_those_of_the_standards():
-    """Of SHA-512: fractions of roots of primes. Of the curve: its constants, and odd multiples of the base point."""
+    """SHA-512's are fractions of roots of primes; the curve's its constants and odd multiples of the base point."""
     primes = [n for n in range(2, 410) if all(n % p for p in range(2, n))]
 
     def words(roots):
