@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from host_tests.unit.house.documents import blocks
+from host_tests.unit.house.markdown import blocks
 
 GUIDE = Path(__file__).parents[1] / "README.md"
 

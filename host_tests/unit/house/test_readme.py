@@ -5,7 +5,7 @@ import re
 
 from host_tests.bench.cards.deck import Deck
 from host_tests.measure import numbers
-from host_tests.unit.house.documents import ROOT, documents, links, made
+from host_tests.unit.house.markdown import ROOT, links, made, pages
 
 README = ROOT / "README.md"
 MOST = 8 * 1024
@@ -52,7 +52,7 @@ def test_every_readme_and_guide_can_be_reached_from_it():
             seen.add(page)
             there = [(page.parent / target.partition("#")[0]).resolve() for _, target in links(page.read_text())]
             todo += [path for path in there if path.suffix == ".md"]
-    assert set(documents()) - seen == set()
+    assert set(pages()) - seen == set()
 
 
 def test_every_top_folder_is_named():

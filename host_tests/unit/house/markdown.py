@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a Markdown file of the repository names: links, code, commands, paths. For the tests of all of them."""
+"""What a page in Markdown names: links, code, commands, paths. For the tests of all of them."""
 
 import re
 import shlex
@@ -14,7 +14,7 @@ BASES = ("", "firmware", "firmware/meter", "host_tests", "boards", "scripts")
 
 
 @cache
-def documents() -> tuple[Path, ...]:
+def pages() -> tuple[Path, ...]:
     """Every *.md that is tracked, or would be."""
     said = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"],

@@ -13,16 +13,16 @@ from meter.core.errors import ConfigError
 from meter.documents import parse, settings_doc, tariff_doc
 
 from host_tests.unit.house import commands
-from host_tests.unit.house.documents import (
+from host_tests.unit.house.markdown import (
     BASES,
     ROOT,
     anchors,
     asked_of_make,
     blocks,
-    documents,
     links,
     made,
     name_of,
+    pages,
     paths,
     shell,
     spans,
@@ -30,7 +30,7 @@ from host_tests.unit.house.documents import (
 )
 from host_tests.unit.house.test_layout import MAY_ENTER, MAY_LOAD
 
-every = pytest.mark.parametrize("path", documents(), ids=name_of)
+every = pytest.mark.parametrize("path", pages(), ids=name_of)
 TOPS = ("firmware", "boards", "scripts", "host_tests", ".ci")
 # What was: it names files and commands as they were called then.
 PAST = {"CHANGELOG.md"}
@@ -240,7 +240,7 @@ TO_DO = {
 
 def worded() -> list:
     files = [p for top in TOPS for p in (ROOT / top).rglob("*") if p.suffix in (".py", ".js", ".html", ".h", ".cmake")]
-    return [*files, *documents(), *ROOT.glob("*.in"), ROOT / "Makefile", ROOT / ".ci/run"]
+    return [*files, *pages(), *ROOT.glob("*.in"), ROOT / "Makefile", ROOT / ".ci/run"]
 
 
 def test_what_is_written_is_plain_english():
