@@ -203,7 +203,7 @@ class Meter:
 
 
 def life(days: int, household: Household, exports=False, on_day=lambda d: None, **settings):
-    """Live so many days; gives the meter."""
+    """Live n days. Return the meter."""
     with memory_of_its_own():
         lived = Meter(household.phases, exports, **settings)
         rng = random.Random(household.seed)

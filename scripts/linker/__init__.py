@@ -82,7 +82,7 @@ _SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Raise, ast.Pass,
 def _join(text):
     """Simple statements of a function that follow each other go on one line: 600 bytes less of line numbers.
 
-    Gives the text and, for each line of the one before, which line it is now.
+    Return the text and, for each line of the one before, which line it is now.
     """
     lines = text.splitlines()
     goes_to = list(range(len(lines)))

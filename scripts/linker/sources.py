@@ -138,7 +138,7 @@ def bind(module, modules):
 
 
 def in_order(modules, members):
-    """The members, each behind what it imports at its top."""
+    """The members, each after what it imports at its top."""
     order = []
     seen = set()
 

@@ -182,7 +182,7 @@ def test_each_energy_goes_to_the_rate_in_force():
 def test_what_was_counted_before_any_register_was_written_is_the_first_rates():
     one = Meter()
     one.tick("2026-03-10 12:00", others=(1, 2, 3, 488))
-    one.chip.data[0x5000:0x5800] = bytes(0x800)  # power went behind the ledger's first commit
+    one.chip.data[0x5000:0x5800] = bytes(0x800)  # power went after the ledger's first commit
     one.boot().tick("2026-03-10 12:01", others=(0, 0, 0, 12))
     one.tick("2026-03-10 16:00", others=(10, 0, 0, 0))
     assert [sum(column) for column in zip(*one.by_rate, strict=True)] == list(one.totals)
@@ -578,7 +578,7 @@ def test_power_cut_at_any_byte_written_to_the_fram(at):
 
 
 def lived(usual, *recent, days=70):
-    """A household that used so much on each of so many days, and then these."""
+    """A household that used the same on each of some days, and then these."""
     one = Meter()
     start = day_number("2026-01-01")
     for n, used in enumerate([usual] * (days - len(recent)) + list(recent)):

@@ -29,7 +29,7 @@ def user_card(amount_micro=0):
 
 
 def scene(play, **settings):
-    """Run play(meter) with a desk at work; gives the meter."""
+    """Run play(meter) with a desk at work. Return the meter."""
     meter = Meter(**settings)
 
     async def main():

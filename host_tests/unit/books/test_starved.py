@@ -105,7 +105,7 @@ class Meter:
 
 
 def starved_in(meter, n, struck, flip):
-    """Live on for some ticks; the n-th call of tick `struck` finds no heap. False: that tick has not so many."""
+    """Live on for some ticks; the n-th call of tick `struck` finds no heap. False: that tick has fewer."""
     seen = [0]
 
     def trace(frame, event, arg):

@@ -36,7 +36,7 @@ def carrying(record: bytes, **more):
 
 
 def refused(record: bytes) -> int:
-    """Show such a card: nothing may change. Gives the code of the refusal."""
+    """Show such a card: nothing may change. Return the code of the refusal."""
     meter = shown(carrying(record), seconds=1.5)
     assert figures(meter) == UNTOUCHED
     assert meter.s.card_uid == bytes(7) and meter.s.writeback_seq == 0

@@ -136,7 +136,7 @@ def test_flash_that_does_not_take_a_record_is_a_bus_error_and_the_next_one_works
 @settings(max_examples=300)
 @given(st.lists(st.tuples(st.integers(0, 12_000), st.integers(0, 2**16)), max_size=10))
 def test_no_purchase_is_lost_or_doubled_over_any_cuts(cuts):
-    """Power fails after so many bytes and erases; then a restart. Energy: a minute of ticks at most each time."""
+    """Power fails after this many bytes and erases; then a restart. Energy: a minute of ticks at most each time."""
     dev = CutFlash(BLOCKS)
     bought = counted = 0
     maybe = False

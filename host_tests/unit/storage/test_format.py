@@ -132,7 +132,7 @@ def state_is(s, fields):
 
 
 def placed(name, block, size, kind):
-    """A partition with a head in this block, and the example behind it."""
+    """A partition with a head in this block, and the example after it."""
     data, fields, _ = EXAMPLES[name]
     dev = CutFlash(256)
     head = bytearray(EXAMPLES["ring head"][0])
