@@ -87,9 +87,7 @@ async def _wired():
     try:
         from meter import app
 
-        parts = await app.start(self_test, made_with, how)
-        app.settle(made_with[0])
-        return parts
+        return await app.start(self_test, made_with, how)
     finally:
         heap.give_back("wiring")
 

@@ -61,13 +61,12 @@ LOANS = {
     # Cards.
     "household": ("services.cardvisit", "services.cardfile", "services.cardguest", "drivers.desfire"),
     "supplier": ("services.utility", "services.cardguest", "drivers.desfire"),
-    "proof": ("services.cardproof",),
     "dialogue": ("services.carddialogue", "services.cardpages"),
     "refusals": ("services.cardrefusals",),
     "ev2": ("drivers.desfire_ev2",),
     "months": ("storage.twin",),
     "cardbooks": ("services.cardbooks",),
-    "signature": ("services.signature",),
+    "signature": ("services.signature", "services.cardproof"),
     "sha512": ("loader.sha512",),
     "ed25519": ("loader.ed25519",),
     "keystore": ("services.keystore", "services.cardguest", "drivers.desfire"),  # a Guest: of one file with the driver
@@ -75,13 +74,11 @@ LOANS = {
     # The supplier's cards.
     "head": ("services.utility_head", "core.serials"),
     "document": ("services.utility_document", "services.change", "storage.documents"),
-    "other": ("services.utility_other",),
-    "keys": ("services.utility_keys", "services.keystore"),
-    "trust": ("services.utility_trust", "services.keystore"),
-    "relay": ("services.utility_relay",),
-    "read_out": ("services.utility_readout", "services.cardfile", "services.cardvisit"),
-    "cover": ("services.utility_cover",),
-    "answer": ("services.utility_answer",),
+    "other": (
+        "services.utility_other", "services.utility_relay", "services.utility_readout", "services.utility_cover",
+        "services.utility_answer",
+    ),
+    "keys": ("services.utility_keys", "services.utility_trust", "services.keystore"),
 }
 
 _out = {}  # module -> how often it is borrowed

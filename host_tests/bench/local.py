@@ -116,9 +116,8 @@ class LocalMeter:
 
     def run_s(self, seconds: int) -> None:
         """Plug in, run main() for this long, and pull the plug."""
-        from meter import app, begin, made
+        from meter import begin, made
 
-        app.settle = lambda cfg: None  # memory, again
         begin.documents = lambda: ((0, 0, "", 0), made.read(self.root))
         plant = self.plant
         plant.power_on()

@@ -7,10 +7,10 @@ nothing is booked.
 
 from micropython import const
 
-from meter import heap
 from meter.core import keys_doc
 
 from . import carddesk_states as at
+from .signature import good
 
 _PREFIX = b"PW purchase\0"
 _SIGNED = const(44)  # bytes of the record; its CRC follows, and the signature
@@ -26,11 +26,7 @@ class Proof:
 
     async def do(self, state: int):
         """The event that ends the state."""
-        heap.borrow("signature")
-        try:
-            self._bought = self._bought[:-1] + (await self._good(self._bought[-1]),)
-        finally:
-            heap.give_back("signature")
+        self._bought = self._bought[:-1] + (await self._good(self._bought[-1]),)
         return at.LOOKED
 
     def about(self, event: int) -> tuple:
@@ -38,6 +34,4 @@ class Proof:
         return self._uid, 0, 1, self._bought
 
     def _good(self, record):
-        from .signature import good
-
         return good(self._public, record[_SIGNATURE_AT:], _PREFIX + record[:_SIGNED])
