@@ -415,6 +415,30 @@ def of_account(account=ACCOUNT, stays=STAYS, app=APP_ON_LOAN):
     return linked(main=main, meter__account=account, meter__stays=stays, meter__app=app)
 
 
+def test_what_a_few_units_alone_use_goes_into_each_of_them():
+    loading = """\
+        from meter import heap
+        from meter import account
+        def start():
+            heap.borrow("doc")
+            try:
+                from meter import doc
+                return doc.read(), account.find(account.Account(7)), account.TEXT
+            finally:
+                heap.give_back("doc")
+        """
+    program = linked(
+        loans={"doc": ("doc",)},
+        meter__account=ACCOUNT,
+        meter__doc="from meter.account import find, Account, TEXT\ndef read():\n    return find(Account(1)), TEXT[1]\n",
+        meter__app=loading,
+    )
+    for module in ("meter.app", "meter.doc"):
+        assert "long text" in text_of(program, module)
+    assert "long text" not in program.units["meter"]
+    assert start(program) == ((2, "long text"), 8, ("a", "long text"))
+
+
 def test_what_one_unit_alone_uses_goes_into_it():
     program = of_account()
     staying = program.units["meter"]

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What only one unit on loan uses goes into that unit, and with it.
+"""What only units on loan use goes into them, and with them.
 
 Of what stays, many functions are called once, by the start, or by the minute's work alone. Such a function, a method
 that no other class has one of that name, a constructor, a value that is a literal: when all that uses it is in one unit
-on loan, or goes there, too, it goes there. A method becomes a function, `x.open(1)` open(x, 1), and so does a
-constructor: C(1) is made(C(), 1), for a class without one makes a bare instance.
+on loan, or goes there, too, it goes there; into each of them when there are up to three. A method becomes a function,
+`x.find(1)` is then find(x, 1), and so does a constructor: C(1) is made(C(), 1), for a class without one makes a bare
+instance.
 
 What stays where it is: what is used otherwise than by calling it (a task's run() is handed over), what a string names,
 what reads or sets a global that functions set, what makes functions (handed to an interrupt, one would keep the unit),
@@ -12,6 +13,7 @@ and constructors of classes that are a base or have one.
 """
 
 import ast
+import copy
 from collections import Counter
 
 from .sources import FUNCTION, PACKAGE, Module, defines, like, meaning, used
@@ -23,17 +25,19 @@ def move(modules, units, unit_of, called, outside):
     _Moves(modules, units, unit_of, called, outside).run()
 
 
+_COPIES = 3
 _PART = "part"  # of a class, say, is asked for: neither is it called, nor handed over
 
 
 class _Item:
     """A piece of a module that is in one unit. node: what moves. of: the class of a method. uses: keys of globals and
-    names of attributes, each with the call of it, _PART, or None for any other use."""
+    names of attributes, each with the call of it, _PART or None for any other use, and the node."""
 
     def __init__(self, module, node, of, parts):
         self.module, self.node, self.of = module, node, of
         self.uses = []
-        self.unit = ""
+        self.units = set()
+        self.moves = False
         for part in parts:
             _Uses(self, part)
 
@@ -75,12 +79,12 @@ class _Uses(ast.NodeVisitor):
     def _note(self, node, call):
         key = self._key(node)
         if key:
-            self._item.uses.append((key, call))
+            self._item.uses.append((key, call, node))
         elif isinstance(node, ast.Attribute) and not self._is_others(node):
-            self._item.uses.append((node.attr, call))
+            self._item.uses.append((node.attr, call, node))
             of = self._key(node.value)
             if of:
-                self._item.uses.append((of, _PART))
+                self._item.uses.append((of, _PART, node.value))
             else:
                 self.visit(node.value)
 
@@ -98,9 +102,11 @@ class _Uses(ast.NodeVisitor):
             self.visit(part)
 
     def visit_Name(self, node):
-        self._note(node, None)
+        if isinstance(node.ctx, ast.Load):
+            self._note(node, None)
 
-    visit_Attribute = visit_Name
+    def visit_Attribute(self, node):
+        self._note(node, None)
 
 
 def _find(modules, module, name):
@@ -121,11 +127,11 @@ class _Moves:
             module.every = self._modules
         items = [item for module in self._modules.values() for item in self._items(module)]
         self._look(items)
-        users = {}  # key or attribute -> [(item, call or None)]
+        users = {}  # key or attribute -> [(item, call, _PART or None, node)]
         for item in items:
-            item.unit = self._unit_of[item.module.name]
-            for what, call in item.uses:
-                users.setdefault(what, []).append((item, call))
+            item.units = {self._unit_of[item.module.name]}
+            for what, call, node in item.uses:
+                users.setdefault(what, []).append((item, call, node))
         waiting = [(item, what) for item in items if (what := self._may_go(item, users))]
         moved = []
         found = True
@@ -133,8 +139,16 @@ class _Moves:
             found = [pair for pair in waiting if self._goes(*pair, users)]
             waiting = [pair for pair in waiting if pair not in found]
             moved += found
-        for item, what in moved:
-            self._put(item, users[what])
+        for item, _ in moved:
+            item.moves = True
+        wanted = [want for item, what in moved for want in self._point(item, users[what])]
+        for item, _ in moved:
+            self._put(item)
+        for user, local, item, name in wanted:
+            for unit in user.units:
+                known = self._there(user.module, unit) if user.moves else user.module
+                there = self._there(item.module, unit).name
+                known.names[local] = ("global", there, name) if name else ("module", there)
 
     def _look(self, items):
         every = [n for module in self._modules.values() for part in module.body for n in ast.walk(part)]
@@ -165,7 +179,7 @@ class _Moves:
     def _may_go(self, item, users):
         """What all uses of it name, if it can be in any unit; else None."""
         node, module = item.node, item.module
-        if item.unit != PACKAGE or node is None:
+        if item.units != {PACKAGE} or node is None:
             return None
         if not isinstance(node, FUNCTION):
             names = defines(node)
@@ -182,72 +196,78 @@ class _Moves:
         else:
             what = node.name in self._alone and node.name
         inner = any(isinstance(n, (*FUNCTION, ast.Lambda, ast.Global)) and n is not node for n in ast.walk(node))
-        variables = any(used_there in self._variables for used_there, _ in item.uses)
+        variables = any(of in self._variables for of, *_ in item.uses)
         return None if inner or variables or what in self._called or what in self._variables else what
 
     def _goes(self, item, what, users):
-        of_it = [(user, call) for user, call in users.get(what, ()) if user is not item]
+        of_it = [(user, call) for user, call, _ in users.get(what, ())]
         if item.of is not None:
             if item.node.name == "__init__":
                 of_it = [(user, call) for user, call in of_it if call is not _PART]
-            if any(call in (None, _PART) for _, call in of_it) or any(user is item for user, _ in users.get(what, ())):
+            if any(call in (None, _PART) or user is item for user, call in of_it):
                 return False
-        units = {user.unit for user, _ in of_it}
-        if len(units) != 1 or PACKAGE in units:
+        units = set().union(*(user.units for user, _ in of_it if user is not item))
+        if not units or len(units) > _COPIES or PACKAGE in units:
             return False
-        item.unit = units.pop()
+        item.units = units
         return True
 
-    def _put(self, item, users):
-        """Into its unit, as part of a module of its own there: what the item's module knows, it knows."""
-        home = item.module
-        name = home.name + "'" + item.unit  # in the same package, for relative imports
-        if name not in self._modules:
-            there = self._modules[name] = Module(name, "")
-            there.every = self._modules
-            there.names.update((n, ("global", home.name, n)) for n in home.names)
-            there.names.update((n, means) for n, means in home.names.items() if means[0] != "own")
-            self._units[item.unit].insert(0, name)
-            self._unit_of[name] = item.unit
-        there = self._modules[name]
+    def _point(self, item, users):
+        """Let what uses it name it as it is named where it goes. Gives (user, local name, item, its name there or ""
+        for the module)."""
         node = item.node
-        if item.of is None:
-            home.body.remove(node)
-            defined = defines(node)[0]
-            home.names[defined] = ("global", name, defined)
-        else:
-            item.of.body.remove(node)
-            if not item.of.body:
-                item.of.body = [like(node, ast.Pass())]
-            defined = f"{item.of.name}.{node.name}"
-            node = self._function(node, defined)
-            for user, call in users:
-                if call is not _PART:
-                    self._call(call, user, node, name)
-        there.names[defined] = ("own",)
-        there.body.insert(0 if isinstance(node, ast.Assign) else len(there.body), node)
+        if item.of is not None:
+            self._make_function(node, f"{item.of.name}.{node.name}", item.of)
+        name = defines(node)[0]
+        for user, call, used_there in users:
+            if call is _PART and item.of is not None:
+                continue
+            local = "@" + name  # no name of a source
+            if item.of is not None:
+                made = name.endswith(".__init__")
+                call.args.insert(0, like(call, ast.Call(call.func, [], []) if made else call.func.value))
+                call.func = like(call, ast.Name(local, ast.Load()))
+            elif isinstance(used_there, ast.Attribute):
+                local = "@" + item.module.name
+                used_there.value = like(used_there, ast.Name(local, ast.Load()))
+                used_there.attr = name
+                yield user, local, item, ""
+                continue
+            else:
+                used_there.id = local
+            yield user, local, item, name
 
-    def _function(self, node, name):
+    def _make_function(self, node, name, of):
         if node.name == "__init__":
             first = ast.Name(node.args.args[0].arg, ast.Load())
             for n in _own_statements(node):
                 if isinstance(n, ast.Return):
                     n.value = first
             node.body.append(like(node.body[-1], ast.Return(first)))
+        of.body.remove(node)
+        if not of.body:
+            of.body = [like(node, ast.Pass())]
         node.name = name
-        return node
 
-    def _call(self, call, user, node, module):
-        local = "@" + node.name  # no name of a source
-        names = self._modules[user.module.name].names
-        names[local] = ("global", module, node.name)
-        moved = self._modules.get(user.module.name + "'" + user.unit)
-        if moved:
-            moved.names[local] = names[local]
-        made = node.name.endswith(".__init__")
-        first = ast.Call(call.func, [], []) if made else call.func.value
-        call.args.insert(0, like(call, first))
-        call.func = like(call, ast.Name(local, ast.Load()))
+    def _put(self, item):
+        node = item.node
+        if item.of is None:
+            item.module.body.remove(node)
+        for unit in sorted(item.units):
+            there = self._there(item.module, unit)
+            there.names[defines(node)[0]] = ("own",)
+            there.body.insert(0 if isinstance(node, ast.Assign) else len(there.body), copy.deepcopy(node))
+
+    def _there(self, home, unit):
+        """The module in a unit of what goes there from another one: what that one knows, it knows."""
+        name = home.name + "'" + unit  # in the same package, for relative imports
+        if name not in self._modules:
+            there = self._modules[name] = Module(name, "")
+            there.names.update((n, ("global", home.name, n)) for n in home.names)
+            there.names.update((n, means) for n, means in home.names.items() if means[0] != "own")
+            self._units[unit].insert(0, name)
+            self._unit_of[name] = unit
+        return self._modules[name]
 
 
 def _own_statements(function):
