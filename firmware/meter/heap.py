@@ -75,7 +75,10 @@ LOANS = {
     "head": ("services.utility_head", "core.serials"),
     "document": ("services.utility_document", "services.change", "storage.documents"),
     "other": (
-        "services.utility_other", "services.utility_relay", "services.utility_readout", "services.utility_cover",
+        "services.utility_other",
+        "services.utility_relay",
+        "services.utility_readout",
+        "services.utility_cover",
         "services.utility_answer",
     ),
     "keys": ("services.utility_keys", "services.utility_trust", "services.keystore"),
