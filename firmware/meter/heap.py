@@ -61,13 +61,12 @@ LOANS = {
     # Cards.
     "household": ("cards.household", "cards.records", "cards.visitor", "drivers.desfire.card"),
     "supplier": ("cards.supplier", "cards.visitor", "drivers.desfire.card"),
-    "proof": ("cards.proof",),
     "dialogue": ("cards.dialogue", "cards.pages"),
     "refusals": ("cards.refusals",),
     "ev2": ("drivers.desfire.ev2",),
     "months": ("storage.twin",),
     "cardbooks": ("books.purchases",),
-    "signature": ("commands.signature",),
+    "signature": ("commands.signature", "cards.proof"),
     "sha512": ("loader.sha512",),
     "ed25519": ("loader.ed25519",),
     "keystore": ("documents.keystore", "cards.visitor", "drivers.desfire.card"),  # a Guest: of one file with the driver
@@ -75,13 +74,14 @@ LOANS = {
     # The supplier's cards.
     "head": ("cards.head", "core.serials"),
     "document": ("commands.document", "commands.change", "documents.files"),
-    "other": ("commands.dispatch",),
-    "keys": ("commands.key_change", "documents.keystore"),
-    "trust": ("commands.trust_change", "documents.keystore"),
-    "relay": ("commands.relay_test",),
-    "read_out": ("commands.read_out", "cards.records", "cards.household"),
-    "cover": ("commands.cover_reset",),
-    "answer": ("cards.answer",),
+    "other": (
+        "commands.dispatch",
+        "commands.relay_test",
+        "commands.read_out",
+        "commands.cover_reset",
+        "cards.answer",
+    ),
+    "keys": ("commands.key_change", "commands.trust_change", "documents.keystore"),
 }
 
 _out = {}  # module -> how often it is borrowed

@@ -205,7 +205,7 @@ class World(Slot):
         self.books = books = Books(MeterState(), store, self.log, fram, self._cfg, _parse_tariff(self.tariff_n))
         while True:
             try:
-                found = books.open()
+                found = books.read_ledger()
                 break
             except BusError:
                 books.fault(codes.FAULT_FRAM, True)

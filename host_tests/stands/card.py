@@ -111,7 +111,7 @@ class Meter(Slot):
         fram = Fram(self.fram_i2c, 0x50)
         self.events = EventLog(fram)
         self.books = Books(MeterState(), Ledger(fram), self.events, fram, self.cfg, tariff.parse(TARIFF))
-        self.books.open()
+        self.books.read_ledger()
         self.desk = CardDesk(self.reader, self.books, self.panel, self.keys)
         self.desk.root = CardDesk.root or _FILES.name
 
@@ -142,5 +142,5 @@ class Meter(Slot):
 
     def logged(self, code):
         """The values of all log records of this code."""
-        records = [self.events.read(n) for n in range(1, self.events.next_number)]
+        records = [self.events.record(n) for n in range(1, self.events.next_number)]
         return [value for _, _, c, _, value in records if c == code]

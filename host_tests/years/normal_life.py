@@ -141,7 +141,7 @@ class Meter:
     def boot(self):
         self.log = EventLog(self.fram)
         self.books = books.Books(MeterState(), Ledger(self.fram), self.log, self.fram, self.cfg, self.tariff)
-        self.books.open()
+        self.books.read_ledger()
         self.watcher = watch.Watcher(self.books, lambda: 0, lambda _level: None, lambda: 0, self.pulses)
         self.watcher._begin()
         self._told = self.log.next_number
@@ -159,7 +159,7 @@ class Meter:
         self.pulses.counts = self.books.s.import_counts + self.books.s.export_counts
         self.pulses.counts += abs(p_all) * rng.randrange(1000) // 1000 * 100 // 1_125_000
         while self._told < self.log.next_number:
-            record = self.log.read(self._told)
+            record = self.log.record(self._told)
             self.found.append((record[1], record[2], record[4]))
             self._told += 1
 

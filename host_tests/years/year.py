@@ -134,7 +134,7 @@ class Meter:
         events = import_module("meter.storage.events").EventLog(self.fram)
         state = import_module("meter.core.state").MeterState()
         self.books = books.Books(state, ledger, events, self.fram, self.cfg, *self.tariffs)
-        self.books.open()
+        self.books.read_ledger()
 
     def tick(self, utc_s, counts):
         sample = None

@@ -76,7 +76,7 @@ class Books:
         self._fram_lost_at = None  # utc_s when it fell silent: it cannot take that record itself
         self.off_since = 0  # utc_s of the last commit before this start, until the first tick has told it
 
-    def open(self, keeps: bool = True) -> int:
+    def read_ledger(self, keeps: bool = True) -> int:
         """Read the ledger; gives ledger.FRESH, LOADED or FELL_BACK. keeps: the FRAM does (storage/scratch.py). Raises
         BusError, StorageError, and ChipError for a new meter whose FRAM does not: each start would be its first."""
         s = self.s
@@ -89,7 +89,7 @@ class Books:
             s.phase_counts = []
         elif not s.phase_counts:
             s.phase_counts = [0] * 12
-        self._events.open(s.event_seq)
+        self._events.find_end(s.event_seq)
         self._minutely(_BEGIN)
         s.boots += 1
         self.off_since = s.utc_s

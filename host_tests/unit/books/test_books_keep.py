@@ -206,7 +206,7 @@ def test_the_fault_ends_by_itself_and_the_log_has_when_it_began():
     ticks(meter, 1, AT_S + 174)
     assert meter.books.faults == 0
     assert meter.logged(codes.LOG_FAULT) == meter.logged(codes.LOG_FAULT_CLEARED) == [codes.FAULT_FRAM_KEEPS]
-    (told,) = [r for r in map(meter.events.read, range(1, meter.events.next_number)) if r[2] == codes.LOG_FAULT]
+    (told,) = [r for r in map(meter.events.record, range(1, meter.events.next_number)) if r[2] == codes.LOG_FAULT]
     assert told[1] == began
 
 
@@ -251,7 +251,7 @@ def test_a_new_meter_whose_memory_keeps_nothing_is_not_given_its_first_credit_at
     meter.fram_chip.data[:] = bytes(len(meter.fram_chip.data))
     meter.books.ready = False
     with pytest.raises(ChipError):
-        meter.books.open(False)
+        meter.books.read_ledger(False)
     assert not meter.books.ready
 
 

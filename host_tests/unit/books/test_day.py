@@ -93,7 +93,7 @@ class Meter:
         self.log = EventLog(self.fram)
         state = MeterState()
         self.books = Books(state, Ledger(self.fram), self.log, self.fram, self.cfg, self.tariff, later)
-        self.books.open()
+        self.books.read_ledger()
         self.s = state
         return self
 
@@ -135,7 +135,7 @@ class Meter:
         return n
 
     def told(self, code=codes.LOG_DAYS):
-        records = [self.log.read(n) for n in range(1, self.log.next_number)]
+        records = [self.log.record(n) for n in range(1, self.log.next_number)]
         return [record[4] for record in records if record and record[2] == code]
 
     def months(self):
@@ -712,7 +712,7 @@ def test_a_start_knows_whether_the_time_had_come_without_telling_it_again():
         state = MeterState()
         later = waiting("2026-03-10 15:00")
         one.books = Books(state, Ledger(one.fram), one.log, one.fram, one.cfg, one.tariff, later)
-        one.books.open()
+        one.books.read_ledger()
         one.s = state
         one.tick(None, CENT)
         assert one.s.rate_cost_micro[0] == price * 10_000

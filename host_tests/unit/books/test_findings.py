@@ -48,7 +48,7 @@ class Meter:
         self.s = MeterState()
         one = tariff.parse({"name": "One", "currency": "EUR", "price": "0.25"})
         self.books = Books(self.s, Ledger(fram), self.log, fram, self.cfg, one)
-        self.books.open()
+        self.books.read_ledger()
         self.sample = Sample()
         return self
 
@@ -70,7 +70,7 @@ class Meter:
         return read_incidents(Chip())
 
     def told(self, *wanted):
-        records = [self.log.read(n) for n in range(1, self.log.next_number)]
+        records = [self.log.record(n) for n in range(1, self.log.next_number)]
         return [record for record in records if record and record[2] in wanted]
 
 

@@ -75,7 +75,7 @@ class Meter:
         self.cfg = settings.parse({"meter_number": "1", "phases": phases, "initial_credit": "100"})
         self.s = MeterState()
         self.books = Books(self.s, Ledger(fram), self.log, fram, self.cfg, tariff.parse(TARIFF))
-        self.books.open()
+        self.books.read_ledger()
         self.falls = 0
 
     def live(self, ticks, at_tick):
@@ -179,7 +179,7 @@ class Hungry:
 def books(monkeypatch):
     meter = Meter(ICS[0], 1)
     meter.books.log_of = lambda code: [
-        r[4] for r in map(meter.log.read, range(1, meter.log.next_number)) if r and r[2] == code
+        r[4] for r in map(meter.log.record, range(1, meter.log.next_number)) if r and r[2] == code
     ]
     return meter.books
 

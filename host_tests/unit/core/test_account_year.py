@@ -120,7 +120,7 @@ class Memory:
     def commit(self, s):
         self.state = s
 
-    def open(self, next_number):
+    def find_end(self, mark):
         pass
 
     def append(self, code, value, utc_s):
@@ -155,7 +155,7 @@ class Household:
     def start(self, first, later):
         memory = self.memory
         self.books = Books(MeterState(), memory, memory, memory, self.cfg, first, later)
-        self.books.open()
+        self.books.read_ledger()
 
     def live(self):
         rand, sample = self.random.random, Sample()
