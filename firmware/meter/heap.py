@@ -71,13 +71,12 @@ LOANS = {
         "cards.supplier", "cards.visitor", "books.visits", "drivers.desfire.card", "drivers.desfire.status",
         "core.cmac",
     ),
-    "proof": ("cards.proof",),
     "dialogue": ("cards.dialogue", "cards.pages"),
     "refusals": ("cards.refusals",),
     "ev2": ("drivers.desfire.ev2",),
     "months": ("storage.twin",),
     "cardbooks": ("books.purchases",),
-    "signature": ("commands.signature",),
+    "signature": ("commands.signature", "cards.proof"),
     "sha512": ("loader.sha512",),
     "ed25519": ("loader.ed25519",),
     "keystore": (  # of one file with the driver: what proves a card proves a key
@@ -88,13 +87,14 @@ LOANS = {
     # The supplier's cards.
     "head": ("cards.head", "core.serials"),
     "document": ("commands.document", "commands.change", "documents.files", "documents.parse"),
-    "other": ("commands.dispatch",),
-    "keys": ("commands.key_change", "documents.keystore"),
-    "trust": ("commands.trust_change", "documents.keystore"),
-    "relay": ("commands.relay_test",),
-    "read_out": ("commands.read_out", "cards.records", "cards.household"),
-    "cover": ("commands.cover_reset",),
-    "answer": ("cards.answer",),
+    "other": (
+        "commands.dispatch",
+        "commands.relay_test",
+        "commands.read_out",
+        "commands.cover_reset",
+        "cards.answer",
+    ),
+    "keys": ("commands.key_change", "commands.trust_change", "documents.keystore"),
 }
 
 _out = {}  # module -> how often it is borrowed

@@ -141,5 +141,5 @@ class Meter(Slot):
 
     def logged(self, code):
         """The values of all log records of this code."""
-        records = [self.events.read(n) for n in range(1, self.events.next_number)]
+        records = [self.events.record(n) for n in range(1, self.events.next_number)]
         return [value for _, _, c, _, value in records if c == code]

@@ -40,19 +40,19 @@ _RESETS = ("?", "power", "hard", "watchdog", "deepsleep", "soft")
 
 
 def run(books, panel, parts) -> None:
-    """Say what is there. parts: the bus of display, clock and FRAM; before there are tasks that know, also what leads
-    to the metering IC (SPI, chip select) and the bus of the card reader. panel: or None."""
+    """Say what is there. parts: the bus of display, clock and FRAM; before there are tasks that know, also the
+    metering IC and the bus of the card reader. panel: or None."""
     i2c = parts[0]
     faults = books.faults
     wires = "SCL %d, SDA %d" % (board.I2C_SCL, board.I2C_SDA)
     if faults & codes.FAULT_SAFE_MODE or not panel:
         reader = "off"
     elif len(parts) > 1:
-        reader = _reader(parts[3])
+        reader = _reader(parts[2])
     else:
         reader = _unless(faults & codes.FAULT_CARD_READER)
     if len(parts) > 1:
-        metering_ic = _metering_ic(parts[1], parts[2])
+        metering_ic = _metering_ic(parts[1])
     else:
         metering_ic = _unless(faults & codes.FAULT_METER_IC)
     fram = "off"
@@ -136,10 +136,9 @@ def _reader(i2c):
     return "missing"
 
 
-def _metering_ic(spi, cs):
+def _metering_ic(ic):
     """Its gains have other defaults than all zeros or all ones, which is what a wire without a part reads as; one that
     floats hardly reads the same twice."""
-    ic = board.MeterIc(spi, cs)
     registers = ic.calibrated()[1]
     for addr in range(registers[-2], registers[-1] + 1):
         value = ic.read(addr)

@@ -142,7 +142,7 @@ class Meter:
         return read_frozen(_Chip(self.rings), months=True)
 
     def told(self, code):
-        records = [self.log.read(n) for n in range(1, self.log.next_number)]
+        records = [self.log.record(n) for n in range(1, self.log.next_number)]
         return [record[4] for record in records if record and record[2] == code]
 
 
@@ -620,7 +620,7 @@ def test_eight_weeks_must_be_known():
 
 def test_odd_consumption_is_told_once_in_two_weeks():
     one = lived(40 * KWH, *uneven(KWH) * 3, days=100)
-    told = [one.log.read(n) for n in range(1, one.log.next_number)]
+    told = [one.log.record(n) for n in range(1, one.log.next_number)]
     found = [record[1] // DAY for record in told if record and record[2] == codes.LOG_PATTERN]
     assert len(found) > 1
     assert all(later - earlier == 14 for earlier, later in pairwise(found))

@@ -136,7 +136,7 @@ class Meter:
         return n
 
     def told(self, code=codes.LOG_DAYS):
-        records = [self.log.read(n) for n in range(1, self.log.next_number)]
+        records = [self.log.record(n) for n in range(1, self.log.next_number)]
         return [record[4] for record in records if record and record[2] == code]
 
     def months(self):

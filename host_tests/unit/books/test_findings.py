@@ -72,7 +72,7 @@ class Meter:
         return read_incidents(Chip())
 
     def told(self, *wanted):
-        records = [self.log.read(n) for n in range(1, self.log.next_number)]
+        records = [self.log.record(n) for n in range(1, self.log.next_number)]
         return [record for record in records if record and record[2] in wanted]
 
 

@@ -7,6 +7,8 @@ import sys
 import types
 
 import pytest
+from meter.core.settings import Settings
+from meter.drivers.atm90e32.ic import Atm90e32
 
 from host_tests.bench.run.board import load_board
 
@@ -35,7 +37,8 @@ class Wire:
 @pytest.mark.parametrize("byte", [lambda: 0, lambda: 0xFF, random.Random(6).randrange], ids=["low", "high", "floating"])
 def test_a_wire_is_no_metering_ic(selftest, byte):
     wire = Wire((lambda: byte(256)) if isinstance(getattr(byte, "__self__", None), random.Random) else byte)
-    assert selftest._metering_ic(wire, lambda level: None) == "missing"
+    ic = Atm90e32(wire, lambda level: None, Settings())
+    assert selftest._metering_ic(ic) == "missing"
 
 
 @pytest.mark.parametrize("naps", [0, 1, 2])
