@@ -30,7 +30,7 @@ LOANS = {
     ),
     "calibration": ("documents.calibration_doc", "documents.checks"),
     "flash_ledger": ("storage.flash_ledger", "storage.ring"),
-    "selftest": ("upkeep.selftest", "upkeep.status"),
+    "selftest": ("upkeep.selftest", "upkeep.parts", "drivers.probe", "upkeep.status"),
     "status": ("upkeep.status",),
     "starts": ("upkeep.starts", "upkeep.memory"),
     "metered": ("upkeep.metered", "upkeep.starts", "upkeep.memory"),

@@ -51,14 +51,20 @@ def _run(
     if write:
         for path in old:
             path.write_text(files[path])
-    listed = [path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path) for path in old]
-    if as_json:
-        print(json.dumps({"written" if write else "stale": listed}))
-    else:
-        print(f"wiring: {('wrote ' if write else 'out of date: ') + ', '.join(listed) if listed else 'up to date'}")
+    _tell(old, write, as_json)
     if check and old:
         print("wiring: board.py has changed since. Run: make wiring", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _tell(old, written, as_json):
+    listed = [path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path) for path in old]
+    if as_json:
+        print(json.dumps({"written" if written else "stale": listed}))
+    elif listed:
+        print(f"wiring: {'wrote' if written else 'out of date:'} {', '.join(listed)}")
+    else:
+        print("wiring: up to date")
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from micropython import const
 from meter.core import calendar
 from meter.core.errors import BusError, ChipError
 
-_ADDR = const(0x68)
+ADDR = const(0x68)
 # "Timekeeping Registers", figure 1
 _SECONDS = const(0x00)
 _MINUTES = const(0x01)
@@ -21,12 +21,12 @@ _DATE = const(0x04)
 _MONTH = const(0x05)
 _YEAR = const(0x06)
 _CONTROL = const(0x0E)
-_STATUS = const(0x0F)
+STATUS = const(0x0F)
 
 _12_HOURS = const(0x40)  # of Hours
 _PM = const(0x20)
 _CENTURY = const(0x80)  # of Month: changes when the years go from 99 to 00
-_OSF = const(0x80)  # of Status: the oscillator has stopped since it was taken away
+OSF = const(0x80)  # of Status: the oscillator has stopped since it was taken away
 _RUNS = const(0x1C)  # of Control. EOSC=0: on battery, too; INTCN=1, no alarms: INT pin stays high
 _TRIES = const(3)
 _YEARS = const(100)  # 2000 to 2099, then the part's calendar ends
@@ -55,7 +55,7 @@ class Ds3231:
         """UTC in seconds since 2000. ChipError "clock lost" after an oscillator stop or without a date."""
         self._read()
         regs = self._regs
-        if regs[_STATUS] & _OSF:
+        if regs[STATUS] & OSF:
             raise ChipError(0, "clock lost: its oscillator has stopped")
         hour = regs[_HOURS]
         if hour & _12_HOURS:
@@ -79,7 +79,7 @@ class Ds3231:
         self._write(_SECONDS, [field // 10 << 4 | field % 10 for field in fields])
         # Last: a cut before this leaves the flag up and the time not believed.
         self._read()
-        self._write(_STATUS, (self._regs[_STATUS] & ~_OSF,))
+        self._write(STATUS, (self._regs[STATUS] & ~OSF,))
         if not 0 <= self.read() - utc_s <= 1:
             raise ChipError(0, "clock: the time set does not read back")
 
@@ -91,7 +91,7 @@ class Ds3231:
 
     def _transfer(self, call, reg, buf):
         try:
-            call(_ADDR, reg, buf)
+            call(ADDR, reg, buf)
         except OSError:
             raise BusError(0, "clock does not answer") from None
 

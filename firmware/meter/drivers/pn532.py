@@ -17,7 +17,7 @@ from micropython import const
 from meter.core import codes
 from meter.core.errors import BusError, CardError, ChipError
 
-_ADDR = const(0x24)
+ADDR = const(0x24)
 _GAP_US = const(5000)  # the chip's tBUF, STOP to next START
 _TRIES = const(4)  # the first transfer after power-up only wakes the chip and is not acknowledged
 _RETRY_MS = const(10)
@@ -232,7 +232,7 @@ class Pn532:
                     break
                 await asyncio.sleep_ms((_GAP_US - gone_us) // 1000 + 1)
             try:
-                transfer(_ADDR, buf)
+                transfer(ADDR, buf)
                 return
             except OSError as e:
                 if e.args[0] == errno.ETIMEDOUT:

@@ -141,7 +141,10 @@ class Ledger:
         meter, to copy B, was cut, and copy A has never been written. Nothing is lost with it.
         """
         buf = bytearray(SIZE_3)
-        for _ in range(_READS):
+        left = _READS
+        twice = True
+        while twice and left:  # twice: a bit of an address was wrong, and this is one copy, read two times
+            left -= 1
             best = torn = -1
             damaged = never = None
             twice = False
@@ -159,16 +162,14 @@ class Ledger:
                 twice = sequence == best
                 if sequence > best:
                     best, best_slot = sequence, slot
-            if not twice:
-                break  # else a bit of an address was wrong: this is one copy, read twice
         if best < 0:
             if damaged:
                 raise damaged
             return FRESH
         self.sequence = sequence  # of what s has now
-        for _ in range(_READS):
-            if self.sequence == best:
-                break
+        left = _READS
+        while self.sequence != best and left:
+            left -= 1
             self.sequence = _read(self._fram, best_slot, buf, s)
         # The next record has another number than the one that was cut: cut at the same place again, it could make
         # that one whole, or one before it that was stored but never acknowledged.

@@ -161,7 +161,7 @@ def test_the_incident_says_what_was_not_known(meter):
 
 def test_a_thousand_incidents_are_kept(meter):
     for n in range(1200):
-        Incidents(meter.rings).append(0, 0, 0, 128, 0, 0, n, [0] * 13)  # opened again each time, as Books do
+        Incidents(meter.rings).append(0, 0, 0, 128, n, [0] * 13)  # opened again each time, as Books do
     values = [one.value for one in meter.incidents]
     assert values[-1000:] == list(range(200, 1200))
 

@@ -331,7 +331,7 @@ def judged(first, second, expect, open_=0):
     for values in (first, second):
         for value in values:
             reads += value if isinstance(value, tuple) else (value, -1)
-    return judge(reads, open_, *expect, 2, 320, -2, 3)
+    return judge(reads, open_, *expect, 2, 320)
 
 
 @pytest.mark.parametrize(

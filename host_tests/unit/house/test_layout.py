@@ -369,7 +369,7 @@ def test_nobody_else_lets_modules_go(path):
         assert "sys.modules" not in [ast.unparse(n) for n in ast.walk(tree(path)) if isinstance(n, ast.Attribute)]
 
 
-@named(sorted((ROOT / "boards").rglob("board.py")) + [ROOT / "boards/base.py"])
+@named([*sorted((ROOT / "boards").rglob("board.py")), ROOT / "boards/base.py"])
 def test_a_board_file_is_constants_the_metering_ics_driver_and_what_it_takes_of_another(path):
     for node in tree(path).body:
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

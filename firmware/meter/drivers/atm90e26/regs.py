@@ -50,6 +50,9 @@ CHECKED = const(0x8765)  # run, if the checksum is right
 
 # -- Energy, cleared by being read ---------------------------------------------------------------------
 AP_ENERGY = const(0x40)  # forward active; ANenergy (reverse), ATenergy (absolute) follow, and the same reactive
+# What absolute - forward - reverse may be: each is cut to whole steps.
+LEAST_OPEN = const(-2)
+MOST_OPEN = const(3)
 
 # -- Measured values; of the neutral: 20H further on ------------------------------------------------------
 EN_STATUS = const(0x46)
