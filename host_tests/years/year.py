@@ -163,7 +163,8 @@ def of_books(meter, oracle, timed):
     wanted = oracle.state()
     out = _differ("state", {name: getattr(s, name) for name in wanted}, wanted)
     wanted = oracle.shown()
-    found = {name: getattr(books, name) for name in wanted}
+    shown = vars(books.terms) | vars(books.spending)
+    found = {name: shown[name] for name in wanted}
     found["month_cost_micro"] = found["month_cost_micro"] and list(found["month_cost_micro"])
     out += _differ("books", found, wanted)
     record = read_registers(meter.chip)

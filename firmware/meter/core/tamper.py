@@ -18,7 +18,7 @@ _COUNT_HIGH = const(0x1F)  # of a count's high byte
 _LASTS = const(5)  # bit of the high byte: on phase A; B and C follow
 _LATCHED = const(0x80)
 _PHASES = const(3)  # in place of a phase: all
-_COVER_AT = const(2 * codes.TAMPER_COVER + 1)
+_COVER_AT = const(1)  # high byte of codes.TAMPER_COVER
 
 
 def begins(s, kind: int, phase: int) -> None:
