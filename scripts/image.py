@@ -67,7 +67,7 @@ def collect(
 
 
 def boot_state(head: bytes) -> bytes:
-    """/boot.bin of a meter with firmware in slot a: firmware/loader/state.py."""
+    """/boot.bin of a meter with firmware in slot a: firmware/loader/layout.py."""
     state = struct.pack("<4sBBBB32s32s12x", b"PWS2", 1, 0, 0, 0, hashlib.sha256(head).digest(), bytes(32))
     return state + struct.pack("<I", zlib.crc32(state))
 

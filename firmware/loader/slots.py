@@ -11,11 +11,9 @@ from micropython import const
 
 from loader.bundle import HEAD, about, check_file, entries, key, open_head, remove, signed
 from loader.errors import LoaderError
-from loader.state import SLOTS, UP, State, begin, load, store
+from loader.layout import SLOTS, UP, WAITING
+from loader.state import State, begin, load, store
 
-# Where a bundle waits, and what confirms it: one sent needs five minutes of running, one put there by a person who
-# stands beside it is confirmed when it has come up.
-WAITING = ("/update.pwb", "/deploy.pwb")
 _FOLDER = const(0x4000)
 
 

@@ -20,7 +20,8 @@ from .errors import BundleError
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "mpy"
 SCRIPTS = ("boot.py", "main.py")
-OF_BOTH = ("loader/ed25519.py", "loader/sha512.py")  # a slot has its own of these: the loader is gone by then
+# A slot has its own of these: the loader is gone by then.
+OF_BOTH = ("loader/ed25519.py", "loader/layout.py", "loader/sha512.py")
 _FLAGS = ("-O2", "-msmall-int-bits=31")
 
 
@@ -131,7 +132,7 @@ def _sources(board, firmware):
         name = path.relative_to(firmware).as_posix()
         if name in SCRIPTS or (name.startswith("loader/") and name not in OF_BOTH):
             continue
-        text = re.sub(r"^( *from )(loader\.)", rf"\1{linker.PACKAGE}.\2", path.read_text(), flags=re.M)
+        text = re.sub(r"^( *from )loader\b", rf"\1{linker.PACKAGE}.loader", path.read_text(), flags=re.M)
         if name in OF_BOTH:
             name = f"{linker.PACKAGE}/{name}"
         modules[name[:-3].replace("/", ".").removesuffix(".__init__")] = text
