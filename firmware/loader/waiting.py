@@ -22,7 +22,7 @@ from micropython import const
 from loader.bundle import about, open_head, remove
 from loader.errors import LoaderError
 from loader.layout import ITS_TRIES, REPORT, REPORT_STAYS, SLOTS, TRIED, WAITING
-from loader.slots import install, keep, known
+from loader.slots import install, keep, known, look
 
 TRIES = const(3)
 CUTS = const(20)
@@ -142,12 +142,19 @@ def _board(s):
     """The name of this board: that of the firmware it has. None if it has none that is whole."""
     for slot in (s.active, s.trial, 1, 2):
         try:
-            f, _, head = open_head(SLOTS[slot] + "/manifest")
+            if s.holds(slot):
+                return look(slot, lambda: _meant_for(slot, s.heads[slot]))  # noqa: B023
         except LoaderError:
-            continue
-        try:
-            if s.holds(slot) and head == s.heads[slot]:
-                return about(f)[1]
-        finally:
-            f.close()
+            pass
     return None
+
+
+def _meant_for(slot, head):
+    """The board of the firmware in a slot, whose head has this SHA-256. Raises LoaderError."""
+    f, _, found = open_head(SLOTS[slot] + "/manifest")
+    try:
+        if found != head:
+            raise LoaderError("its manifest is another")
+        return about(f)[1]
+    finally:
+        f.close()
