@@ -21,6 +21,7 @@ LATER ?=
 BILLING_DAY ?=
 ARCH ?= i386
 PORT ?=
+PROFILE ?= stock
 WARP ?= 1
 VERSION ?=
 FIRMWARE ?=
@@ -33,12 +34,12 @@ CASE ?=
 CARD ?=
 
 ##@ Use
-sim: setup ## Run the virtual meter, with its page in the browser [PORT=8080 WARP=1 CARD=card.json]
-	@$(BENCH).sim --port $(or $(PORT),8080) --warp $(WARP) $(if $(CARD),--card "$(CARD)") $(ARGS)
+sim: setup ## Run the virtual meter, with its page in the browser [PORT=8080 WARP=1 CARD=card.json PROFILE=place]
+	@$(BENCH).sim --port $(or $(PORT),8080) --warp $(WARP) --profile $(PROFILE) $(if $(CARD),--card "$(CARD)") $(ARGS)
 
-replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIFF=a.json LATER=b.json BILLING_DAY=1 ARCH=…]
+replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIFF=a.json LATER=b.json BILLING_DAY=1 ARCH=… PROFILE=place]
 	@test -n "$(TRACE)" || { echo "replay: which trace? Say make replay TRACE=file.csv" >&2; exit 2; }
-	@$(BENCH).replay "$(TRACE)" --arch "$(ARCH)" $(if $(CREDIT),--credit "$(CREDIT)") $(if $(TARIFF),--tariff "$(TARIFF)") \
+	@$(BENCH).replay "$(TRACE)" --arch "$(ARCH)" --profile $(PROFILE) $(if $(CREDIT),--credit "$(CREDIT)") $(if $(TARIFF),--tariff "$(TARIFF)") \
 		$(if $(LATER),--later "$(LATER)") $(if $(BILLING_DAY),--billing-day "$(BILLING_DAY)") $(ARGS)
 
 flash: device-tools ## A bare ESP32: MicroPython, firmware, clock, self-test: PORT=/dev/ttyUSB0 [BOARD= FIRMWARE=file AGAIN=1]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from . import romfs
 from .bundle import BundleError, demo_key, explain, head_of, loader_files, public_bytes, seal, slot_files
 from .bundle.firmware import write_whole
 from .common import read_bytes
@@ -64,6 +65,14 @@ def collect(
             raise ImageError(f"the document {name} would hide a part of the firmware")
         files[name] = content
     return files
+
+
+def in_place(files: dict[str, bytes], board: str = boards.BOARD, firmware: Path | None = None):
+    """What collect() gave, for a meter that runs slots in place: (files of its file system, slot -> files)."""
+    slots = {name: {p[2:]: c for p, c in files.items() if p.startswith(f"{name}/")} for name in romfs.SLOTS}
+    left = {path: content for path, content in files.items() if path[:2] not in ("a/", "b/")}
+    left |= {"boot/loader.mpy": loader_files(board, left["trust.key"], firmware, True)["boot/loader.mpy"]}
+    return left, slots
 
 
 def boot_state(head: bytes) -> bytes:

@@ -8,7 +8,6 @@ from collections import deque
 from datetime import datetime
 
 from scripts.common import decimal
-from scripts.image import build_image
 
 from . import costs as tables
 from . import documents
@@ -18,7 +17,7 @@ from .chips.desfire import DesfireCard
 from .clock import VirtualTime
 from .deck import Deck
 from .faults import FAULTS, set_fault
-from .flash import VFS_SIZE, NorFlash
+from .flash import NorFlash, Profile, flash_of
 from .ledger_view import read_crashes, read_events, read_ledger
 from .plant import EPOCH, Plant
 from .process import MeterProcess
@@ -44,19 +43,21 @@ class Bench:
         board="esp32_devkit",
         card_files=(),
         costs=tables.ESP32,
+        profile=Profile.STOCK,
         **settings,
     ):
         """A meter just plugged in. settings: changes to the bench's; files: documents in place of
-        the usual; image: another file system; up=False leaves the plug out; start_us: bench time; board: a folder
-        of boards/; card_files: cards that the shop keeps in files;
-        costs: what computing takes."""
+        the usual; image: another file system, or a whole chip; up=False leaves the plug out; start_us: bench time;
+        board: a folder of boards/; card_files: cards that the shop keeps in files;
+        costs: what computing takes; profile: stock, or place, where slot a runs in place."""
         self.settings = documents.settings(**settings)
         self.board = load_board(board)
         files = {**documents.as_files(self.settings, tariff), **(files or {})}
+        flash = image or flash_of(profile, files, board)
         self.plant = Plant(
             VirtualTime(start_us),
             self.board,
-            NorFlash(image or build_image(None, files, board, VFS_SIZE)),
+            flash if isinstance(flash, NorFlash) else NorFlash(flash),
             utc_s=int((utc - EPOCH).total_seconds()),
             costs=costs,
         )
