@@ -27,8 +27,10 @@ VERSION ?=
 FIRMWARE ?=
 KEY ?=
 AGAIN ?=
+PLACED = $(if $(filter place,$(PROFILE)),--place)
 BUNDLED = $(if $(VERSION),--version "$(VERSION)") $(if $(KEY),--key "$(KEY)")
 BOARD ?= esp32_devkit
+VARIANT ?=
 DOCUMENTS ?=
 CASE ?=
 CARD ?=
@@ -44,10 +46,10 @@ replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIF
 
 flash: device-tools ## A bare ESP32: MicroPython, firmware, clock, self-test: PORT=/dev/ttyUSB0 [BOARD= FIRMWARE=file AGAIN=1]
 	@$(PY) -m scripts.flash flash --port "$(PORT)" --board $(BOARD) $(BUNDLED) \
-		$(if $(FIRMWARE),--firmware "$(FIRMWARE)") $(if $(AGAIN),--again) $(ARGS)
+		$(if $(FIRMWARE),--firmware "$(FIRMWARE)") $(if $(AGAIN),--again) $(PLACED) $(ARGS)
 
 deploy: device-tools ## The firmware of this tree onto a board that has some: PORT=/dev/ttyUSB0 [BOARD= VERSION= KEY=]
-	@$(PY) -m scripts.flash deploy --port "$(PORT)" --board $(BOARD) $(BUNDLED) $(ARGS)
+	@$(PY) -m scripts.flash deploy --port "$(PORT)" --board $(BOARD) $(BUNDLED) $(PLACED) $(ARGS)
 
 bundle: setup ## One signed file of the firmware, the same bytes each time: VERSION=1.4.0 [BOARD= KEY=bundle.key]
 	@test -n "$(VERSION)" || { echo "bundle: which version? Say make bundle VERSION=1.4.0" >&2; exit 2; }
@@ -55,7 +57,10 @@ bundle: setup ## One signed file of the firmware, the same bytes each time: VERS
 
 image: setup ## The meter's file system, or with FIRMWARE=file the whole flash [BOARD= VERSION= KEY= DOCUMENTS="a.json …"]
 	@$(PY) -m scripts.$(if $(FIRMWARE),flash image --firmware "$(FIRMWARE)",image) --board $(BOARD) $(BUNDLED) \
-		$(ARGS) $(DOCUMENTS)
+		$(PLACED) $(ARGS) $(DOCUMENTS)
+
+port: setup ## Build our own MicroPython, which runs slots in place: ESP-IDF 5.5 or a container [BOARD= VARIANT=DEVELOPMENT]
+	@$(PY) -m scripts.port --board $(BOARD) $(if $(VARIANT),--variant "$(VARIANT)") $(ARGS)
 
 provision: setup ## Give meters their identity, seal, label, check: ARGS="--help", ARGS="meter 00012345 --port /dev/ttyUSB0 …"
 	@$(PY) -m scripts.provision $(ARGS)
@@ -147,4 +152,4 @@ help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: sim replay flash deploy bundle image provision vend calibrate test lint unit upy system long faults powercut accuracy year wear size hostile measures setup device-tools wiring lock clean distclean help
+.PHONY: sim replay flash deploy bundle image port provision vend calibrate test lint unit upy system long faults powercut accuracy year wear size hostile measures setup device-tools wiring lock clean distclean help

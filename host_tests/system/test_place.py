@@ -11,7 +11,7 @@ from scripts import romfs
 from scripts.image import collect, in_place, pack
 
 A, B = (ROMFS_AT + romfs.at(slot, ROMFS_SIZE) for slot in romfs.SLOTS)
-LEAST = {Profile.STOCK: 30 * 1024, Profile.PLACE: 60 * 1024}  # heap free at a household's card; `make measures` has the bars
+LEAST = {Profile.STOCK: 30 * 1024, Profile.PLACE: 60 * 1024}  # heap free at a card: measures.py has the bars
 FULL = {Profile.STOCK: "112k", Profile.PLACE: "96k"}  # heap as it is on a board
 both = pytest.mark.parametrize("profile", list(Profile))
 
