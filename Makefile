@@ -104,8 +104,8 @@ long: setup ## The tests that take too long for `make test`
 faults: setup ## Break every part in every way and strike every task; prints a table [ARGS="--only fram"]
 	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m host_tests.system.fault_matrix $(ARGS)
 
-powercut: setup ## Cut the power at every operation that outlives it [CASE=fram-0123-half ARGS="--sample 100 --jobs 2"]
-	@$(POWERCUT) $(if $(CASE),--case "$(CASE)") $(ARGS)
+powercut: setup ## Cut the power at every operation that outlives it [CASE=fram-0123-half PROFILE=place ARGS="--sample 100"]
+	@$(POWERCUT) --profile $(PROFILE) $(if $(CASE),--case "$(CASE)") $(ARGS)
 
 accuracy: setup ## What error the firmware adds, over the load table of the standards [ARGS="--few --json"]
 	@PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m scripts.accuracy $(ARGS)
