@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 # What an ESP32 without PSRAM has after its heap has grown once; a word of amd64 is twice as long.
 HEAP = {"i386": "112k", "amd64": "256k"}
+HEAP_IN_PLACE = {"i386": "96k", "amd64": "224k"}  # of our own build: boards/port/mpconfigmeter.h
 # On top: what the stand-ins for machine.Timer, gc, esp and the like take of that heap. On a board they are C.
 STAND_INS_B = 1200
 
@@ -117,7 +118,7 @@ class MeterProcess:
     def __init__(self, plant: Plant, arch: str = "i386", heap: str | None = None):
         self.plant = plant
         self.arch = arch
-        self.heap = heap or HEAP[arch]
+        self.heap = heap or (HEAP_IN_PLACE if plant.flash.place else HEAP)[arch]
         self.console = deque(maxlen=400)
         self.on_line = None
         self.restarts = 0

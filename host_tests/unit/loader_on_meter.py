@@ -109,7 +109,7 @@ class Vfs:
 
     @staticmethod
     def rom_ioctl(op, *more):
-        return 1 if op == 1 else romfs
+        return int(romfs is not None) if op == 1 else romfs
 
 
 class RTC:
@@ -152,7 +152,7 @@ romfs = None
 bases = {}
 shown = set()
 if len(sys.argv) > 2:
-    romfs = Nor(_BLOCK * int(sys.argv[2]))
+    romfs = Nor(_BLOCK * int(sys.argv[2])) if int(sys.argv[2]) else None
     sys.modules["vfs"] = Vfs
 sys.modules["machine"] = Machine
 sys.modules["time"] = Time

@@ -162,8 +162,9 @@ class OnMeter:
 
 
 @contextmanager
-def on_meter(arch: str = "i386", linked: bool = False, heap: str = "24m", in_place: bool = False):
-    """linked: the loader as it goes onto a meter; it verifies each signature anew."""
+def on_meter(arch: str = "i386", linked: bool = False, heap: str = "24m", in_place: bool = False, has_romfs=True):
+    """linked: the loader as it goes onto a meter; it verifies each signature again. in_place: on an interpreter that
+    can have slots there; has_romfs: and there is the partition for it."""
     with tempfile.TemporaryDirectory() as place:
         path = ROOT / "firmware"
         if linked:
@@ -171,11 +172,11 @@ def on_meter(arch: str = "i386", linked: bool = False, heap: str = "24m", in_pla
             (path / "loader.mpy").write_bytes(loader_files(BOARD, bytes(32), in_place=in_place)["boot/loader.mpy"])
         program = subprocess.Popen(
             [interpreter(arch), "-X", f"heapsize={heap}", Path(__file__).with_name("loader_on_meter.py"), path,
-             *([str(PARTITION // romfs.BLOCK)] if in_place else [])],
+             *([str(has_romfs * PARTITION // romfs.BLOCK)] if in_place else [])],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         try:
-            yield OnMeter(program, in_place)
+            yield OnMeter(program, in_place and has_romfs)
         finally:
             program.kill()
             program.communicate()

@@ -158,6 +158,16 @@ def test_the_blank_block_is_never_written(meter):
     assert answer["first"] == b"as it was".hex()
 
 
+def test_without_the_partition_slots_are_in_littlefs():
+    """Our own build on a board whose table is the stock one."""
+    with loader_world.on_meter(in_place=True, has_romfs=False) as meter:
+        meter.define("one", bases()["one"])
+        answer = meter.run("one", [("/deploy.pwb", bundle(NEW))], ["", ""])
+        assert [start["path"] for start in answer["starts"]] == [[".frozen", "/b"]] * 2
+        assert [start["place"] for start in answer["starts"]] == [[], []]
+        assert {p for p in answer["starts"][0]["tree"] if p.startswith("/b/")} >= set(loader_world.in_slot("b", NEW))
+
+
 # -- the stock loader has nothing of it -----------------------------------------------------------
 
 
