@@ -27,6 +27,7 @@ VERSION ?=
 FIRMWARE ?=
 KEY ?=
 AGAIN ?=
+$(if $(filter stock place,$(PROFILE)),,$(error PROFILE=$(PROFILE): stock or place is expected))
 PLACED = $(if $(filter place,$(PROFILE)),--place)
 BUNDLED = $(if $(VERSION),--version "$(VERSION)") $(if $(KEY),--key "$(KEY)")
 BOARD ?= esp32_devkit
@@ -44,18 +45,18 @@ replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIF
 	@$(BENCH).replay "$(TRACE)" --arch "$(ARCH)" --profile $(PROFILE) $(if $(CREDIT),--credit "$(CREDIT)") $(if $(TARIFF),--tariff "$(TARIFF)") \
 		$(if $(LATER),--later "$(LATER)") $(if $(BILLING_DAY),--billing-day "$(BILLING_DAY)") $(ARGS)
 
-flash: device-tools ## A bare ESP32: MicroPython, firmware, clock, self-test: PORT=/dev/ttyUSB0 [BOARD= FIRMWARE=file AGAIN=1]
+flash: device-tools ## A bare ESP32: MicroPython, firmware, clock, self-test: PORT=/dev/ttyUSB0 [BOARD= FIRMWARE=file AGAIN=1 PROFILE=place]
 	@$(PY) -m scripts.flash flash --port "$(PORT)" --board $(BOARD) $(BUNDLED) \
 		$(if $(FIRMWARE),--firmware "$(FIRMWARE)") $(if $(AGAIN),--again) $(PLACED) $(ARGS)
 
-deploy: device-tools ## The firmware of this tree onto a board that has some: PORT=/dev/ttyUSB0 [BOARD= VERSION= KEY=]
+deploy: device-tools ## The firmware of this tree onto a board that has some: PORT=/dev/ttyUSB0 [BOARD= VERSION= KEY= PROFILE=place]
 	@$(PY) -m scripts.flash deploy --port "$(PORT)" --board $(BOARD) $(BUNDLED) $(PLACED) $(ARGS)
 
 bundle: setup ## One signed file of the firmware, the same bytes each time: VERSION=1.4.0 [BOARD= KEY=bundle.key]
 	@test -n "$(VERSION)" || { echo "bundle: which version? Say make bundle VERSION=1.4.0" >&2; exit 2; }
 	@$(PY) -m scripts.bundle build --board $(BOARD) $(BUNDLED) $(ARGS)
 
-image: setup ## The meter's file system, or with FIRMWARE=file the whole flash [BOARD= VERSION= KEY= DOCUMENTS="a.json …"]
+image: setup ## The meter's file system, or with FIRMWARE=file the whole flash [BOARD= VERSION= KEY= PROFILE=place DOCUMENTS="a.json …"]
 	@$(PY) -m scripts.$(if $(FIRMWARE),flash image --firmware "$(FIRMWARE)",image) --board $(BOARD) $(BUNDLED) \
 		$(PLACED) $(ARGS) $(DOCUMENTS)
 
