@@ -5,8 +5,8 @@ no slot is whole.
     python -m host_tests.unit.loader_hostile --cases 10000 [--profile stock] [--seed 1] [--case 4711] [--json]
 
 Cases (loader_ways.py) run on the 32-bit interpreter, with the loader as it goes onto a meter; loader_oracle.py says
-what must come of each. A case is the same for the same seed and number; even ones run with slots in LittleFS (stock),
-odd ones with slots in place, unless all are to be of one profile.
+what must come of each. A case is the same for the same seed and number. Fourteen (one of each way) run with slots in LittleFS
+(stock), the next fourteen with slots in place, unless all are to be of one profile.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from . import loader_oracle as oracle
-from .loader_ways import NAMES, NONE, bases, make, patches
+from .loader_ways import NAMES, NONE, WAYS, bases, make, patches
 from .loader_world import on_meter
 
 
@@ -141,7 +141,7 @@ def main(
         define(folders)
         define(place)
         for number in bar.track(numbers, description="cases"):
-            meter = place if of[number % len(of)] else folders
+            meter = place if of[number // len(WAYS) % len(of)] else folders
             kind, wrong, ran = run(meter, seed, number)
             count = kinds.setdefault(kind, {"started": 0, "rescue": 0})
             count["started" if ran else "rescue"] += 1
