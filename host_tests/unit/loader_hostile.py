@@ -5,8 +5,8 @@ no slot is whole.
     python -m host_tests.unit.loader_hostile --cases 10000 [--profile stock] [--seed 1] [--case 4711] [--json]
 
 Cases (loader_ways.py) run on the 32-bit interpreter, with the loader as it goes onto a meter; loader_oracle.py says
-what must come of each. A case is the same for the same seed and number. Fourteen (one of each way) run with slots in LittleFS
-(stock), the next fourteen with slots in place, unless all are to be of one profile.
+what must come of each. A case is the same for the same seed and number. Fourteen (one of each way) run with slots in
+LittleFS (stock), the next fourteen with slots in place, unless all are to be of one profile.
 """
 
 import hashlib
