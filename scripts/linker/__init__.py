@@ -6,7 +6,7 @@ parameter name in it about 16 bytes that never come back. What a linker does abo
 
     units        all modules that stay become one, the package itself; those that the same unload() calls name
                  become one that is loaded and let go as before, under the name of the first of them
-    constants    NAME = const(number) is written as its number wherever it is used
+    constants    NAME = const(number or text) is written as that wherever it is used
     dead code    modules that nothing imports (drivers of parts this board has not), functions, methods and values that
                  nothing names are left out, and so is what a ValueError of the package says: it is a broken contract
                  between our own parts, and the traceback has the place
