@@ -31,10 +31,11 @@ MAY_ENTER = {
     "net": {"storage", "books", "commands"},
     "upkeep": {"drivers", "storage", "documents"},
 }
-WIRING = {"", "entry", "wiring"}  # the package itself, which main.py knows, and what wires all up
+WIRING = {"", "entry", "begin", "wiring"}  # the package itself, which main.py knows, and what wires all up
 FREE = {"heap", "core"}
-# The loader outlives versions of the firmware: it imports nothing of them, and they only what confirms a trial.
-MAY_LOAD = ("boot.py", "meter/upkeep/starts.py", "meter/commands/signature.py")
+# The loader outlives versions of the firmware: it imports nothing of them, and they only what confirms a trial and says
+# where it keeps what.
+MAY_LOAD = ("boot.py", "meter/upkeep/memory.py", "meter/upkeep/starts.py", "meter/commands/signature.py")
 # A bundle may need a newer MicroPython; the self-test says which one there is.
 ASKS_VERSION = ("loader/slots.py", "meter/upkeep/selftest.py")
 MICROPYTHON = set(
