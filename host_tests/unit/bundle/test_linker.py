@@ -127,8 +127,8 @@ def test_a_text_said_to_be_constant_is_written_where_it_is_used_and_another_is_a
             return paths.STATE, paths.OTHER
         """,
     )
-    assert "return ('/boot.bin', " in program.units["meter.app"]
-    assert "boot.bin" not in program.units["meter"] and "other.bin" in program.units["meter"]
+    assert "return ('/boot.bin', " in text_of(program)
+    assert "return ('/boot.bin', '/other.bin')" not in text_of(program)
     assert start(program) == ("/boot.bin", "/other.bin")
 
 
