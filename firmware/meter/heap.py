@@ -30,17 +30,17 @@ LOANS = {
     ),
     "calibration": ("documents.calibration_doc", "documents.checks"),
     "flash_ledger": ("storage.flash_ledger", "storage.ring"),
-    "selftest": ("upkeep.selftest", "upkeep.status"),
+    "selftest": ("upkeep.selftest", "upkeep.parts", "drivers.probe", "upkeep.status"),
     "status": ("upkeep.status",),
     "starts": ("upkeep.starts", "upkeep.memory"),
     "metered": ("upkeep.metered", "upkeep.starts", "upkeep.memory"),
     "aside": ("documents.aside", "documents.files"),
     "crash": ("upkeep.crash", "upkeep.memory", "storage.crashes"),
     # Parts.
-    "atm90e32_start": ("drivers.atm90e32.start", "drivers.atm90e32.regs", "drivers.metering_ic.checked_write"),
+    "atm90e32_start": ("drivers.atm90e32.start", "drivers.atm90e32.table", "drivers.metering_ic.checked_write"),
     "atm90e32_audit": ("drivers.atm90e32.audit",),
     "atm90e32_phases": ("drivers.atm90e32.phases",),
-    "atm90e26_start": ("drivers.atm90e26.start", "drivers.metering_ic.checked_write"),
+    "atm90e26_start": ("drivers.atm90e26.start", "drivers.atm90e26.table", "drivers.metering_ic.checked_write"),
     "atm90e26_audit": ("drivers.atm90e26.audit",),
     "hd44780_start": ("drivers.hd44780.start",),
     # What comes with time.
@@ -63,30 +63,38 @@ LOANS = {
     "tariff_doc": ("documents.tariff_doc", "documents.checks"),
     "in_force": ("commands.in_force",),
     # Cards.
-    "household": ("cards.household", "cards.records", "cards.visitor", "books.visits", "drivers.desfire.card"),
-    "supplier": ("cards.supplier", "cards.visitor", "books.visits", "drivers.desfire.card"),
-    "proof": ("cards.proof",),
+    "household": (
+        "cards.household", "cards.records", "cards.visitor", "books.visits", "drivers.desfire.card",
+        "drivers.desfire.status", "core.cmac",
+    ),
+    "supplier": (
+        "cards.supplier", "cards.visitor", "books.visits", "drivers.desfire.card", "drivers.desfire.status",
+        "core.cmac",
+    ),
     "dialogue": ("cards.dialogue", "cards.pages"),
     "refusals": ("cards.refusals",),
     "ev2": ("drivers.desfire.ev2",),
     "months": ("storage.twin",),
     "cardbooks": ("books.purchases",),
-    "signature": ("commands.signature",),
+    "signature": ("commands.signature", "cards.proof"),
     "sha512": ("loader.sha512",),
     "ed25519": ("loader.ed25519",),
-    # A Guest, for it is of one file with the driver.
-    "keystore": ("documents.keystore", "cards.visitor", "books.visits", "drivers.desfire.card"),
+    "keystore": (  # of one file with the driver: what proves a card proves a key
+        "documents.keystore", "cards.visitor", "books.visits", "drivers.desfire.card", "drivers.desfire.status",
+        "core.cmac",
+    ),
     "keys_file": ("documents.keys_doc", "documents.files"),
     # The supplier's cards.
     "head": ("cards.head", "core.serials"),
     "document": ("commands.document", "commands.change", "documents.files", "documents.parse"),
-    "other": ("commands.dispatch",),
-    "keys": ("commands.key_change", "documents.keystore"),
-    "trust": ("commands.trust_change", "documents.keystore"),
-    "relay": ("commands.relay_test",),
-    "read_out": ("commands.read_out", "cards.records", "cards.household"),
-    "cover": ("commands.cover_reset",),
-    "answer": ("cards.answer",),
+    "other": (
+        "commands.dispatch",
+        "commands.relay_test",
+        "commands.read_out",
+        "commands.cover_reset",
+        "cards.answer",
+    ),
+    "keys": ("commands.key_change", "commands.trust_change", "documents.keystore"),
 }
 
 _out = {}  # module -> how often it is borrowed

@@ -25,7 +25,6 @@ from meter.drivers.relay import Relay
 from meter.metering.clock import Clock
 from meter.metering.guard import Guard
 from meter.metering.metering import Metering
-from meter.storage import events, ledger
 from meter.storage.events import EventLog
 from meter.storage.ledger import FELL_BACK, Ledger
 from meter.storage.seal import LOST
@@ -257,10 +256,10 @@ async def start(self_test, made_with, how=(0, 0, "", 0)):
 
     panel = display(i2c, books, supervisor) if safe < 2 else None
     supervisor.start("clock", clock.run)
-    parts = i2c, spi, meter_cs, card_i2c  # what no task looks at yet
+    meter_ic = board.MeterIc(spi, meter_cs, cfg)
+    parts = i2c, meter_ic, card_i2c  # what no task looks at yet
     found = await open_ledger(books, supervisor, lambda: self_test(supervisor, panel, parts))
     odd = await sealed(fram, cfg, supervisor, fell)
-    meter_ic = board.MeterIc(spi, meter_cs, cfg)
     books.log(codes.LOG_RESET, machine.reset_cause())
     if odd and odd <= LOST:
         books.found(codes.LOG_CALIBRATION, 3, odd)
@@ -274,27 +273,3 @@ async def start(self_test, made_with, how=(0, 0, "", 0)):
         if panel:
             desk = card_desk(card_i2c, books, panel, keys, supervisor)
     return supervisor, panel, i2c, Guard(relay, books), desk
-
-
-def settle(cfg):
-    """Let go of what is done once: nothing here is made a second time (Fram is, should all fall). 2 KB of heap."""
-    from meter.cards.desk import CardDesk
-    from meter.drivers.hd44780.lcd import Lcd
-    from meter.drivers.metering_ic.sample import Sample
-    from meter.drivers.pn532 import Pn532
-    from meter.metering.profile import Profile
-    from meter.panel.panel import Panel
-    from meter.watch.watcher import Watcher
-
-    for part in (
-        board.MeterIc, board.MeterIc.energy, Books, CardDesk, Clock, EventLog, Guard, Lcd, Ledger, Metering,
-        Panel, Pn532, Profile, Relay, Sample, Supervisor, Watcher,
-    ):  # fmt: skip
-        # Deleted, it would stay: its slot in the class's table keeps the value.
-        part.__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
-    board.MeterIc.calibrated = None  # pyright: ignore[reportAttributeAccessIssue]
-    # Its module has gone: other settings are of a class of their own.
-    type(cfg).__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
-    CardDesk.fit = None  # pyright: ignore[reportAttributeAccessIssue]
-    ledger.settle()
-    events.settle()

@@ -110,7 +110,7 @@ class Sides:
         return lambda: books.remote(what == "remote_on"), getattr(Model, what)
 
     def _do(self, act, step, must_store=True):
-        """Something the firmware does in one go."""
+        """Do something that the firmware does in one go."""
         after = self.model.copy()
         step(after)
         before = self._before()

@@ -159,7 +159,7 @@ class Meter:
         self.pulses.counts = self.books.s.import_counts + self.books.s.export_counts
         self.pulses.counts += abs(p_all) * rng.randrange(1000) // 1000 * 100 // 1_125_000
         while self._told < self.log.next_number:
-            record = self.log.read(self._told)
+            record = self.log.record(self._told)
             self.found.append((record[1], record[2], record[4]))
             self._told += 1
 
@@ -203,7 +203,7 @@ class Meter:
 
 
 def life(days: int, household: Household, exports=False, on_day=lambda d: None, **settings):
-    """Live so many days; gives the meter."""
+    """Live n days. Return the meter."""
     with memory_of_its_own():
         lived = Meter(household.phases, exports, **settings)
         rng = random.Random(household.seed)

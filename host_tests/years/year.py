@@ -35,7 +35,7 @@ from scripts.chips.mb85rc256v import Mb85rc256vChip
 BEGIN = date(2026, 1, 1)
 DAYS_KEPT, MONTHS_KEPT = 67, 25  # storage/freezes.py promises them
 _CLOSELY_S = 2400  # after each thing that happens
-_SHARE = 97  # of so many ticks, one at random is looked at
+_SHARE = 97  # of this many ticks, one at random is looked at
 _DIFFERENCES = 20  # are enough
 
 

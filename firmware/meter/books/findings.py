@@ -62,7 +62,7 @@ def _keep(books, event, code, phase, value, lasted_s):
         figures[12] = sample.freq_chz
     try:
         record = Incidents(Partition.find(1, label="rings")[0])
-        record.append(event, books.utc_s or 0, max(0, lasted_s), code, phase, marks, value, figures)
+        record.append(event, books.utc_s or 0, max(0, lasted_s), code | phase << 8 | marks << 16, value, figures)
         if record.ring.gave_up:
             books.log(codes.LOG_FLASH_BLOCK, record.ring.gave_up)
     except StorageError:

@@ -48,7 +48,7 @@ def read_ledger(books, keeps: bool = True) -> int:
         s.phase_counts = []
     elif not s.phase_counts:
         s.phase_counts = [0] * 12
-    books.events.open(s.event_seq)
+    books.events.find_end(s.event_seq)
     _first_minute(books)
     s.boots += 1
     books.waiting.off_since = s.utc_s

@@ -13,7 +13,7 @@ from micropython import const
 
 from meter import heap
 from meter.cards import supplier
-from meter.core import codes, serials
+from meter.core import cmac, codes, serials
 from meter.core.errors import CardError
 from meter.documents import keys_doc
 from meter.drivers.desfire import card as desfire
@@ -37,7 +37,7 @@ async def read(u) -> None:
     """Log in, read the head, and say of u what it asks for. Raise CardError when it is not to be served."""
     card = u.card
     await card.select(supplier.AID)
-    await card.login(_KEY, desfire.derived(u.desk.keys[keys_doc.UTILITY], u.uid + supplier.AID))
+    await card.login(_KEY, cmac.derived(u.desk.keys[keys_doc.UTILITY], u.uid + supplier.AID))
     record = bytearray()
     while len(record) < _N:
         record += await card.read(_FILE, len(record), min(desfire.READ_MAX, _N - len(record)))

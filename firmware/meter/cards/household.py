@@ -15,7 +15,7 @@ from meter.books import visits
 from meter.cards import records
 from meter.cards import states as at
 from meter.cards.visitor import Guest
-from meter.core import account, codes
+from meter.core import account, cmac, codes
 from meter.core.errors import CardError, StorageError
 from meter.core.state import NO_CARD
 from meter.documents import keys_doc
@@ -100,13 +100,13 @@ class Visit(Guest):
         keys = self.desk.keys
         data = self.uid + records.AID
         try:
-            await card.login(records.KEY_METER, desfire.derived(keys[keys_doc.CARD], data))
+            await card.login(records.KEY_METER, cmac.derived(keys[keys_doc.CARD], data))
             self._renewed = True
         except CardError as e:
             if e.code != codes.CARD_AUTH or not self._may_be_old(keys):
                 raise
             await card.select(records.AID)
-            await card.login(records.KEY_METER, desfire.derived(keys[keys_doc.CARD_BEFORE], data))
+            await card.login(records.KEY_METER, cmac.derived(keys[keys_doc.CARD_BEFORE], data))
 
     def _may_be_old(self, keys):
         until = keys[keys_doc.UNTIL_DAY]

@@ -116,10 +116,10 @@ class Utility(Guest):
 
     async def answer(self, result: int, more: bytes = b"") -> bool:
         """Write what came of it onto the card. False: there is no room for it."""
-        heap.borrow("answer")
+        heap.borrow("other")
         try:
             from meter.cards import answer as utility_answer
 
             return await utility_answer.write(self, result, more)
         finally:
-            heap.give_back("answer")
+            heap.give_back("other")

@@ -14,10 +14,9 @@ import cryptolib
 from micropython import const
 
 from meter.cards import supplier
-from meter.core import codes
+from meter.core import cmac, codes
 from meter.core.errors import CardError, StorageError
 from meter.documents import keys_doc, keystore
-from meter.drivers.desfire import card
 from meter.drivers.hd44780.lcd import CARD
 
 _N = const(36)
@@ -40,7 +39,7 @@ async def work(u) -> tuple:
     if record[1] != keys[keys_doc.VERSION]:
         raise CardError(codes.CARD_KEY_OLD, "keys")  # deciphered with another key they would be no keys
     number = u.books.cfg.meter_number.encode()
-    wrap = card.derived(keys[keys_doc.CARD], b"WRAP" + number)
+    wrap = cmac.derived(keys[keys_doc.CARD], b"WRAP" + number)
     both = cryptolib.aes(wrap, 2, struct.pack("<I12x", u.serial)).decrypt(record[4:])
     utc_s = u.books.utc_s
     until = utc_s // _DAY_S + _LIVES_DAYS if utc_s else 0

@@ -6,9 +6,9 @@ import os
 from binascii import crc32
 
 from meter import heap
+from meter.core import cmac
 from meter.core.errors import StorageError
 from meter.documents import keys_doc
-from meter.drivers.desfire import card
 
 # What all virtual meters have, which anybody can read here: masters, and the public halves of demo keys.
 DEMO_METER_MASTER = b"PENNYWATT-DEMO-1"
@@ -26,12 +26,12 @@ _NAME = "keys.json"
 
 def fit(keys, meter_number: str) -> bool:
     """May a provisioned meter have these keys? None of them may be one of the virtual meters'."""
-    demo = card.derived(DEMO_METER_MASTER, b"CARD" + meter_number.encode())
-    demo_utility = card.derived(DEMO_UTILITY_MASTER, b"UTIL")
+    demo = cmac.derived(DEMO_METER_MASTER, b"CARD" + meter_number.encode())
+    demo_utility = cmac.derived(DEMO_UTILITY_MASTER, b"UTIL")
     public = keys[keys_doc.SALE], keys[keys_doc.ORDER]
     return not (
-        card.same(keys[keys_doc.CARD], demo)
-        or card.same(keys[keys_doc.UTILITY], demo_utility)
+        cmac.same(keys[keys_doc.CARD], demo)
+        or cmac.same(keys[keys_doc.UTILITY], demo_utility)
         or DEMO_SALE in public
         or DEMO_ORDER in public
     )

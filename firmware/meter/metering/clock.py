@@ -21,14 +21,13 @@ from meter.core.errors import BusError, ChipError
 _EVERY_S = const(3600)
 _SOON_S = const(30)  # while a time is in doubt
 _RETRY_S = const(10)
-_LOADED_S = const(2)  # after the first reads
 
 
 class Clock:
     """Owns the RTC. i2c: its bus."""
 
     def __init__(self, i2c, books):
-        self._i2c = i2c
+        self.i2c = i2c
         self._books = books
         self._utc_s = None
         self._second_at = time.ticks_ms()  # tick count at which the current second began
@@ -68,20 +67,17 @@ class Clock:
                 wait_s -= 60
 
     async def _look(self):
-        """Look at the RTC, and take its time over if it is to be believed. Return the seconds until the next look.
-        Raise BusError, ChipError."""
         heap.borrow("look")
         try:
             from meter.metering import clock_look
 
-            if not self.known.is_set():
-                self._judge(*clock_look.first(self._i2c))
-                return _LOADED_S
-            return self._judge(*await clock_look.look(self._i2c))
+            return await clock_look.one(self)
         finally:
             heap.give_back("look")
 
-    def _judge(self, utc_s, began_ms):
+    def take_over(self, utc_s, began_ms) -> int:
+        """A look has seen that this second began then: take it over if it is to be believed. Return the seconds until
+        the next look."""
         from meter.core import timekeeping
 
         books = self._books

@@ -142,7 +142,7 @@ class Meter:
         return read_frozen(_Chip(self.rings), months=True)
 
     def told(self, code):
-        records = [self.log.read(n) for n in range(1, self.log.next_number)]
+        records = [self.log.record(n) for n in range(1, self.log.next_number)]
         return [record[4] for record in records if record and record[2] == code]
 
 
@@ -182,7 +182,7 @@ def test_each_energy_goes_to_the_rate_in_force():
 def test_what_was_counted_before_any_register_was_written_is_the_first_rates():
     one = Meter()
     one.tick("2026-03-10 12:00", others=(1, 2, 3, 488))
-    one.chip.data[0x5000:0x5800] = bytes(0x800)  # power went behind the ledger's first commit
+    one.chip.data[0x5000:0x5800] = bytes(0x800)  # power went after the ledger's first commit
     one.boot().tick("2026-03-10 12:01", others=(0, 0, 0, 12))
     one.tick("2026-03-10 16:00", others=(10, 0, 0, 0))
     assert [sum(column) for column in zip(*one.by_rate, strict=True)] == list(one.totals)
@@ -578,7 +578,7 @@ def test_power_cut_at_any_byte_written_to_the_fram(at):
 
 
 def lived(usual, *recent, days=70):
-    """A household that used so much on each of so many days, and then these."""
+    """A household that used the same on each of some days, and then these."""
     one = Meter()
     start = day_number("2026-01-01")
     for n, used in enumerate([usual] * (days - len(recent)) + list(recent)):
@@ -620,7 +620,7 @@ def test_eight_weeks_must_be_known():
 
 def test_odd_consumption_is_told_once_in_two_weeks():
     one = lived(40 * KWH, *uneven(KWH) * 3, days=100)
-    told = [one.log.read(n) for n in range(1, one.log.next_number)]
+    told = [one.log.record(n) for n in range(1, one.log.next_number)]
     found = [record[1] // DAY for record in told if record and record[2] == codes.LOG_PATTERN]
     assert len(found) > 1
     assert all(later - earlier == 14 for earlier, later in pairwise(found))

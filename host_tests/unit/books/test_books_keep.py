@@ -29,7 +29,7 @@ def user_card(amount_micro=0):
 
 
 def scene(play, **settings):
-    """Run play(meter) with a desk at work; gives the meter."""
+    """Run play(meter) with a desk at work. Return the meter."""
     meter = Meter(**settings)
 
     async def main():
@@ -207,7 +207,7 @@ def test_the_fault_ends_by_itself_and_the_log_has_when_it_began():
     ticks(meter, 1, AT_S + 174)
     assert meter.books.faults == 0
     assert meter.logged(codes.LOG_FAULT) == meter.logged(codes.LOG_FAULT_CLEARED) == [codes.FAULT_FRAM_KEEPS]
-    (told,) = [r for r in map(meter.events.read, range(1, meter.events.next_number)) if r[2] == codes.LOG_FAULT]
+    (told,) = [r for r in map(meter.events.record, range(1, meter.events.next_number)) if r[2] == codes.LOG_FAULT]
     assert told[1] == began
 
 

@@ -35,7 +35,7 @@ CENT = 3_200  # counts that cost a cent at one unit per kWh
 
 
 def utc(text, offset_h=0):
-    """utc_s of "2026-03-05 12:00" as a clock so many hours ahead shows it."""
+    """utc_s of "2026-03-05 12:00" as a clock this many hours ahead shows it."""
     return int((datetime.fromisoformat(text) - Y2000).total_seconds()) - offset_h * 3600
 
 
@@ -48,7 +48,7 @@ def month_number(text):
 
 
 class Memory:
-    """A FRAM. budget: so many bytes are written, then power fails. broken: writes that begin there are not taken."""
+    """A FRAM. budget: this many bytes are written, then power fails. broken: writes that begin there are not taken."""
 
     def __init__(self):
         self.data = bytearray(32_768)
@@ -136,7 +136,7 @@ class Meter:
         return n
 
     def told(self, code=codes.LOG_DAYS):
-        records = [self.log.read(n) for n in range(1, self.log.next_number)]
+        records = [self.log.record(n) for n in range(1, self.log.next_number)]
         return [record[4] for record in records if record and record[2] == code]
 
     def months(self):
@@ -225,7 +225,7 @@ def test_what_a_day_costs_is_the_mean_of_the_last_seven(meter):
         meter.tick(f"2026-03-{n} 12:00", n * 100 * CENT)
     meter.tick("2026-03-29 00:00")
     energy = sum(n * 10**6 for n in range(22, 29))
-    # The charge of a day is taken when it begins, behind the reading: seven of each.
+    # The charge of a day is taken when it begins, after the reading: seven of each.
     assert meter.books.spending.daily_micro == (energy + 7 * STANDING) // 7
 
 

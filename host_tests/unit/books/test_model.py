@@ -22,7 +22,7 @@ from host_tests.model.compare import Cut
 from host_tests.model.machine import HOUSES, LEDGER, NOON, MeterMachine
 from host_tests.stands import states
 
-A_SEARCH = 150  # lives; hypothesis remembers each it has tried, so many go in several searches
+A_SEARCH = 150  # lives; hypothesis remembers each it has tried, so a large number goes in several searches
 LIVES = int(os.environ.get("PENNYWATT_LIVES", A_SEARCH))
 
 
@@ -229,7 +229,7 @@ def stops_at_a_first_commit_that_was_cut(patch):
 
 
 def module_of_the_day():
-    """As it is now: the firmware drops it after each use."""
+    """The module as it is now: the firmware drops it after each use."""
     return importlib.import_module("meter.books.day")
 
 
@@ -456,6 +456,6 @@ BROKEN = (
 def test_a_meter_is_caught_that(monkeypatch, broken):
     broken(monkeypatch)
     with pytest.raises((AssertionError, MeterError)):
-        # Most show within ten lives. A search that begins badly goes on badly: begin anew.
+        # Most show within ten lives. A search that begins badly goes on badly: begin again.
         for n in range(20):
             search(seeded(n), 40, Phase.generate, database=None)

@@ -105,7 +105,7 @@ class Meter:
 
 
 def starved_in(meter, n, struck, flip):
-    """Live on for some ticks; the n-th call of tick `struck` finds no heap. False: that tick has not so many."""
+    """Live on for some ticks; the n-th call of tick `struck` finds no heap. False: that tick has fewer."""
     seen = [0]
 
     def trace(frame, event, arg):
@@ -181,7 +181,7 @@ class Hungry:
 def books(monkeypatch):
     meter = Meter(ICS[0], 1)
     meter.books.log_of = lambda code: [
-        r[4] for r in map(meter.log.read, range(1, meter.log.next_number)) if r and r[2] == code
+        r[4] for r in map(meter.log.record, range(1, meter.log.next_number)) if r and r[2] == code
     ]
     return meter.books
 

@@ -36,7 +36,7 @@ def sold(amount_micro=20_000_000, **more):
 
 
 def scene(play, **settings):
-    """Run play(meter) with a desk at work; gives the meter."""
+    """Run play(meter) with a desk at work. Return the meter."""
     meter = Meter(**settings)
 
     async def main():

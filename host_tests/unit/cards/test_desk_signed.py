@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from meter.books import visits
 from meter.cards import refusals
-from meter.core import codes
+from meter.core import cmac, codes
 from meter.documents import keys_doc
-from meter.drivers.desfire import card as desfire
 
 from host_tests.bench.cards import cards
 from host_tests.stands.card import KEYS, NUMBER, with_keys
@@ -37,7 +36,7 @@ def carrying(record: bytes, **more):
 
 
 def refused(record: bytes) -> int:
-    """Show such a card: nothing may change. Gives the code of the refusal."""
+    """Show such a card: nothing may change. Return the code of the refusal."""
     meter = shown(carrying(record), seconds=1.5)
     assert figures(meter) == UNTOUCHED
     assert meter.s.card_uid == bytes(7) and meter.s.writeback_seq == 0
@@ -180,7 +179,7 @@ CHANGED = with_keys(
 
 def renewed(card: DesfireCard) -> DesfireCard:
     """The shop has given it the meter's new key."""
-    card.applications[cards.AID].keys[METER] = desfire.derived(NEW_KEY, card.uid + cards.AID)
+    card.applications[cards.AID].keys[METER] = cmac.derived(NEW_KEY, card.uid + cards.AID)
     return card
 
 

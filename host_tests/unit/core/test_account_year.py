@@ -122,7 +122,7 @@ class Memory:
     def commit(self, s):
         self.state = s
 
-    def open(self, next_number):
+    def find_end(self, mark):
         pass
 
     def append(self, code, value, utc_s):

@@ -151,7 +151,7 @@ def test_what_runs_after_so_many_starts_that_did_not_last(it, starts, level):
 
 
 def start(it, cause=1, s=1):
-    """A start of so many seconds that ends without metering: bitten by the watchdog (3) before this one, or not."""
+    """A start of this many seconds that ends without metering: bitten by the watchdog (3) before this one, or not."""
     it.cause = cause
     fell = it.starts.mode()[3]
     it.ms += 1000 * s
