@@ -38,7 +38,7 @@ def _looks_often() -> bytes:
         firmware = Path(made) / "firmware"
         shutil.copytree(ROOT / "firmware", firmware)
         found = 0
-        for path in (firmware / "meter/services").glob("clock*.py"):
+        for path in (firmware / "meter/metering").glob("clock*.py"):
             text, n = re.subn(r"^(_\w+_S = const\()3600\)", rf"\g<1>{_LOOK_S})", path.read_text(), flags=re.M)
             path.write_text(text)
             found += n

@@ -167,14 +167,14 @@ def test_what_asyncio_does_not_catch_ends_in_a_restart(bench):
     assert all_there(b)
 
 
-@pytest.mark.parametrize("name", ["cardvisit", "carddialogue"])
+@pytest.mark.parametrize("name", ["household", "dialogue"])
 def test_a_service_that_cannot_be_loaded_costs_itself_only(bench, name):
     papers = documents.as_files(documents.settings(initial_credit="50.00"))
-    files = collect(papers, instead={slot_modules()[f"meter.services.{name}"]: b"M\x06\x00"})
+    files = collect(papers, instead={slot_modules()[f"meter.cards.{name}"]: b"M\x06\x00"})
     b = bench(load_w=3000, image=pack(files))
     b.insert("good")
     b.run_s(20)
-    assert b.meter.restarts == 0 and b.state().purchase_count == (name == "carddialogue")
+    assert b.meter.restarts == 0 and b.state().purchase_count == (name == "dialogue")
     (crash,) = set(b.crashes())
     assert crash.text.decode().startswith("carddesk\n")
     assert 'File "meter/cards/desk.py", line' in ledger.explain(crash)

@@ -25,6 +25,8 @@ _LATE_S = const(120)  # since the minute's work was done last: it has failed for
 
 
 class Books:
+    """Written by books/ only (host_tests/unit/house/test_one_writer.py); everybody may read it."""
+
     def __init__(self, state, storage, cfg, tariff, later=None):
         """storage: ledger, event log, and the FRAM for what is neither. later: a tariff whose time has not come yet, or
         None. What they open: opening.py."""

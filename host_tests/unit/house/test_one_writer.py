@@ -140,6 +140,10 @@ def test_the_state_names_who_writes_it():
     assert set(re.findall(r"\w+\.py", said)) >= {path.rpartition("/")[2] for path in STATE_BY}
 
 
+def test_the_books_name_who_writes_them():
+    assert "Written by books/ only" in ast.get_docstring(class_of("books/books.py", "Books"))
+
+
 def test_who_is_named_does_write():
     """Else the list would let pass what nobody asked for."""
     for where in STATE_BY:
