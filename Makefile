@@ -20,40 +20,47 @@ LATER ?=
 BILLING_DAY ?=
 ARCH ?= i386
 PORT ?=
+PROFILE ?= stock
 WARP ?= 1
 VERSION ?=
 FIRMWARE ?=
 KEY ?=
 AGAIN ?=
+$(if $(filter stock place,$(PROFILE)),,$(error PROFILE=$(PROFILE): stock or place is expected))
+PLACED = $(if $(filter place,$(PROFILE)),--place)
 BUNDLED = $(if $(VERSION),--version "$(VERSION)") $(if $(KEY),--key "$(KEY)")
 BOARD ?= esp32_devkit
+VARIANT ?=
 DOCUMENTS ?=
 CASE ?=
 CARD ?=
 
 ##@ Use
-sim: setup ## Run the virtual meter, with its page in the browser [PORT=8080 WARP=1 CARD=card.json]
-	@$(BENCH).bench.page.sim --port $(or $(PORT),8080) --warp $(WARP) $(if $(CARD),--card "$(CARD)") $(ARGS)
+sim: setup ## Run the virtual meter, with its page in the browser [PORT=8080 WARP=1 CARD=card.json PROFILE=place]
+	@$(BENCH).bench.page.sim --port $(or $(PORT),8080) --warp $(WARP) --profile $(PROFILE) $(if $(CARD),--card "$(CARD)") $(ARGS)
 
-replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIFF=a.json LATER=b.json BILLING_DAY=1 ARCH=…]
+replay: setup ## Replay a recorded household: TRACE=file.csv [CREDIT=25.00 TARIFF=a.json LATER=b.json BILLING_DAY=1 ARCH=… PROFILE=place]
 	@test -n "$(TRACE)" || { echo "replay: which trace? Say make replay TRACE=file.csv" >&2; exit 2; }
-	@$(BENCH).years.replay "$(TRACE)" --arch "$(ARCH)" $(if $(CREDIT),--credit "$(CREDIT)") $(if $(TARIFF),--tariff "$(TARIFF)") \
+	@$(BENCH).years.replay "$(TRACE)" --arch "$(ARCH)" --profile $(PROFILE) $(if $(CREDIT),--credit "$(CREDIT)") $(if $(TARIFF),--tariff "$(TARIFF)") \
 		$(if $(LATER),--later "$(LATER)") $(if $(BILLING_DAY),--billing-day "$(BILLING_DAY)") $(ARGS)
 
-flash: device-tools ## A bare ESP32: MicroPython, firmware, clock, self-test: PORT=/dev/ttyUSB0 [BOARD= FIRMWARE=file AGAIN=1]
+flash: device-tools ## A bare ESP32: MicroPython, firmware, clock, self-test: PORT=/dev/ttyUSB0 [BOARD= FIRMWARE=file AGAIN=1 PROFILE=place]
 	@$(PY) -m scripts.flash flash --port "$(PORT)" --board $(BOARD) $(BUNDLED) \
-		$(if $(FIRMWARE),--firmware "$(FIRMWARE)") $(if $(AGAIN),--again) $(ARGS)
+		$(if $(FIRMWARE),--firmware "$(FIRMWARE)") $(if $(AGAIN),--again) $(PLACED) $(ARGS)
 
-deploy: device-tools ## The firmware of this tree onto a board that has some: PORT=/dev/ttyUSB0 [BOARD= VERSION= KEY=]
-	@$(PY) -m scripts.flash deploy --port "$(PORT)" --board $(BOARD) $(BUNDLED) $(ARGS)
+deploy: device-tools ## The firmware of this tree onto a board that has some: PORT=/dev/ttyUSB0 [BOARD= VERSION= KEY= PROFILE=place]
+	@$(PY) -m scripts.flash deploy --port "$(PORT)" --board $(BOARD) $(BUNDLED) $(PLACED) $(ARGS)
 
 bundle: setup ## One signed file of the firmware, the same bytes each time: VERSION=1.4.0 [BOARD= KEY=bundle.key]
 	@test -n "$(VERSION)" || { echo "bundle: which version? Say make bundle VERSION=1.4.0" >&2; exit 2; }
 	@$(PY) -m scripts.bundle build --board $(BOARD) $(BUNDLED) $(ARGS)
 
-image: setup ## The meter's file system, or with FIRMWARE=file the whole flash [BOARD= VERSION= KEY= DOCUMENTS="a.json …"]
+image: setup ## The meter's file system, or with FIRMWARE=file the whole flash [BOARD= VERSION= KEY= PROFILE=place DOCUMENTS="a.json …"]
 	@$(PY) -m scripts.$(if $(FIRMWARE),flash image --firmware "$(FIRMWARE)",image) --board $(BOARD) $(BUNDLED) \
-		$(ARGS) $(DOCUMENTS)
+		$(PLACED) $(ARGS) $(DOCUMENTS)
+
+port: setup ## Build our own MicroPython, which runs slots in place: ESP-IDF 5.5 or a container [BOARD= VARIANT=DEVELOPMENT]
+	@$(PY) -m scripts.image.port --board $(BOARD) $(if $(VARIANT),--variant "$(VARIANT)") $(ARGS)
 
 provision: setup ## Give meters their identity, seal, label, check: ARGS="--help", ARGS="meter 00012345 --port /dev/ttyUSB0 …"
 	@$(PY) -m scripts.provision $(ARGS)
@@ -97,8 +104,8 @@ long: setup ## The tests that take too long for `make test`
 faults: setup ## Break every part in every way and strike every task; prints a table [ARGS="--only fram"]
 	@$(BENCH).system.fault_matrix $(ARGS)
 
-powercut: setup ## Cut the power at every operation that outlives it [CASE=fram-0123-half ARGS="--sample 100 --jobs 2"]
-	@$(BENCH).powercut $(if $(CASE),--case "$(CASE)") $(ARGS)
+powercut: setup ## Cut the power at every operation that outlives it [CASE=fram-0123-half PROFILE=place ARGS="--sample 100"]
+	@$(BENCH).powercut --profile $(PROFILE) $(if $(CASE),--case "$(CASE)") $(ARGS)
 
 accuracy: setup ## What error the firmware adds, over the load table of the standards [ARGS="--few --json"]
 	@$(BENCH).measure.accuracy $(ARGS)
@@ -145,4 +152,4 @@ help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-.PHONY: sim replay flash deploy bundle image provision vend calibrate test lint unit upy system long faults powercut accuracy year wear size hostile measures setup device-tools wiring lock clean distclean help
+.PHONY: sim replay flash deploy bundle image port provision vend calibrate test lint unit upy system long faults powercut accuracy year wear size hostile measures setup device-tools wiring lock clean distclean help

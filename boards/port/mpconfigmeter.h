@@ -7,6 +7,18 @@
 #define MICROPY_HW_ENABLE_UART_REPL (0)
 #endif
 
+// Slots run in place, in the partition `romfs` (firmware/loader/romfs.py): rom_ioctl comes with it.
+#define MICROPY_VFS_ROM (1)
+
+// With the code in flash 96 KiB of Python heap are enough, from the start and in one piece. Should it ever want to grow,
+// this much of the largest free block stays for Wi-Fi and TLS (patches/reserve.patch).
+#define MICROPY_GC_INITIAL_HEAP_SIZE (96 * 1024)
+#define MICROPY_GC_RESERVE (32 * 1024)
+
+// Names that end in .local: nobody asks for any, and nobody finds a meter by one.
+#define MICROPY_HW_ENABLE_MDNS_QUERIES (0)
+#define MICROPY_HW_ENABLE_MDNS_RESPONDER (0)
+
 // Nothing here uses these, and without them there is room for a bigger firmware.
 #define MICROPY_PY_BLUETOOTH (0)
 #define MICROPY_PY_ESPNOW (0)

@@ -2,15 +2,17 @@
 """Corrupted and hostile bundles and boot states: the meter always starts a good slot, or stays in the loader if really
 no slot is whole.
 
-    python -m host_tests.hostile.__main__ --cases 10000 [--seed 1] [--case 4711] [--json]
+    python -m host_tests.hostile.__main__ --cases 10000 [--profile stock] [--seed 1] [--case 4711] [--json]
 
 Cases (cases.py) run on the 32-bit interpreter, with the loader as it goes onto a meter; oracle.py says
-what must come of each. A case is the same for the same seed and number.
+what must come of each. A case is the same for the same seed and number. Fourteen (one of each way) run with slots in
+LittleFS (stock), the next fourteen with slots in place, unless all are to be of one profile.
 """
 
 import hashlib
 import json
 import time
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -18,14 +20,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from host_tests.hostile import oracle
-from host_tests.hostile.cases import NAMES, NONE, bases, make
+from host_tests.hostile.cases import NAMES, NONE, WAYS, bases, make, patches
 from host_tests.hostile.world import on_meter
+
+
+class Profile(StrEnum):
+    """Where the slots are: in LittleFS, in place, or in either by turns."""
+
+    BOTH = "both"
+    STOCK = "stock"
+    PLACE = "place"
 
 
 def judge(kind, base, changes, memory, answer) -> list[str]:
     """What is wrong with what came of a case."""
     known = [*bases()[base].values(), *(c for _, c in changes if isinstance(c, bytes))]
-    contents = {hashlib.sha256(c).hexdigest(): c for c in known}
+    contents = {hashlib.sha256(c).hexdigest(): c for c in known} | answer.get("contents", {})
     before = oracle.World(answer["before"], contents)
     first, second = answer["starts"]
     wrong = []
@@ -101,7 +111,7 @@ def _exactly(expected, ran, first, after):
 def run(meter, seed, number):
     """(kind, what is wrong, was a slot started?)"""
     kind, base, changes, memory = make(seed, number)
-    answer = meter.run(base, changes, [memory.hex(), ""])
+    answer = meter.run(base, changes, [memory.hex(), ""], patches(seed, number))
     return kind, judge(kind, base, changes, memory, answer), answer["starts"][0]["how"] == "ran"
 
 
@@ -112,6 +122,7 @@ def define(meter) -> None:
 
 def main(
     cases: Annotated[int, typer.Option(min=1, help="How many")] = 10_000,
+    profile: Annotated[Profile, typer.Option(help="Where the slots are")] = Profile.BOTH,
     seed: Annotated[int, typer.Option(help="Other cases")] = 1,
     case: Annotated[int, typer.Option(help="Only this one")] = -1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")] = False,
@@ -125,9 +136,12 @@ def main(
     )  # fmt: skip
     began, kinds, failed = time.monotonic(), {}, []
     numbers = [case] if case >= 0 else range(cases)
-    with on_meter(linked=True) as meter, bar:
-        define(meter)
+    of = {Profile.STOCK: (False,), Profile.PLACE: (True,)}.get(profile, (False, True))
+    with on_meter(linked=True) as folders, on_meter(linked=True, in_place=True) as place, bar:
+        define(folders)
+        define(place)
         for number in bar.track(numbers, description="cases"):
+            meter = place if of[number // len(WAYS) % len(of)] else folders
             kind, wrong, ran = run(meter, seed, number)
             count = kinds.setdefault(kind, {"started": 0, "rescue": 0})
             count["started" if ran else "rescue"] += 1

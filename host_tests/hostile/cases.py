@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The ways of being hostile to the loader: corrupted and hostile bundles, boot states, keys and slots.
 
-make(seed, number) gives a case: (its kind, the file system it begins from, changes to that, memory of the RTC).
+make(seed, number) gives a case: (its kind, the file system it begins from, changes to that, memory of the RTC), and
+patches(seed, number, base) what is wrong with the partition of slots in place besides: (where, bytes) each.
 """
 
 import hashlib
@@ -9,8 +10,20 @@ import random
 import struct
 import zlib
 
-from host_tests.hostile.world import BOARD, DEMO, OPERATOR, STRANGER, bundle, firmware, head_of, in_slot, trust
+from host_tests.hostile.world import (
+    BOARD,
+    DEMO,
+    OPERATOR,
+    PARTITION,
+    STRANGER,
+    bundle,
+    firmware,
+    head_of,
+    in_slot,
+    trust,
+)
 from scripts.bundle import public_bytes
+from scripts.image import romfs
 from scripts.image.image import boot_state
 
 OLD, IN_FORCE, NEW = "0.9.0", "1.0.0", "1.1.0"
@@ -322,3 +335,36 @@ def make(seed: int, number: int):
     if way is tried_before or r.random() < 0.2:
         memories = [bytes((r.choice((1, 3, 12, 13)), 0, r.choice((0, 1, 2, 2, 1, 77)), r.choice((0, 1, 2, 3, 255))))]
     return way.__name__, base, changes, r.choice(memories)
+
+
+def patches(seed: int, number: int) -> list:
+    """Two of three cases have none: what is in the file system is hostile enough."""
+    r = random.Random(f"romfs {seed} {number}")
+    found = []
+    while r.random() < 0.33:
+        slot = r.choice(romfs.SLOTS)
+        at = romfs.at(slot, PARTITION)
+        room = romfs.blocks(PARTITION) * romfs.BLOCK
+        version = r.choice((OLD, IN_FORCE, NEW))
+        whole = {path[3:]: content for path, content in in_slot("a", version, r.choice((OPERATOR, STRANGER))).items()}
+        match r.randrange(8):
+            case 0:
+                found.append((at + r.randrange(room), r.randbytes(r.choice((1, 1, 30)))))
+            case 1:
+                found.append((at + r.randrange(8000), bytes(r.choice((1, 4, 4096)))))
+            case 2:
+                found.append((at + r.randrange(5) * romfs.BLOCK, b"\xff" * romfs.BLOCK))
+            case 3:
+                found.append((at + room - romfs.SEAL, r.choice((bytes(36), b"\xff" * 36, r.randbytes(36)))))
+            case 4:
+                length = r.choice((0, 1, room - romfs.SEAL, room, 1 << 31, (1 << 32) - 1))
+                found.append((at + room - romfs.SEAL + 32, struct.pack("<I", length)))
+            case 5:
+                found.append((at, romfs.slot(whole, PARTITION)))
+            case 6:
+                image = b"\xd2\xcd\x31" + r.randbytes(r.choice((1, 60)))
+                seal = romfs.seal_of(image)
+                found += [(at, image), (at + room - romfs.SEAL, seal[:32] + bytes((seal[32] ^ 1,)) + seal[33:])]
+            case 7:
+                found.append((0, romfs.image(whole)[: romfs.BLOCK]))
+    return found

@@ -4,12 +4,14 @@
 # ruff: noqa: SIM105 (MicroPython has no contextlib)
 """Runs on MicroPython (world.py starts it): the loader, on LittleFS in memory that keeps the rules of NOR flash.
 
-    on_meter.py PLACE      PLACE: where `loader` is, as sources or linked
+    on_meter.py PLACE [BLOCKS]     PLACE: where `loader` is, as sources or linked. BLOCKS: of a partition romfs,
+                                          on an interpreter that has vfs.rom_ioctl; without it there is none
 
-One JSON object a line comes in, one goes out after "=". {"define": name, "files": {path: hex}} makes a file system to
-begin from. A case is one of these with changes, and starts:
+One JSON object a line comes in, one goes out after "=". {"define": name, "files": {path: hex}, "romfs": hex} makes a
+file system and a partition to begin from. A case is one of these with changes, and starts:
 
     base      its name          changes   [[path, hex], [path, null: removed], [path, "folder"], [path, "fill"]]
+    romfs     [[where in that partition, hex], ...]
     starts    [RTC memory in hex, or null: as the start before left it, ...]      confirm   call confirm() before
     cut       flash operations until power fails in the first of them, or null    torn      how the last one is left
     lost      a file that is gone after the cut
@@ -37,55 +39,16 @@ class Reset(BaseException):
     pass
 
 
-class Nor:
-    """Programs clear bits, erases set them; after a power cut nothing is written any more."""
+class Power:
+    """Of the whole chip: left flash operations until it fails, and after that nothing is written any more."""
 
     def __init__(self):
-        self.data = bytearray(_BLOCK * _BLOCKS)
         self.left = None
         self.done = 0
         self.torn = 0
         self.wrong = 0
 
-    def readblocks(self, n, buf, offset=0):
-        at = n * _BLOCK + offset
-        buf[:] = memoryview(self.data)[at : at + len(buf)]
-
-    def writeblocks(self, n, buf, offset=None):
-        at = n * _BLOCK + offset
-        size = len(buf)
-        old = int.from_bytes(self.data[at : at + size], "big")
-        new = int.from_bytes(buf, "big")
-        if old & new != new:
-            self.wrong += 1
-        content = (old & new).to_bytes(size, "big")
-        if self._cut():
-            part = (0, size // 2, size - 1, size)[self.torn % 4]
-            if self.left == 0:
-                self.data[at : at + part] = content[:part]
-            self.left = -1
-            raise PowerCut
-        self.data[at : at + size] = content
-
-    def ioctl(self, op, arg):
-        if op == 4:
-            return _BLOCKS
-        if op == 5:
-            return _BLOCK
-        if op == 6:
-            at = arg * _BLOCK
-            part = _BLOCK
-            cut = self._cut()
-            if cut:
-                part = (0, 512, 2048, _BLOCK)[self.torn % 4] if self.left == 0 else 0
-            for i in range(at, at + part, 512):
-                self.data[i : i + 512] = b"\xff" * 512
-            if cut:
-                self.left = -1
-                raise PowerCut
-        return 0
-
-    def _cut(self):
+    def cut(self):
         self.done += 1
         if self.left is None:
             return False
@@ -93,6 +56,60 @@ class Nor:
             self.left -= 1
             return False
         return True
+
+
+class Nor(bytearray):
+    """A partition. Programs clear bits, erases set them."""
+
+    def readblocks(self, n, buf, offset=0):
+        at = n * _BLOCK + offset
+        buf[:] = memoryview(self)[at : at + len(buf)]
+
+    def writeblocks(self, n, buf, offset=None):
+        at = n * _BLOCK + offset
+        size = len(buf)
+        old = int.from_bytes(self[at : at + size], "big")
+        new = int.from_bytes(buf, "big")
+        if old & new != new:
+            power.wrong += 1
+        content = (old & new).to_bytes(size, "big")
+        if power.cut():
+            part = (0, size // 2, size - 1, size)[power.torn % 4]
+            if power.left == 0:
+                self[at : at + part] = content[:part]
+            power.left = -1
+            raise PowerCut
+        self[at : at + size] = content
+
+    def ioctl(self, op, arg):
+        if op == 4:
+            return len(self) // _BLOCK
+        if op == 5:
+            return _BLOCK
+        if op == 6:
+            at = arg * _BLOCK
+            part = _BLOCK
+            cut = power.cut()
+            if cut:
+                part = (0, 512, 2048, _BLOCK)[power.torn % 4] if power.left == 0 else 0
+            for i in range(at, at + part, 512):
+                self[i : i + 512] = b"\xff" * 512
+            if cut:
+                power.left = -1
+                raise PowerCut
+        return 0
+
+
+class Vfs:
+    """The module of an interpreter that can have slots in place."""
+
+    mount = vfs.mount
+    umount = vfs.umount
+    VfsRom = vfs.VfsRom
+
+    @staticmethod
+    def rom_ioctl(op, *more):
+        return int(romfs is not None) if op == 1 else romfs
 
 
 class RTC:
@@ -129,8 +146,14 @@ class Time:
         raise Reset  # only rescue() sleeps
 
 
-flash = Nor()
+power = Power()
+flash = Nor(_BLOCK * _BLOCKS)
+romfs = None
 bases = {}
+shown = set()
+if len(sys.argv) > 2:
+    romfs = Nor(_BLOCK * int(sys.argv[2])) if int(sys.argv[2]) else None
+    sys.modules["vfs"] = Vfs
 sys.modules["machine"] = Machine
 sys.modules["time"] = Time
 sys.path[:] = [sys.argv[1]]
@@ -141,6 +164,8 @@ if "confirm" in dir(loader) and not loader.__file__.endswith(".mpy"):
     import loader.bundle
     import loader.ed25519
     import loader.errors
+    import loader.layout
+    import loader.romfs
     import loader.sha512
     import loader.slots
     import loader.start
@@ -163,16 +188,45 @@ modules = {name: module for name, module in sys.modules.items() if name.startswi
 
 def mount(make=False):
     if make:
-        flash.data[:] = b"\xff" * len(flash.data)
+        flash[:] = b"\xff" * len(flash)
         vfs.VfsLfs2.mkfs(flash)
     vfs.mount(vfs.VfsLfs2(flash), "/")
 
 
 def unmount():
-    try:
-        vfs.umount("/")
-    except OSError:
-        pass
+    in_place(("/a", "/b", "/"))
+    for module in modules.values():  # what it has found is in lists, and gone with a start
+        for kept in module.__dict__.values():
+            if isinstance(kept, list):
+                kept.clear()
+
+
+def in_place(paths=("/a", "/b")):
+    """Those of the paths at which something is mounted; nothing is any more."""
+    found = []
+    for path in paths:
+        try:
+            vfs.umount(path)
+            found.append(path)
+        except OSError:
+            pass
+    return found
+
+
+def images():
+    """Slot -> [SHA-256, content in hex the first time it is seen] of each image in the partition whose seal fits."""
+    found = {}
+    for n, slot in enumerate("ab" if romfs is not None else ""):
+        room = (len(romfs) // _BLOCK - 1) // 2 * _BLOCK
+        at = _BLOCK + n * room
+        end = at + room - 64
+        length = int.from_bytes(romfs[end + 32 : end + 36], "little")
+        image = memoryview(romfs)[at : at + min(length, room)]
+        digest = sha256(image).digest()
+        if 0 < length <= end - at and digest == romfs[end : end + 32]:
+            found[slot] = [hexlify(digest).decode(), "" if digest in shown else hexlify(image).decode()]
+            shown.add(digest)
+    return found
 
 
 def folders(path):
@@ -266,9 +320,14 @@ def start(memory):
 
 
 def run(case):
-    flash.data[:] = bases[case["base"]]
-    flash.left = None
-    flash.wrong = 0
+    flash[:], rom = bases[case["base"]]
+    power.left = None
+    power.wrong = 0
+    if romfs is not None:
+        romfs[:] = rom
+        for at, content in case.get("romfs", ()):
+            content = unhexlify(content)
+            romfs[at : at + len(content)] = content
     mount()
     for path, content in case["changes"]:
         try:
@@ -277,9 +336,9 @@ def run(case):
             pass  # full, or in a file: the answer says what there is
     answer = {"before": tree("", {}), "starts": []}
     unmount()
-    flash.done = 0
-    flash.left = case.get("cut")
-    flash.torn = case.get("torn", 0)
+    power.done = 0
+    power.left = case.get("cut")
+    power.torn = case.get("torn", 0)
     RTC.kept = b""
     if case.get("confirm"):
         mount()
@@ -290,16 +349,16 @@ def run(case):
             pass
         unmount()
         if case.get("cut") is not None:
-            flash.left = None
-    answer["ops"] = flash.done
+            power.left = None
+    answer["ops"] = power.done
     ends = case.get("ends")
     for n, memory in enumerate(case["starts"]):
         if ends:
-            flash.left = ends[n]
+            power.left = ends[n]
         mount()
         seen = start(memory)
-        answer["ops"] = answer["ops"] or flash.done
-        cut, flash.left = flash.left, None
+        answer["ops"] = answer["ops"] or power.done
+        cut, power.left = power.left, None
         if cut is not None:
             if not ends:
                 RTC.kept = b""
@@ -307,12 +366,15 @@ def run(case):
             mount()
             if case.get("lost"):
                 gone(case["lost"])
+        seen["place"] = in_place()
+        seen["images"] = images()
         seen["tree"] = tree("", {})
         seen["boot"] = read("/boot.bin")
         seen["memory"] = hexlify(RTC.kept).decode()
         answer["starts"].append(seen)
         unmount()
-    answer["wrong"] = flash.wrong
+    answer["wrong"] = power.wrong
+    answer["first"] = hexlify(romfs[:9]).decode() if romfs is not None else ""
     return answer
 
 
@@ -328,7 +390,7 @@ def main():
             for path in sorted(case["files"]):
                 change(path, case["files"][path])
             unmount()
-            bases[case["define"]] = bytes(flash.data)
+            bases[case["define"]] = bytes(flash), unhexlify(case.get("romfs", ""))
             answer = {}
         else:
             answer = run(case)

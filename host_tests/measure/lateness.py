@@ -9,6 +9,7 @@ from datetime import datetime
 from host_tests.bench.cards.largest import as_bytes, largest
 from host_tests.bench.cards.utility_cards import utility_card
 from host_tests.bench.plant.costs import ESP32
+from host_tests.bench.plant.flash import Profile
 from host_tests.bench.run.session import Bench
 from scripts.supplier.utility_formats import TARIFF
 
@@ -20,9 +21,9 @@ CARD_MAX_US = 5 * SECOND_US
 _EVENING = datetime(2026, 1, 12, 22, 15)  # local midnight is 45 minutes away
 
 
-def start(costs=ESP32) -> dict[str, int]:
+def start(costs=ESP32, profile=Profile.STOCK) -> dict[str, int]:
     """Power on to the first measurement booked, and to the relay's decision, in µs; the longest hold until then."""
-    with Bench(initial_credit="50.00", costs=costs) as b:
+    with Bench(initial_credit="50.00", costs=costs, profile=profile) as b:
         b.plant.held_us = 0
         relay_us = 0
         while not relay_us or len(b.tick_reads_us) < 2:  # the first read is the IC's start, the second is booked

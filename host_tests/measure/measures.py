@@ -27,7 +27,7 @@ from rich.table import Table
 from host_tests.bench.cards.deck import Deck
 from host_tests.bench.documents import as_files, settings, tariff
 from host_tests.bench.plant import costs
-from host_tests.bench.plant.flash import NorFlash
+from host_tests.bench.plant.flash import NorFlash, Profile
 from host_tests.bench.plant.plant import Plant
 from host_tests.bench.run.board import load_board
 from host_tests.bench.run.cpython import VirtualTime
@@ -70,9 +70,9 @@ class Row:
         return "met" if self.met else "MISSED"
 
 
-def _lives_in(kib: int) -> bool:
+def _lives_in(kib: int, profile=Profile.STOCK) -> bool:
     try:
-        with Bench(heap=f"{kib}k") as b:
+        with Bench(heap=f"{kib}k", profile=profile) as b:
             b.run_s(60)
             b.insert("good")
             b.run_s(60)
@@ -98,6 +98,33 @@ def heap():
     # What a scattered heap shows in first: free memory alone says little.
     smallest = next(kib for kib in range(60, 113, 4) if _lives_in(kib))
     yield Row("smallest heap it starts, meters and serves a card in", f"{smallest} KiB", "≤ 88 KiB", smallest <= 88)
+
+
+def place():
+    """Our own build of MicroPython, which runs slots in place (boards/port)."""
+    number = settings()["meter_number"]
+    for kib, least in ((112, (64, 64, 60)), (96, (48, 48, 44))):
+        how = {"profile": Profile.PLACE, "heap": f"{kib}k"}
+        calm, minute, midnight = peaks.metering(**how)
+        cards = {group: {} for group in (peaks.HOUSEHOLD, peaks.SUPPLIER)}
+        for group, what, card in peaks.visits(number):
+            cards[group][what] = peaks.visit(card, **how)[0]
+        found = [(calm, "metering")]
+        found += [(low, f"{group}'s card: {what}") for group in cards for low, what in [_least(cards[group])]]
+        for (low, what), bar in zip(found, least, strict=True):
+            yield Row(f"place, {kib} KiB: heap free at the worst moment, {what}", f"{low:,} B", f"≥ {bar * 1024:,} B",
+                      low >= bar * 1024)  # fmt: skip
+        yield Row("  metering, with the work of minute and day loaded", f"{min(minute, midnight):,} B")
+    smallest = next(kib for kib in range(44, 113, 4) if _lives_in(kib, Profile.PLACE))
+    yield Row("place: smallest heap it starts, meters and serves a card in", f"{smallest} KiB", "≤ 60 KiB",
+              smallest <= 60)  # fmt: skip
+    found = lateness.start(profile=Profile.PLACE)
+    yield _ms("place, modelled: power on to first measurement booked, slot hashed", found["tick"], 2000)
+    yield _ms("place, modelled: power on to relay decision", found["relay"], 3000)
+
+
+def _least(cards):
+    return min((low, what) for what, low in cards.items())
 
 
 def _tick_us(bench) -> float:
@@ -294,8 +321,8 @@ def source():
                   f"{suite.get('tests')} in {float(suite.get('time', 0)):.0f} s")  # fmt: skip
 
 
-PARTS = {"image": image, "source": source, "heap": heap, "tick": tick, "day": day, "reactions": reactions,
-         "modelled": modelled, "profile": profile}  # fmt: skip
+PARTS = {"image": image, "source": source, "heap": heap, "place": place, "tick": tick, "day": day,
+         "reactions": reactions, "modelled": modelled, "profile": profile}  # fmt: skip
 
 
 def main(

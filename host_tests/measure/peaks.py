@@ -58,10 +58,10 @@ def visits(number: str):
     yield SUPPLIER, "inspection", utility_card(COVER_RESET)
 
 
-def metering() -> tuple[int, int, int]:
+def metering(**how) -> tuple[int, int, int]:
     """Bytes free at the worst moment of metering: of ten minutes without the work that is loaded for the first tick of
-    each, of five minutes with it, of a midnight. The start is not in it."""
-    with Bench(load_w=600, utc=_EVENING) as b:
+    each, of five minutes with it, of a midnight. The start is not in it. how: profile and heap of the Bench."""
+    with Bench(load_w=600, utc=_EVENING, **how) as b:
         b.run_s(90)
         b.run_s(3 - b.plant.clock.now_us % 60_000_000 / 1_000_000 + 60)
         calm = []
@@ -81,9 +81,10 @@ def metering() -> tuple[int, int, int]:
         return min(calm), minute, b.meter.heap_low
 
 
-def visit(card) -> tuple[int, str]:
-    """(bytes free at the worst moment of a visit, what the display said at its end). RuntimeError when it restarted."""
-    with Bench(load_w=600) as b:
+def visit(card, **how) -> tuple[int, str]:
+    """(bytes free at the worst moment of a visit, what the display said at its end). RuntimeError when it restarted.
+    how: profile and heap of the Bench."""
+    with Bench(load_w=600, **how) as b:
         b.run_s(70)
         b.meter.watch_heap()
         if isinstance(card, str):

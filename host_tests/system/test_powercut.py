@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from host_tests.bench.plant.flash import Profile
 from host_tests.powercut import __main__ as command
 from host_tests.powercut import matrix, report, scenario, wear
+from host_tests.powercut.world import World
 
 FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
 DAY = scenario.SHORT
@@ -53,6 +55,15 @@ def test_the_day_has_every_kind_of_operation(counted):
 )  # fmt: skip
 def test_the_day_writes_what_full_metering_keeps(counted, what):
     assert any(what in is_what for is_what, _ in counted.values())
+
+
+def test_a_sample_of_cuts_loses_nothing_where_slots_run_in_place(monkeypatch):
+    monkeypatch.setattr(World, "profile", Profile.PLACE)
+    whole, found = matrix.count(DAY)
+    assert whole.wrong == []
+    outcomes = cut(matrix.spread([case for case in found if not case.startswith("pull")], 12))
+    assert len(outcomes) == 12
+    assert not {case: outcome.wrong for case, outcome in outcomes.items() if outcome.wrong}
 
 
 def test_a_sample_of_cuts_loses_nothing(counted):

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from host_tests.bench import documents
-from host_tests.bench.plant.flash import NorFlash
+from host_tests.bench.plant.flash import NorFlash, Profile, flash_of
 from host_tests.bench.plant.plant import Plant
 from host_tests.bench.run.board import load_board
 from host_tests.bench.run.cpython import VirtualTime
@@ -30,7 +30,6 @@ from host_tests.years import trace as traces
 from host_tests.years.year_oracle import Prices
 from scripts.common import InputError, decimal, integer, read_json
 from scripts.common.refusals import refusals
-from scripts.image.image import build_image
 
 LEAD_S = 8  # the meter is up this long before the trace begins, and as long after its end
 _DAY_S = 86_400
@@ -98,10 +97,10 @@ def _of_statuses(lines, key):
 
 def run(
     trace, tariff_doc: dict, credit: int | None, arch: str, heap=None, on_progress=lambda s: None, later=None,
-    billing_day=1,
+    billing_day=1, profile=Profile.STOCK,
 ) -> dict:  # fmt: skip
     """Replay a trace. Return the result as a dict. credit: in millionths. arch: i386, amd64 or cpython. later: a tariff
-    that waits for its time."""
+    that waits for its time. profile: how that MicroPython is built."""
     credit = min(_default_credit(trace, (tariff_doc, later)), most_credit()) if credit is None else credit
     settings = documents.settings(
         currency=tariff_doc["currency"],
@@ -115,7 +114,7 @@ def run(
     if later:
         files["later.json"] = json.dumps(later).encode()
     lead_s = _lead_s(trace)
-    flash = NorFlash() if arch == "cpython" else NorFlash(build_image(None, files))  # there, files are in a folder
+    flash = NorFlash() if arch == "cpython" else flash_of(profile, files)  # there, files are in a folder
     plant = Plant(VirtualTime(), load_board(), flash, utc_s=trace.start_s - lead_s)
     reads_us = []
     plant.meter_ic.on_energy_read = lambda addr, counts, now_us: reads_us.append(now_us) if addr == 0x80 else None
@@ -227,11 +226,13 @@ def _documents(tariff, later):
     return doc, after
 
 
-def _checked_arch(arch, heap):
+def _checked_arch(arch, heap, profile):
     if arch not in ("i386", "amd64", "cpython"):
         raise ReplayError(f"ARCH={arch}: i386, amd64 or cpython is expected.")
     if heap and arch == "cpython":
         raise ReplayError("--heap is for i386 and amd64; CPython has no heap to choose.")
+    if profile != Profile.STOCK and arch == "cpython":
+        raise ReplayError("PROFILE=place is for i386 and amd64: CPython runs the sources as they are.")
     if heap and not re.fullmatch("[1-9][0-9]{1,4}k", heap):
         raise ReplayError(f"--heap {heap}: KiB like 112k are expected.")
     if arch != "cpython":
@@ -250,6 +251,7 @@ def main(
     billing_day: Annotated[str, typer.Option(help="Day on which a month of steps begins, 1 to 28")] = "1",
     arch: Annotated[str, typer.Option(help="i386 (as on an ESP32), amd64, or cpython (in this process)")] = "i386",
     heap: Annotated[str, typer.Option(help="MicroPython's heap (default: 112k on i386)")] = "",
+    profile: Annotated[Profile, typer.Option(help="How MicroPython is built")] = Profile.STOCK,
     rows: Annotated[str, typer.Option(help="Replay only the first rows (0 = all)")] = "0",
     quiet: Annotated[bool, typer.Option(help="No progress bar")] = False,
 ):
@@ -258,7 +260,7 @@ def main(
     Ends with 0 when the meter's books are the oracle's to the last count and millionth; with 1 when they are not, each
     difference told, or when the meter did not run through; with 2 when something given is refused.
     """
-    _checked_arch(arch, heap)
+    _checked_arch(arch, heap, profile)
     first = _number(integer, "--rows ", rows, 0, 10**9)
     month_day = _number(integer, "BILLING_DAY", billing_day, 1, 28)
     amount = _number(decimal, "CREDIT", credit, 6, 0, most_credit()) if credit else None
@@ -276,7 +278,9 @@ def main(
     )  # fmt: skip
     with bar:
         task = bar.add_task(f"replay on {arch}", total=data.end_s - data.start_s)
-        result = run(data, doc, amount, arch, heap or None, lambda s: bar.update(task, completed=s), after, month_day)
+        result = run(
+            data, doc, amount, arch, heap or None, lambda s: bar.update(task, completed=s), after, month_day, profile
+        )
         bar.update(task, completed=data.end_s - data.start_s)
     print(json.dumps(result))
     for text in result["differences"]:

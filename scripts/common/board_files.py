@@ -66,7 +66,7 @@ def _take(file, root, imports, constants, by):
     body = _body(_text(file, root if (root / file).exists() else BOARDS), where)
     for node in body:
         if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
-            _take("/".join(node.module.split(".")[1:]) + ".py", root, imports, constants, (*by, file))
+            _take("/".join((node.module or "").split(".")[1:]) + ".py", root, imports, constants, (*by, file))
         elif isinstance(node, ast.ImportFrom):
             imports.update((alias.name, ast.unparse(node)) for alias in node.names)
     constants.update((name, ast.unparse(node)) for name, node in _assigned(body, where).items())

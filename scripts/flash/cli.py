@@ -28,6 +28,7 @@ from .options import (
     FirmwareOption,
     JsonOption,
     KeyOption,
+    PlaceOption,
     PortOption,
     TrustOption,
     VersionOption,
@@ -58,12 +59,13 @@ def flash(
     again: Annotated[
         bool, typer.Option("--again", help="Also what may be a meter: all it holds goes")
     ] = False,
+    place: PlaceOption = False,
     baud: Annotated[int, typer.Option("--baud", help="While the flash is written")] = rom.BAUD,
     as_json: JsonOption = False,
 ):
     """A bare board: MicroPython, loader, firmware, clock. Everything on its flash is erased."""
     ports.check(port)
-    wanted = boards.load(board)
+    wanted = boards.load(board, place=place)
     bars = show.Bars(as_json)
     with bars.shown():
         plan = options.plan(board, version, key, bundle, trust)
@@ -95,11 +97,12 @@ def deploy(
     key: KeyOption = None,
     bundle: BundleOption = None,
     trust: TrustOption = None,
+    place: PlaceOption = False,
     as_json: JsonOption = False,
 ):
     """A board that has MicroPython: the firmware of this tree, or a bundle, as an update."""
     ports.check(port)
-    wanted = boards.load(board)
+    wanted = boards.load(board, place=place)
     bars = show.Bars(as_json)
     with bars.shown():
         plan = options.plan(board, version, key, bundle, trust)
@@ -123,22 +126,24 @@ def image(
     any_image: AnyImageOption = False,
     version: VersionOption = VERSION,
     key: KeyOption = None,
+    place: PlaceOption = False,
     trim: Annotated[bool, typer.Option("--trim", help="Leave away what is blank at the end")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where the image goes")] = None,
     as_json: JsonOption = False,
 ):
     """One image of the whole flash, for the factory: the same bytes each time. Writes to no board."""
-    wanted = boards.load(board)
+    wanted = boards.load(board, place=place)
     bars = show.Bars(as_json)
     with bars.shown():
         content = _micropython(wanted, firmware, any_image, bars)
     try:
         documents = images.read_documents(document or [], board, key is None)
         files = images.collect(documents, board, version=version, key=options.key_of(key))
+        files, romfs = images.partitions(files, wanted, place)
         vfs = images.pack(files, wanted.row("vfs").size)
     except images.ImageError as e:
         raise BuildError(f"The file system could not be built. {e}.") from None
-    parts = layout.regions(wanted, content, vfs)
+    parts = layout.regions(wanted, content, vfs, romfs)
     data = layout.whole(parts, wanted.flash_size, trim)
     target = out or boards.ROOT / "build" / f"flash-{board}.bin"
     try:

@@ -81,7 +81,7 @@ def _set_flash_size(image: bytearray, board: Board) -> None:
     image[end : end + 32] = hashlib.sha256(image[:end]).digest()
 
 
-def regions(board: Board, micropython: bytes, vfs: bytes) -> list[Region]:
+def regions(board: Board, micropython: bytes, vfs: bytes, romfs: bytes = b"") -> list[Region]:
     """The flash, part by part, in the order of their offsets."""
     image, row, app = with_our_table(micropython, board), board.row("vfs"), board.app
     start = board.micropython.offset
@@ -92,7 +92,7 @@ def regions(board: Board, micropython: bytes, vfs: bytes) -> list[Region]:
         Region("boot loader", start, AT - start, image[: AT - start].rstrip(_BLANK)),
         Region("partition table", AT, FIRST - AT, image[AT - start : FIRST - start]),
     ]
-    contents = {app.name: image[cut:], "vfs": vfs}
+    contents = {app.name: image[cut:], "vfs": vfs, "romfs": romfs.rstrip(_BLANK)}
     parts += [Region(r.name, r.offset, r.size, contents.get(r.name, b"")) for r in board.table]
     parts.sort(key=lambda part: part.offset)
     check(parts, board.flash_size)

@@ -32,6 +32,9 @@ BundleOption = Annotated[
 TrustOption = Annotated[
     Path | None, typer.Option("--trust", help="With --bundle, for a bare board: the public half of its key")
 ]
+PlaceOption = Annotated[
+    bool, typer.Option("--place", help="The board has our own build of MicroPython, which runs slots in place")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")]
 
 

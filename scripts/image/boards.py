@@ -53,13 +53,18 @@ class Board:
         return rows[0]
 
 
-def load(name: str, root: Path = BOARDS) -> Board:
+def load(name: str, root: Path = BOARDS, place: bool = False) -> Board:
+    """place: with the partitions of our own build, which runs slots in place."""
+    csv = "partitions-place.csv" if place else "partitions.csv"
     known = board_files.names(root)
     if name not in known:
         raise LayoutError(f"There is no board {name}. Say one of these with BOARD=: {', '.join(known)}.")
+    if place and not (root / name / csv).exists():
+        built = [other for other in known if (root / other / csv).exists()]
+        raise LayoutError(f"{name} is built as another board. PROFILE=place goes with BOARD=: {', '.join(built)}.")
     try:
         facts, constants = board_files.toml(name, root), board_files.constants(name, root)
-        table = tuple(parse_csv(board_files.text(name, "partitions.csv", root)))
+        table = tuple(parse_csv(board_files.text(name, csv, root)))
         pinned = facts["micropython"]
         made = Board(
             name, facts["chip"], facts["flash_mib"] * _MIB,
@@ -71,7 +76,7 @@ def load(name: str, root: Path = BOARDS) -> Board:
     except KeyError as e:
         raise LayoutError(f"boards/{name}/board.toml is incomplete ({e}). Compare it with that of {BOARD}.") from None
     except TableError as e:
-        raise LayoutError(f"boards/{name}/partitions.csv is no partition table: {e}. Correct it.") from None
+        raise LayoutError(f"boards/{name}/{csv} is no partition table: {e}. Correct it.") from None
     if made.chip not in CHIP_IDS:
         raise LayoutError(f"boards/{name}/board.toml names the chip {made.chip}. Known are {', '.join(CHIP_IDS)}.")
     end = max(row.end for row in table)

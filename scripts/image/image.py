@@ -19,7 +19,7 @@ from scripts.bundle import BundleError, demo_key, explain, head_of, loader_files
 from scripts.bundle.firmware import write_whole
 from scripts.common import read_bytes
 from scripts.common.refusals import refusals
-from scripts.image import boards
+from scripts.image import boards, romfs
 from scripts.image.documents import ImageError
 from scripts.image.documents import read as read_documents
 
@@ -66,8 +66,27 @@ def collect(
     return files
 
 
+def in_place(files: dict[str, bytes], board: str = boards.BOARD, firmware: Path | None = None):
+    """What collect() gave, for a meter that runs slots in place: (files of its file system, slot -> files)."""
+    slots = {name: {p[2:]: c for p, c in files.items() if p.startswith(f"{name}/")} for name in romfs.SLOTS}
+    left = {path: content for path, content in files.items() if path[:2] not in ("a/", "b/")}
+    left |= {"boot/loader.mpy": loader_files(board, left["trust.key"], firmware, True)["boot/loader.mpy"]}
+    return left, slots
+
+
+def partitions(files: dict[str, bytes], board: boards.Board, place: bool) -> tuple[dict[str, bytes], bytes]:
+    """What collect() gave, by partition: (files of the file system, content of romfs; that is b"" without place)."""
+    if not place:
+        return files, b""
+    left, slots = in_place(files, board.name)
+    try:
+        return left, romfs.partition(slots, board.row("romfs").size)
+    except romfs.RomfsError as e:
+        raise ImageError(str(e)) from e
+
+
 def boot_state(head: bytes) -> bytes:
-    """/boot.bin of a meter with firmware in slot a: firmware/loader/state.py."""
+    """/boot.bin of a meter with firmware in slot a: firmware/loader/layout.py."""
     state = struct.pack("<4sBBBB32s32s12x", b"PWS2", 1, 0, 0, 0, hashlib.sha256(head).digest(), bytes(32))
     return state + struct.pack("<I", zlib.crc32(state))
 
@@ -127,7 +146,7 @@ def cli():
 
     import typer
 
-    from scripts.flash.options import KeyOption, VersionOption, key_of
+    from scripts.flash.options import KeyOption, PlaceOption, VersionOption, key_of
 
     @refusals("image", ImageError, FlashError)
     def image(
@@ -140,21 +159,27 @@ def cli():
         size: Annotated[int | None, typer.Option(help="Bytes, if not those of the board's partition `vfs`")] = None,
         version: VersionOption = DEVELOPMENT,
         key: KeyOption = None,
+        place: PlaceOption = False,
         trace: Annotated[
             Path | None,
             typer.Option("--explain", help="Build nothing: print a console's text, with the sources' lines"),
         ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")] = False,
     ):
-        """Build the meter's LittleFS image: compiled firmware, board file and documents."""
+        """Build the meter's LittleFS image: compiled firmware, board file and documents. With --place the firmware goes
+        into an image of its own, for the partition romfs, beside the first."""
         if trace is not None:
             print(explain(read_bytes(trace, CONSOLE_MAX).decode(errors="replace"), board), end="")
             return
-        size_for(board)  # there is such a board
+        wanted = boards.load(board, place=place)
         documents = read_documents(document or [], board, key is None)
         files = collect(documents, board, version=version, key=key_of(key))
-        data = pack(files, size_for(board) if size is None else size)
+        files, rom = partitions(files, wanted, place)
+        data = pack(files, wanted.row("vfs").size if size is None else size)
         write_image(out, data)
+        beside = out.with_name(f"{out.stem}-romfs{out.suffix}") if place else None
+        if beside:
+            write_image(beside, rom)
         used = sum(-(-len(content) // BLOCK) for content in files.values())
         report = {
             "image": str(out),
@@ -162,6 +187,7 @@ def cli():
             "sha256": hashlib.sha256(data).hexdigest(),
             "board": board,
             "version": version,
+            "romfs": str(beside) if beside else None,
             "files": {name: len(content) for name, content in sorted(files.items())},
         }
         if as_json:
@@ -171,5 +197,7 @@ def cli():
             print(f"  {length:7,}  {name}")
         total = sum(report["files"].values())
         print(f"image: {out}: {len(files)} files, {total:,} bytes, at most {used} of {len(data) // BLOCK} blocks")
+        if beside:
+            print(f"image: {beside}: the firmware, {len(rom):,} bytes for the partition romfs")
 
     typer.run(image)

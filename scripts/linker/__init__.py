@@ -7,8 +7,8 @@ parameter name in it about 16 bytes that never come back. What a linker does abo
     units        all modules that stay become one, the package itself; those that the same loans of heap.py name
                  become one that is loaded and let go as before (loans.py). To import at its top what may be let go
                  before it is an error
-    constants    NAME = const(number) is written as its number wherever it is used; of an `if` of such numbers alone (a
-                 board's), what is never run is left out
+    constants    NAME = const(number or text) is written as that wherever it is used; of an `if` of such numbers alone
+                 (a board's), what is never run is left out
     once         what of all that stays only one unit uses goes into it: constructors of what the start makes once
                  (once.py)
     dead code    modules that nothing imports (drivers of parts this board has not), functions, methods and values that

@@ -34,10 +34,10 @@ class Rewriter(ast.NodeTransformer):
         return ("global", self._module.name, name) if means[0] == "own" else means
 
     def _find(self, node, module, name):
-        """(module, new name) of a global, where it is defined; (module, number) of a constant."""
+        """(module, new name) of a global, where it is defined; (module, ast.Constant) of a constant."""
         found = self._modules[module]
         if name in found.constants:
-            return module, found.constants[name]
+            return module, ast.Constant(found.constants[name])
         means = found.names.get(name, ("",))
         if means[0] == "global":
             return self._find(node, means[1], means[2])
@@ -46,10 +46,10 @@ class Rewriter(ast.NodeTransformer):
         return module, self._names.globals[module, name]
 
     def _global(self, node, module, name):
-        """What stands for a global of any module: its number if it is a constant, else its new name."""
+        """What stands for a global of any module: itself if it is a constant, else its new name."""
         module, new = self._find(node, module, name)
-        if isinstance(new, int):
-            return like(node, ast.Constant(new))
+        if isinstance(new, ast.Constant):
+            return like(node, new)
         if module not in self._members:
             self.borrowed.add((self._unit_of[module], new))
             self.needed.add(module)
@@ -75,8 +75,8 @@ class Rewriter(ast.NodeTransformer):
                 return self._global(node, what[0], node.attr)
             if kind == "unit":  # an on-demand module, imported in this function
                 new = self._find(node, what[0], node.attr)[1]
-                if isinstance(new, int):
-                    return like(node, ast.Constant(new))
+                if isinstance(new, ast.Constant):
+                    return like(node, new)
                 node.attr = new
                 return node
         self.generic_visit(node)

@@ -13,7 +13,7 @@ class LinkError(Exception):
 
 class Module:
     """A source on its way: names: what each global means, ("own",), ("module", m), ("global", m, n) or
-    ("external", import line); constants: name -> number; needs: modules imported at the top; body: the rest."""
+    ("external", import line); constants: name -> number or text; needs: modules imported at the top; body: the rest."""
 
     def __init__(self, name, text):
         self.name = name
@@ -155,8 +155,10 @@ def in_order(modules, members):
 
 
 def constant(node, module, modules):
-    """The integer a constant expression stands for; None when it is none."""
+    """The integer a constant expression stands for, or the text that one does; None when it is none."""
     match node:
+        case ast.Constant(value=str() as value):
+            return value
         case ast.Constant(value=int() as value) if not isinstance(value, bool):
             return value
         case ast.UnaryOp(operand=inner):
@@ -178,7 +180,7 @@ def constant(node, module, modules):
         case _:
             return None
     numbers = [constant(part, module, modules) for part in parts]
-    if None in numbers:
+    if not all(isinstance(n, int) for n in numbers):
         return None
     numbers = [ast.Constant(n) for n in numbers]
     whole = ast.UnaryOp(node.op, *numbers) if len(parts) == 1 else ast.BinOp(numbers[0], node.op, numbers[1])
@@ -187,18 +189,19 @@ def constant(node, module, modules):
 
 
 def take_constants(module, modules, called):
-    """NAME = const(number), and NAME = number, are no variables any more."""
+    """NAME = const(number or text), and NAME = number, are no variables any more."""
     for node in list(module.body):
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="const"), args=[value])):
                 node.value = value
+                kinds = int | str
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name.isupper():
-                pass
+                kinds = int
             case _:
                 continue
-        number = constant(value, module, modules)
-        if number is not None and (module.name, name) not in called:
-            module.constants[name] = number
+        found = constant(value, module, modules)
+        if isinstance(found, kinds) and (module.name, name) not in called:
+            module.constants[name] = found
             module.body.remove(node)
 
 

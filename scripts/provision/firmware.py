@@ -133,12 +133,12 @@ def is_demo_trust(key: bytes) -> bool:
 def slot_in_force(boot_state: bytes) -> str:
     """Return the slot's folder, by the meter's /boot.bin; "" where that is lost or names none."""
     sources.use()
-    from loader import state
+    from loader import layout, state
 
     with tempfile.TemporaryDirectory(prefix="pennywatt-") as tmp:
         (Path(tmp) / "boot.bin").write_bytes(boot_state)
         found = state.load(tmp)
-    return state.SLOTS[found.active] if found else ""
+    return layout.SLOTS[found.active] if found else ""
 
 
 def check_board(name: str) -> None:

@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The RTC's memory, which every reset leaves alone and a power cut clears: counts of starts, and the last trouble.
 
-Byte by byte: loader/start.py, which writes some of it.
+Byte by byte: loader/layout.py. The loader writes some of it.
 """
 
 import struct
 import time
 
 import machine
+from loader import layout
 from micropython import const
 
 _HEAD = "<BBBBBBBHI"
-_SIZE = const(13)
 # Positions in what read() gives.
-STARTS = const(0)  # in a row that did not last
-SAFES = const(1)  # safe modes in a row
-REPORT = const(4)  # bundles given up
-FELL = const(5)  # starts in a row that fell before they metered
+STARTS = const(layout.STARTS)  # in a row that did not last
+SAFES = const(layout.SAFES)  # safe modes in a row
+REPORT = const(layout.REPORT)  # bundles given up
+FELL = const(layout.FELL)  # starts in a row that fell before they metered
 DARK_S = const(7)  # seconds without metering
 SINCE = const(8)  # ticks_ms up to which they are counted; 0: this start meters, or is over
 S_MAX = const(0xFFFF)
@@ -27,7 +27,8 @@ def read() -> tuple:
     found = machine.RTC().memory()
     if len(found) < 2:
         found = b""
-    return list(struct.unpack(_HEAD, found[:_SIZE] + bytes(max(0, _SIZE - len(found))))), found[_SIZE:]
+    counts = found[: layout.TROUBLE] + bytes(max(0, layout.TROUBLE - len(found)))
+    return list(struct.unpack(_HEAD, counts)), found[layout.TROUBLE :]
 
 
 def write(m, trouble: bytes = b"") -> None:

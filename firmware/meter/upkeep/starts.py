@@ -19,7 +19,7 @@ everything, and one more start that does not last is safe mode again.
 Starts that fall, or are bitten, before they have metered are counted apart: they go without documents, one after the
 other (documents/aside.py). Seconds are counted, too: a meter that has metered nothing for an hour opens the relay, by
 the pins, for there may be no other part of it that runs. It closes when metering works again, as ever (guard.py).
-What the RTC's memory holds: loader/start.py.
+What the RTC's memory holds: loader/layout.py.
 """
 
 import sys
@@ -27,6 +27,7 @@ import time
 
 import board
 import machine
+from loader import layout
 from micropython import const
 
 from meter import heap
@@ -166,15 +167,15 @@ def lasted(faults: int) -> None:
 
 def up() -> None:
     """The firmware has come up: enough for a version that a person has put there."""
-    if _on_trial() and _state()[7]:
+    if _on_trial() and _state()[layout.NEEDS] == layout.UP:
         _confirm()
 
 
 def _state():
     # As loader/state.py has it, which costs too much to load at each start only to find that there is no trial.
     try:
-        with open("/boot.bin", "rb") as f:
-            return f.read(8)
+        with open(layout.STATE, "rb") as f:
+            return f.read(layout.NEEDS + 1)
     except OSError:
         return b""
 
@@ -182,7 +183,8 @@ def _state():
 def _on_trial():
     """Does a version on trial run? One whose start could not be counted waits, and the one in force runs."""
     state = _state()
-    return len(state) == 8 and state[5] in (1, 2) and sys.path[-1] == ("/a", "/b")[state[5] - 1]
+    slot = state[layout.ON_TRIAL] if len(state) > layout.NEEDS else 0
+    return slot in (1, 2) and sys.path[-1] == (layout.A, layout.B)[slot - 1]
 
 
 def _confirm():

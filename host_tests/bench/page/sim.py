@@ -12,6 +12,7 @@ from rich.console import Console
 
 from host_tests.bench.page.live import LiveBench
 from host_tests.bench.page.server import serve
+from host_tests.bench.plant.flash import Profile
 from host_tests.bench.run.process import MeterDied
 from scripts.chips.card_file import CardFile
 from scripts.common.refusals import refusals
@@ -30,6 +31,7 @@ def main(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1, 1 to 65535 (0 = any free one)")] = 8080,
     warp: Annotated[int, typer.Option(help="How many times real time (0 = as fast as it goes)")] = 1,
     card: Annotated[list[Path] | None, typer.Option(help="A card the shop made as a file; may be said again")] = None,
+    profile: Annotated[Profile, typer.Option(help="How MicroPython is built")] = Profile.STOCK,
     seconds: Annotated[float, typer.Option(help="Stop after this many seconds (0 = until Ctrl-C)")] = 0,
 ):
     """Run the virtual meter and its page."""
@@ -40,7 +42,7 @@ def main(
     if not 0 <= seconds < math.inf:
         raise SimError(f"{seconds} s is no time to run: say 0 or more with --seconds")
     cards = [_card_file(path) for path in card or ()]
-    bench = LiveBench(warp=warp, card_files=cards)
+    bench = LiveBench(warp=warp, card_files=cards, profile=profile)
     try:
         server = serve(bench, port)
     except OSError as e:

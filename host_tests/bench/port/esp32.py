@@ -24,10 +24,10 @@ def idf_heap_info(capabilities):
 class Partition:
     """A data partition; block protocol as docs.micropython.org's esp32.Partition has it."""
 
-    _TABLE = (("rings", 0x200, 256, 0x90), ("vfs", 0x300, 256, 0x81))  # label, first block, blocks, subtype
+    TABLE = (("rings", 0x200, 256, 0x90), ("vfs", 0x300, 256, 0x81))  # label, first block, blocks, subtype
 
     def __init__(self, label):
-        for name, first, count, subtype in self._TABLE:
+        for name, first, count, subtype in self.TABLE:
             if name == label:
                 self._label, self._first, self._count, self._subtype = name, first * _BLOCK, count, subtype
                 return
@@ -35,7 +35,7 @@ class Partition:
 
     @classmethod
     def find(cls, type=0, subtype=255, label=None, block_size=_BLOCK):
-        return [cls(row[0]) for row in cls._TABLE if label is None or row[0] == label]
+        return [cls(row[0]) for row in cls.TABLE if label is None or row[0] == label]
 
     def info(self):
         return (1, self._subtype, self._first, self._count * _BLOCK, self._label, False)

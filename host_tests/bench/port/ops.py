@@ -48,6 +48,8 @@ SPEND = 32  # P what, n u16: computing that asks nothing of the plant (bench/pla
 TURN = 0  # asyncio chose a task
 LOAD = 1  # a module of n bytes came
 COLLECT = 2  # gc.collect()
+HASH = 4  # n pieces of 64 bytes of a slot in place
+IN_PLACE = 5  # a module of n bytes came whose byte code stays where it is
 POWER = 3  # pow() with a modulus: n squarings in a row; 1: a point of a signature is doubled
 
 LOW_AT = 20

@@ -5,6 +5,15 @@ import sys
 
 import standins
 
+# What only builds that run code in place have (inplace.py).
+import os
+
+if os.getenv("PENNYWATT_ROMFS"):
+    import inplace
+
+    sys.modules["vfs"] = sys.modules["hashlib"] = inplace
+del os
+
 # All of them are one module (process.py links them): each costs heap that a board would have.
 for name in ("esp", "esp32", "gc", "machine", "select", "time", "_asyncio"):
     sys.modules[name] = standins

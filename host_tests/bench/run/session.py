@@ -13,7 +13,7 @@ from host_tests.bench.cards.deck import Deck
 from host_tests.bench.plant import costs as tables
 from host_tests.bench.plant.clock import VirtualTime
 from host_tests.bench.plant.faults import FAULTS, set_fault
-from host_tests.bench.plant.flash import VFS_SIZE, NorFlash
+from host_tests.bench.plant.flash import NorFlash, Profile, flash_of
 from host_tests.bench.plant.plant import EPOCH, Plant
 from host_tests.bench.run.board import load_board
 from host_tests.bench.run.process import MeterProcess
@@ -21,7 +21,6 @@ from host_tests.bench.views.ledger import read_crashes, read_events, read_ledger
 from host_tests.bench.views.rings import read_flash_events, read_flash_ledger, read_incidents
 from scripts.chips.desfire import DesfireCard
 from scripts.common import decimal
-from scripts.image.image import build_image
 
 _AMOUNT_MAX_MICRO = 1_000_000_000_000_000  # a thousand million: what a meter books
 
@@ -43,19 +42,21 @@ class Bench:
         board="esp32_devkit",
         card_files=(),
         costs=tables.ESP32,
+        profile=Profile.STOCK,
         **settings,
     ):
         """A meter just plugged in. settings: changes to the bench's; files: documents in place of
-        the usual; image: another file system; up=False leaves the plug out; start_us: bench time; board: a folder
-        of boards/; card_files: cards that the shop keeps in files;
-        costs: what computing takes."""
+        the usual; image: another file system, or a whole chip; up=False leaves the plug out; start_us: bench time;
+        board: a folder of boards/; card_files: cards that the shop keeps in files;
+        costs: what computing takes; profile: stock, or place, where slot a runs in place."""
         self.settings = documents.settings(**settings)
         self.board = load_board(board)
         files = {**documents.as_files(self.settings, tariff), **(files or {})}
+        flash = image or flash_of(profile, files, board)
         self.plant = Plant(
             VirtualTime(start_us),
             self.board,
-            NorFlash(image or build_image(None, files, board, VFS_SIZE)),
+            flash if isinstance(flash, NorFlash) else NorFlash(flash),
             utc_s=int((utc - EPOCH).total_seconds()),
             costs=costs,
         )

@@ -110,6 +110,11 @@ class Link:
         elif what == ops.LOAD:
             us = costs.load_us + n * costs.load_byte_ns // 1000
             self._garbage += n
+        elif what == ops.IN_PLACE:
+            us = costs.load_us + n * costs.place_byte_ns // 1000
+            self._garbage += n // 3
+        elif what == ops.HASH:
+            us = n * 64 * costs.hash_byte_ns // 1000
         elif what == ops.COLLECT:
             us = costs.collect_us
             self._garbage = 0

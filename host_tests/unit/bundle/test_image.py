@@ -11,10 +11,11 @@ import littlefs
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from host_tests.bench.plant.flash import VFS_SIZE
+from host_tests.bench.plant.flash import PLACE_VFS_SIZE, ROMFS_SIZE, VFS_SIZE
 from host_tests.bench.run.process import interpreter
 from scripts.bundle import BundleError, compile_mpy, public_bytes, signed_by
 from scripts.bundle.keys import make_key
+from scripts.image import romfs
 from scripts.image.image import BLOCK, ImageError, build_image, collect, pack, write_image
 from scripts.image.partition_table import parse_csv
 
@@ -215,6 +216,17 @@ def test_the_command_reports_in_json(tmp_path):
     report = json.loads(done.stdout)
     assert report["files"]["settings.json"] == 21
     assert report["bytes"] == (tmp_path / "i.bin").stat().st_size == VFS_SIZE
+
+
+def test_for_slots_in_place_the_firmware_has_an_image_of_its_own(tmp_path):
+    done = command("--json", "--place", "--out", str(tmp_path / "i.bin"))
+    report = json.loads(done.stdout)
+    rom = Path(report["romfs"]).read_bytes()
+    files = romfs.sealed(rom, "a")
+    assert report["bytes"] == PLACE_VFS_SIZE and len(rom) == ROMFS_SIZE and files == romfs.image(
+        {path[2:]: content for path, content in collect({}).items() if path.startswith("a/")}
+    )
+    assert not [path for path in report["files"] if path.startswith("a/")]
 
 
 @pytest.fixture

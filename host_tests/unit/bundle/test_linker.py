@@ -114,6 +114,24 @@ def test_constants_are_numbers_everywhere_and_no_variables():
     assert "const" not in text
 
 
+def test_a_text_said_to_be_constant_is_written_where_it_is_used_and_another_is_a_variable():
+    program = linked(
+        meter__paths="""\
+        from micropython import const
+        STATE = const("/boot.bin")
+        OTHER = "/other.bin"
+        """,
+        meter__app="""\
+        from meter import paths
+        def start():
+            return paths.STATE, paths.OTHER
+        """,
+    )
+    assert "return ('/boot.bin', " in text_of(program)
+    assert "return ('/boot.bin', '/other.bin')" not in text_of(program)
+    assert start(program) == ("/boot.bin", "/other.bin")
+
+
 APP_OF_DOC = """\
 from meter import heap, shared
 def start():

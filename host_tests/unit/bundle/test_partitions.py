@@ -91,7 +91,7 @@ def test_the_bench_knows_the_same_table(path):
     assert table["rings"][1:] == (flash.RINGS_AT, flash.RINGS_SIZE)
     assert table["vfs"][1:] == (flash.VFS_AT, flash.VFS_SIZE)
     source = (ROOT / "host_tests/bench/port/esp32.py").read_text()
-    there = ast.literal_eval(re.search(r"_TABLE = (\(.*\))  #", source)[1])
+    there = ast.literal_eval(re.search(r" TABLE = (\(.*\))  #", source)[1])
     assert [(name, first * 4096, blocks * 4096) for name, first, blocks, _ in there] == [
         (name, *table[name][1:]) for name in ("rings", "vfs")
     ]

@@ -31,7 +31,7 @@ HALF = {"/boot.py": FILES["boot.py"], "/boot/loader.mpy": FILES["boot/loader.mpy
 @pytest.fixture(autouse=True)
 def stand_ins(monkeypatch):
     board = pinned(devkit(), IMAGE)
-    monkeypatch.setattr(boards_module, "load", lambda name: board)
+    monkeypatch.setattr(boards_module, "load", lambda name, place=False: board)
     loads(monkeypatch)
     monkeypatch.setattr(bundle, "build", sealed)
 

@@ -191,7 +191,7 @@ def test_every_folder_is_complete(name):
     needed = {"board.py", "board.toml", "partitions.csv", "wiring.svg"}
     if name in BUILT:
         needed |= {"mpconfigboard.h", "mpconfigboard.cmake", "mpconfigvariant_DEVELOPMENT.cmake", "sdkconfig.board",
-                   "manifest.py", "pins.csv"}  # fmt: skip
+                   "manifest.py", "pins.csv", "partitions-place.csv"}  # fmt: skip
     assert there == needed
 
 
@@ -300,14 +300,14 @@ def test_the_build_is_for_the_boards_chip_flash_and_partitions(name):
     assert cmake.index("IDF_TARGET") < cmake.index("include(${MICROPY_BOARD_DIR}/../port/mpconfigmeter.cmake)")
     assert config(text(name, "sdkconfig.board"))[f"CONFIG_ESPTOOLPY_FLASHSIZE_{found['flash_mib']}MB"] == "y"
     shared = text("port", "mpconfigmeter.cmake")
-    assert "CONFIG_PARTITION_TABLE_CUSTOM=y" in shared and "${MICROPY_BOARD_DIR}/partitions.csv" in shared
+    assert "CONFIG_PARTITION_TABLE_CUSTOM=y" in shared and "${MICROPY_BOARD_DIR}/partitions-place.csv" in shared
     order = [shared.index(part) for part in ("sdkconfig.base", "/sdkconfig.meter", "/sdkconfig.board", "/sdkconfig.p")]
     listed = re.search(r"set\(SDKCONFIG_DEFAULTS(.+?)\)", shared, re.S)[1].split()
     assert [Path(part).name for part in listed] == [
         "sdkconfig.base", "sdkconfig.meter", "sdkconfig.board", "sdkconfig.partitions",
     ] and order  # fmt: skip
     assert f'"Pennywatt {name}"' in text(name, "mpconfigboard.h")
-    assert "vfs" in {row.name for row in partition_table.parse_csv(text(name, "partitions.csv"))}
+    assert "vfs" in {row.name for row in partition_table.parse_csv(text(name, "partitions-place.csv"))}
 
 
 def test_the_guide_names_every_board_and_the_versions():

@@ -31,10 +31,11 @@ MAY_ENTER = {
     "net": {"storage", "books", "commands"},
     "upkeep": {"drivers", "storage", "documents"},
 }
-WIRING = {"", "entry", "wiring"}  # the package itself, which main.py knows, and what wires all up
+WIRING = {"", "entry", "begin", "wiring"}  # the package itself, which main.py knows, and what wires all up
 FREE = {"heap", "core"}
-# The loader outlives versions of the firmware: it imports nothing of them, and they only what confirms a trial.
-MAY_LOAD = ("boot.py", "meter/upkeep/starts.py", "meter/commands/signature.py")
+# The loader outlives versions of the firmware: it imports nothing of them, and they only what confirms a trial and says
+# where it keeps what.
+MAY_LOAD = ("boot.py", "meter/upkeep/memory.py", "meter/upkeep/starts.py", "meter/commands/signature.py")
 # A bundle may need a newer MicroPython; the self-test says which one there is.
 ASKS_VERSION = ("loader/slots.py", "meter/upkeep/selftest.py")
 MICROPYTHON = set(
@@ -196,7 +197,10 @@ WAITS_FOR = {
     "backlight": "the page and the night",
     "remote": "orders of the office over the network",
     "Reader": "the load profile over the network",
+    "to_unix": "times in messages",
+    "from_unix": "times in messages",
 }
+CALLED_BY_THE_INTERPRETER = {"readinto"}  # of a stream
 
 
 def defined_and_unused() -> list[str]:
@@ -212,6 +216,7 @@ def defined_and_unused() -> list[str]:
                 used.add(node.attr)
             elif isinstance(node, ast.ImportFrom):
                 used.update(alias.name for alias in node.names)
+    used |= CALLED_BY_THE_INTERPRETER
     return [f"{where}: {name}" for name, where in names.items() if name not in used and not name.startswith("__")]
 
 
@@ -308,9 +313,9 @@ GIVEN_BACK_ELSEWHERE = {
     ("drivers/atm90e32/energy.py", "atm90e32_audit"): "out as long as the line is noisy: judging is no time to load",
     ("drivers/atm90e26/energy.py", "atm90e26_audit"): "the same",
     ("drivers/atm90e32/energy.py", "atm90e32_phases"): "for good, on three phases",
-    ("meter/wiring.py", "flash_ledger"): "for good, on a board without FRAM",
+    ("wiring.py", "flash_ledger"): "for good, on a board without FRAM",
     ("begin.py", "metered"): "what runs then gives itself back",
-    ("metered.py", "metered"): "the same",
+    ("upkeep/metered.py", "metered"): "the same",
 }
 MAY_DROP = ("meter/heap.py", "meter/upkeep/starts.py")  # the loader, which is no part of the firmware, goes by itself
 

@@ -13,9 +13,9 @@ SEED = 2
 SAMPLE = 252  # eighteen of each way
 
 
-@pytest.fixture(scope="module")
-def meter():
-    with on_meter(linked=True) as m:
+@pytest.fixture(scope="module", params=["LittleFS", "in place"])
+def meter(request):
+    with on_meter(linked=True, in_place=request.param == "in place") as m:
         __main__.define(m)
         yield m
 
