@@ -101,7 +101,7 @@ def storage(i2c):
 
 
 async def sealed(fram, cfg, supervisor, fell=0):
-    """Let only the calibration that was sealed be in force; gives seal.HELD, OLD, LOST or UNKNOWN.
+    """Let only the calibration that was sealed be in force. Return seal.HELD, OLD, LOST or UNKNOWN.
 
     A FRAM that is silent is asked again, but not for ever: the ledger has been read, and the metering IC's registers
     hold no more than ten seconds of 3 x 100 A. A board without FRAM has no place for the seal: the documents decide.
@@ -221,7 +221,7 @@ def profile(books, supervisor):
 
 
 async def start(self_test, made_with, how=(0, 0, "", 0)):
-    """Wire everything up and start the tasks; gives the supervisor, whose run() keeps them going, the panel, the
+    """Wire everything up and start the tasks. Return the supervisor, whose run() keeps them going, the panel, the
     bus of display, clock and FRAM, the guard, which is to be started when all is loaded, and the card desk or None.
 
     self_test: begin.self_test(), should the ledger be long in coming. made_with: what made.read() gave; how: what

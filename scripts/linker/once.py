@@ -213,7 +213,7 @@ class _Moves:
         return True
 
     def _point(self, item, users):
-        """Let what uses it name it as it is named where it goes. Gives (user, local name, item, its name there or ""
+        """Let what uses it name it as it is named where it goes. Return (user, local name, item, its name there or ""
         for the module)."""
         node = item.node
         if item.of is not None:

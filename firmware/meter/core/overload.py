@@ -6,11 +6,11 @@
 | imported power over limit, hold not yet full  | none; the tick counts                             |
 | ... hold full                                 | EV_OVERLOAD                                       |
 | ... hold full, 4 automatic closes in 30 min   | EV_OVERLOAD_LOCK: from here by card only          |
-| power at or below limit                       | none; the hold starts anew                        |
+| power at or below limit                       | none; the hold starts again                       |
 | no reading (metering fault)                   | none; the hold stands still                       |
 | tripped, automatic close set, wait over       | EV_OVERLOAD_WAIT                                  |
 | tripped, and the card has closed              | none; the automatic closes are forgotten          |
-| tripped, found so after a power cycle         | the wait starts anew; "card only" is kept         |
+| tripped, found so after a power cycle         | the wait starts again; "card only" is kept        |
 
 Hold is counted in ticks of 1 s, each judged by the power read at it. Only imported power counts. The claim
 and "card only" live in MeterState and survive power loss; the hold and the count of closes do not.
@@ -35,7 +35,7 @@ class Overload:
         self._next = 0
 
     def step(self, s, cfg, power_mw, now_s: int) -> int:
-        """One tick; gives the event to pass to supply.step(), or 0.
+        """One tick. Return the event to pass to supply.step(), or 0.
 
         s: MeterState, only read; cfg: Settings; power_mw: import positive, None if not known; now_s:
         monotonic.

@@ -8,7 +8,7 @@ and what the rows are: watch_doc.py. The figures are put together in watch/watch
     limit below clear    begins at or under the limit, ends at or above clear
     gate                 a second figure without which there is no event, or it ends: at least so much, or, where the
                          gate's bound is negative, less than that
-    hold, release        so many seconds without a break until it begins, and until it ends
+    hold, release        seconds without a break until it begins, and until it ends
 
 The extreme is taken from the first second of the hold on.
 """

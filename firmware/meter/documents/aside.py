@@ -37,7 +37,7 @@ _ROUND = const(10)
 
 
 def levels(fell: int, root: str = "") -> bytearray:
-    """For each document 0 (as it is), BEFORE or NONE, after so many starts that fell."""
+    """For each document 0 (as it is), BEFORE or NONE, after this many starts that fell."""
     found = bytearray(4)
     kept = _kept(root)
     for which in range(4):
@@ -75,7 +75,7 @@ def words(bits: int) -> str:
 
 
 def keep(fell: int, root: str = "") -> int:
-    """The start after so many that fell has metered: what it went without is aside from now on; gives mask() of that,
+    """The start after those that fell has metered: what it went without is aside from now on. Return mask() of that,
     0 if it was nothing. Raises OSError."""
     steps = _step(fell)
     if steps:

@@ -9,7 +9,7 @@ in hexadecimal -> word; those that a calibration of this part may set (its drive
 settings decide, as pulse constant, mode and thresholds, is not among them. current_scale must be that of the settings;
 Igain is the one of current_scale 1, and the driver halves it for 2. crc32, eight hexadecimal digits, is over the text
     serial|ic|current_scale|sealed as 0 or 1|61=E41B,62=80F4
-with addresses rising, digits in capitals, "," between registers. It finds damage; whoever changes a document on purpose
+with addresses rising, digits in capitals, "," between registers. It finds damage; who changes a document on purpose
 can compute it.
 A sealed document is the only one its meter takes from then on: the SHA-256 of the same text is kept (storage/seal.py).
 """

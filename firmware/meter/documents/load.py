@@ -93,7 +93,7 @@ def _without(root, fell):
 
 
 def _calibrate(root, cfg, level):
-    """Put the calibration into the settings; gives the fault, or 0."""
+    """Put the calibration into the settings. Return the fault, or 0."""
     fault = codes.FAULT_CALIBRATION if cfg.provisioned or level else 0
     found = []
     for name in ("calibration.json", "calibration.old")[level:]:

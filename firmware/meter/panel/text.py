@@ -32,7 +32,7 @@ def pairs(labels: str, a: str, b: str, c: str, d: str) -> tuple:
 
 
 def fixed(value: int, divisor: int, decimals: int) -> str:
-    """value // divisor, cut toward zero, as a number with so many decimals; no sign on a zero."""
+    """value // divisor, cut toward zero, as a number with these decimals; no sign on a zero."""
     minor = abs(value) // divisor
     sign = "-" if value < 0 and minor else ""
     if not decimals:

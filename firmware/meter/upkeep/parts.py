@@ -53,7 +53,7 @@ def table(books, panel, buses, free_kib):
         % (probe.PN532_ADDR, board.CARD_SCL, board.CARD_SDA, board.CARD_RESET),
     )
     yield "relay", _relay(books), "check its supply, coils, and sense on %d" % board.RELAY_SENSE
-    yield "storage", _storage(faults, free_kib), "write the flash anew"
+    yield "storage", _storage(faults, free_kib), "write the flash again"
     yield "settings", _document(faults & codes.FAULT_SETTINGS), _PROVISION
     yield "tariff", _document(faults & codes.FAULT_TARIFF), _PROVISION
     yield "keys", _document(faults & codes.FAULT_KEYS), _PROVISION

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The supervisor: starts the tasks, restarts those that fall or hang, feeds the watchdog.
 
-    a task raises           reported, started again after 1, 2, 4 ... 60 s; the steps begin anew when it has
+    a task raises           reported, started again after 1, 2, 4 ... 60 s; the steps begin again when it has
                             lived for an hour
     a task is silent        it has not called beat() in the time allowed: cancelled, which then is a fall
     a critical task stays   the watchdog is fed no more and bites: a reset, which the ledger survives. So it

@@ -51,7 +51,7 @@ def test_a_wire_is_no_metering_ic(byte, board):
 
 
 class Bus:
-    """One that `answer`s with a byte, or an error, after so many `naps` of the part."""
+    """One that `answer`s with a byte, or an error, after this many `naps` of the part."""
 
     def __init__(self, answer, naps=0):
         self._answer, self._naps = answer, naps
