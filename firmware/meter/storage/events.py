@@ -57,9 +57,9 @@ class EventLog:
         self.next_number = 1
 
     def open(self, next_number: int) -> int:
-        """Start behind the newest record: from the ledger's mark on. Gives the number the next one will have.
+        """Start after the newest record: from the ledger's mark on. Return the number the next one will have.
 
-        A damaged record keeps its number, and those behind it are found: a tick never writes _AHEAD of them.
+        A damaged record keeps its number, and those after it are found: a tick never writes _AHEAD of them.
         """
         number = end = max(1, next_number)
         while number < end + _AHEAD:

@@ -104,7 +104,7 @@ class FlashEvents:
         self.next_number = 1
 
     def open(self, next_number: int) -> int:
-        """Start behind the newest record. Gives the number the next one will have."""
+        """Start after the newest record. Return the number the next one will have."""
         self.next_number = self._ring.open()
         return self.next_number
 
