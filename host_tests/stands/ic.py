@@ -68,7 +68,7 @@ class IcBench:
             self.counted = [self.chip.lifetime(addr) for addr in self.registers]
 
     def restart(self):
-        """The microcontroller begins anew; the part has kept its power."""
+        """The microcontroller begins again; the part has kept its power."""
         self.ic = self.driver(self.wire, self.spi.cs_pin, self.setup)
 
     def start(self):

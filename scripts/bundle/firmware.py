@@ -104,7 +104,7 @@ def slot_modules(board: str = "esp32_devkit", firmware: Path | None = None) -> d
 
 def loader_files(board: str, public: bytes, firmware: Path | None = None) -> dict[str, bytes]:
     """Path on the meter -> content, of what lies outside the slots: the two scripts, the loader, and the public key
-    (32 bytes) of whoever may give this meter firmware."""
+    (32 bytes) of those who may give this meter firmware."""
     firmware = firmware or ROOT / "firmware"
     arch = board_facts(board)["arch"]
     files = {name: (firmware / name).read_bytes() for name in SCRIPTS}

@@ -23,6 +23,7 @@ from binascii import crc32
 from micropython import const
 
 from meter import heap
+from meter.books import visits
 from meter.cards import states
 from meter.cards.visitor import Guest
 from meter.core import codes
@@ -62,10 +63,10 @@ class Utility(Guest):
 
     async def _serve(self):
         await self._head()
-        self.books.s.lock = 0
+        visits.believed(self.books)
         rows, result = await self._work()
         if (self.kind <= KEYS or self.kind == TRUST) and result <= WITH_START:
-            self.books.utility_card(self.serial)
+            visits.served(self.books, self.serial)
         if self.kind != READ_OUT:
             await self.answer(result)
         self.rows = rows
@@ -115,10 +116,10 @@ class Utility(Guest):
 
     async def answer(self, result: int, more: bytes = b"") -> bool:
         """Write what came of it onto the card. False: there is no room for it."""
-        heap.borrow("answer")
+        heap.borrow("other")
         try:
             from meter.cards import answer as utility_answer
 
             return await utility_answer.write(self, result, more)
         finally:
-            heap.give_back("answer")
+            heap.give_back("other")

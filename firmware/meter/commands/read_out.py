@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read-out: the supplier's reader card collects what this meter's user card would carry back. Loaded with the card."""
 
-from meter.cards import records, supplier
+from meter import heap
+from meter.books import visits
+from meter.cards import supplier
 from meter.core import codes
 from meter.core.errors import CardError
 from meter.documents import keys_doc
@@ -10,8 +12,18 @@ from meter.drivers.hd44780.lcd import CARD
 
 async def work(u) -> tuple:
     """(four rows, result)."""
+    heap.borrow("household")
+    try:
+        return await _work(u)
+    finally:
+        heap.give_back("household")
+
+
+async def _work(u):
+    from meter.cards import records
+
     books = u.books
-    number = books.next_writeback()
+    number = visits.next_writeback(books)
     if not number:
         raise CardError(codes.CARD_STORAGE, "ledger")
     version = u.desk.keys[keys_doc.VERSION]

@@ -9,6 +9,7 @@ import asyncio
 
 from micropython import const
 
+from meter.books import visits
 from meter.cards import supplier
 from meter.core import codes
 from meter.drivers.hd44780.lcd import CARD
@@ -23,11 +24,11 @@ async def work(u) -> tuple:
     books = u.books
     u.say((CARD + " Relay test", "Supply goes off for", "two seconds.", ""))
     try:
-        books.test_relay(True)
+        visits.test_relay(books, True)
         opened = await _becomes(books, 0)
         await asyncio.sleep_ms(_OFF_MS)
     finally:
-        books.test_relay(False)
+        visits.test_relay(books, False)
     closed = await _becomes(books, books.wants_closed())
     books.log(codes.LOG_RELAY_TEST, opened + 2 * closed)
     if opened and closed:

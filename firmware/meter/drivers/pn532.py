@@ -92,7 +92,10 @@ class Pn532:
         self._rx = bytearray(96)
         self._stop_us = 0
         self._patience = -1  # what RFConfiguration item 5 holds now
-        irq_pin.irq(lambda pin: self._fell.set(), irq_pin.IRQ_FALLING)
+        irq_pin.irq(self._woken, irq_pin.IRQ_FALLING)
+
+    def _woken(self, pin):
+        self._fell.set()
 
     async def start(self) -> None:
         """Reset the chip and make it ready: 0.3 s when it is well. BusError, ChipError when it is not."""

@@ -54,7 +54,7 @@ def seldom(books, n: int, turn: int = 0) -> tuple:
 
         return figures.page(books, n)
     except MemoryError:
-        books.starved += 1
+        books.ran_short()
         return n, balance(books) if books.ready else (" " * 20,) * 4
     finally:
         heap.give_back("troubles")
@@ -75,7 +75,7 @@ def ahead(books, n: int) -> list:
             out.append("" if n == POWER or live(books, n) else "".join(rows))
             n += 1
     except MemoryError:
-        books.starved += 1
+        books.ran_short()
         out = [n, "".join(balance(books))]
     finally:
         heap.give_back("figures")
@@ -92,7 +92,7 @@ def balance(books) -> tuple:
     corner = "\x03"
     if not (alarm or books.faults):
         corner = "%02d:%02d" % local[4:6] if local else ""
-    now = books.signal or books.rate_name
+    now = books.terms.signal or books.rate_name
     if not books.tariff.name:
         pass  # there is none (documents/load.py), whatever else there is to say
     elif local is None:
@@ -113,7 +113,7 @@ def balance(books) -> tuple:
     else:
         p_mw = m.p_total_mw
         load = fixed(abs(p_mw), 1000, 3)
-        micro = max(p_mw, 0) * books.price_micro // 1_000_000
+        micro = max(p_mw, 0) * books.terms.price_micro // 1_000_000
         cost = money(micro, decimals)
         if len(load + cost) > 12:  # what arrow, units and a space leave
             load = fixed(abs(p_mw), 100_000, 1)
@@ -154,7 +154,7 @@ def clock(books) -> tuple:
         "MonTueWedThuFriSatSun"[day : day + 3] + "\nTime\nRate\nPrice",
         "%04d-%02d-%02d" % local[:3],
         "%02d:%02d:%02d" % local[4:],
-        books.signal or books.rate_name,
+        books.terms.signal or books.rate_name,
         _price(books),
     )
 
@@ -163,7 +163,7 @@ def _price(books):
     if not books.tariff.name:
         return ""
     # Prices need finer figures than amounts; of large ones, zeros at the end leave room for the rate.
-    micro = books.price_micro
+    micro = books.terms.price_micro
     decimals = min(books.cfg.decimals + 2, 6)
     while micro >= 10_000_000 and decimals > books.cfg.decimals and not micro % 10 ** (7 - decimals):
         decimals -= 1

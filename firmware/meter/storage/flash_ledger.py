@@ -103,8 +103,8 @@ class FlashEvents:
         self._buf = bytearray(EVENTS_SIZE)
         self.next_number = 1
 
-    def open(self, next_number: int) -> int:
-        """Start after the newest record. Return the number the next one will have."""
+    def find_end(self, mark: int) -> int:
+        """Go on after the newest record, wherever the mark is. Return the number the next one will have."""
         self.next_number = self._ring.open()
         return self.next_number
 
@@ -119,7 +119,7 @@ class FlashEvents:
             raise BusError(0, e.text)
         self.next_number = self._ring.next_number
 
-    def read(self, number: int):
+    def record(self, number: int):
         """Record `number` as (number, utc_s, code, quality, value), or None: overwritten, damaged or not there."""
         if not self._ring.read_into(number, self._buf):
             return None

@@ -124,13 +124,6 @@ def _read(fram, slot, buf, s):
                 raise
 
 
-def settle() -> None:
-    """The ledger has been loaded: let go of what that took."""
-    global unpack_from, _is_blank, _is_cut, _read, _was_never_written
-    unpack_from = _is_blank = _is_cut = _read = _was_never_written = None  # pyright: ignore[reportAssignmentType]
-    Ledger.load = None  # pyright: ignore[reportAttributeAccessIssue]
-
-
 class Ledger:
     """The record in FRAM. One writer: books/books.py."""
 

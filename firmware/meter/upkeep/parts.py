@@ -19,8 +19,8 @@ _PROVISION = "`make provision` puts it there"
 def table(books, panel, buses, free_kib):
     """Yield (name, state, what to look at) of each part.
 
-    buses: that of display, clock and FRAM; before there are tasks that know, also what leads to the metering IC (SPI,
-    chip select) and the bus of the card reader. panel: or None. free_kib: of the file system, -1: it does not say.
+    buses: that of display, clock and FRAM; before there are tasks that know, also the metering IC's driver and
+    the bus of the card reader. panel: or None. free_kib: of the file system, -1: it does not say.
     """
     i2c = buses[0]
     faults = books.faults
@@ -76,7 +76,7 @@ def _unless(fault):
 
 def _metering_ic(buses, faults):
     if len(buses) > 1:
-        return _found(probe.metering_ic, board.MeterIc(buses[1], buses[2]))
+        return _found(probe.metering_ic, buses[1])
     return _unless(faults & codes.FAULT_METER_IC)
 
 
@@ -92,7 +92,7 @@ def _fram(i2c, faults):
 def _reader(buses, faults, panel):
     if faults & codes.FAULT_SAFE_MODE or not panel:
         return "off"
-    return _found(probe.pn532, buses[3]) if len(buses) > 1 else _unless(faults & codes.FAULT_CARD_READER)
+    return _found(probe.pn532, buses[2]) if len(buses) > 1 else _unless(faults & codes.FAULT_CARD_READER)
 
 
 def _relay(books):

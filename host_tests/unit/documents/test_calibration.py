@@ -27,7 +27,7 @@ WORDS = {0x61: 58395, 0x62: 33012, 0x48: 0x8003, 0x6C: 5}
 
 
 def text_of(doc):
-    """By the words of documents/calibration_doc.py, written anew."""
+    """By the words of documents/calibration_doc.py, written a second time."""
     rising = sorted((int(addr, 16), word) for addr, word in doc["registers"].items())
     registers = ",".join(f"{addr:02X}={word:04X}" for addr, word in rising)
     return "|".join((doc["serial"], doc["ic"], str(doc["current_scale"]), str(int(doc["sealed"])), registers)).encode()
@@ -55,7 +55,7 @@ def parsed(doc, part=Atm90e32, **changes):
 
 @pytest.fixture(autouse=True)
 def board(monkeypatch):
-    """Of which only the part is asked for."""
+    """A board of which only the part is asked for."""
     made = SimpleNamespace(MeterIc=Atm90e32)
     monkeypatch.setitem(sys.modules, "board", made)
     return made
@@ -288,7 +288,7 @@ def held(root, fram):
 
 @pytest.fixture
 def fram(root):
-    """Of a meter that has seen its sealed document."""
+    """The FRAM of a meter that has seen its sealed document."""
     fram = Fram()
     put(root, SEALED)
     assert held(root, fram) == (seal.HELD, WORDS)

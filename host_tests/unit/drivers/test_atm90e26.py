@@ -211,7 +211,7 @@ def test_a_flipped_bit_of_the_apparent_power_adds_at_most_what_u_and_i_allow(bit
     bench.load(1800, q_var=2400, i_ma=13_043)
     bench.tick()
     bench.ic.read_slow(bench.sample)
-    # Behind status, checksums, U, I and P.
+    # After status, checksums, U, I and P.
     bench.tick(1, flip=(6, bit))
     bench.ic.read_slow(bench.sample)
     assert 1800 / 11.25 - 1 <= bench.sample.va_counts <= 3003 / 11.25 + 1

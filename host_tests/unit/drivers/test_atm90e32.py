@@ -269,7 +269,7 @@ def test_an_hour_of_noise_costs_a_few_counts(phases, rate, allowed):
 
 
 def apparent(bench, ticks=5):
-    """Counts of the slow read after so many ticks."""
+    """Counts of the slow read after this many ticks."""
     for _ in range(ticks):
         assert bench.tick().va_counts == 0
     bench.ic.read_slow(bench.sample)

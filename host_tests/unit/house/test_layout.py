@@ -303,7 +303,7 @@ def test_firmware_does_not_know_where_it_runs(path):
 GIVEN_BACK_ELSEWHERE = {
     ("cards/desk.py", "household"): "out as long as the desk has a Visit",
     ("cards/desk.py", "supplier"): "out as long as the desk has a Utility",
-    ("cards/desk.py", "proof"): "out as long as the desk has a Proof",
+    ("cards/desk.py", "signature"): "out as long as the desk has a Proof",
     ("cards/desk.py", "dialogue"): "out as long as the desk has a Dialogue",
     ("drivers/atm90e32/energy.py", "atm90e32_audit"): "out as long as the line is noisy: judging is no time to load",
     ("drivers/atm90e26/energy.py", "atm90e26_audit"): "the same",

@@ -132,7 +132,7 @@ def state_is(s, fields):
 
 
 def placed(name, block, size, kind):
-    """A partition with a head in this block, and the example behind it."""
+    """A partition with a head in this block, and the example after it."""
     data, fields, _ = EXAMPLES[name]
     dev = CutFlash(256)
     head = bytearray(EXAMPLES["ring head"][0])
@@ -335,5 +335,5 @@ def test_firmware_reads_the_ledger_on_flash():
 def test_firmware_reads_the_event_on_flash():
     dev, fields = placed("flash event", flash_ledger.EVENTS_FIRST, flash_ledger.EVENTS_SIZE, flash_ledger.EVENTS_KIND)
     log = flash_ledger.FlashEvents(dev)
-    log.open(0)
-    assert log.read(int(fields["number"])) == numbers(fields, "number", "utc_s", "code", "quality", "value")
+    log.find_end(0)
+    assert log.record(int(fields["number"])) == numbers(fields, "number", "utc_s", "code", "quality", "value")

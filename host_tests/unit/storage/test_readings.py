@@ -19,7 +19,7 @@ NONE = [(0, 0)] * 12
 
 
 class Memory:
-    """A FRAM. cut_at: the next write keeps so many bytes, then fails; silent: it does not answer."""
+    """A FRAM. cut_at: the next write keeps this many bytes, then fails; silent: it does not answer."""
 
     def __init__(self, blank=0):
         self.data = bytearray((blank,)) * FRAM_SIZE

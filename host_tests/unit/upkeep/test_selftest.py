@@ -10,6 +10,7 @@ from contextlib import nullcontext
 import pytest
 from meter.core import codes
 from meter.core.errors import BusError, ChipError
+from meter.core.settings import Settings
 from meter.core.state import RELAY_UNKNOWN
 from meter.drivers import probe
 
@@ -46,7 +47,7 @@ class Wire:
 def test_a_wire_is_no_metering_ic(byte, board):
     wire = Wire((lambda: byte(256)) if isinstance(getattr(byte, "__self__", None), random.Random) else byte)
     with pytest.raises(BusError):
-        probe.metering_ic(load_board(board).MeterIc(wire, lambda level: None))
+        probe.metering_ic(load_board(board).MeterIc(wire, lambda level: None, Settings()))
 
 
 class Bus:

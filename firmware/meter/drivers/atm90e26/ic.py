@@ -48,9 +48,7 @@ _TRIES = const(5)
 class Atm90e26:
     """One part behind an SPI bus (write_readinto) and a chip select pin. `disturbed`: bad frames seen."""
 
-    energy = Energy
-
-    def __init__(self, spi, cs, setup=None):
+    def __init__(self, spi, cs, setup):
         self._spi = spi
         self._cs = cs
         self._tx = bytearray(3)
@@ -60,8 +58,10 @@ class Atm90e26:
         self._line = 0  # 20H: the part meters the neutral, where more flows (datasheet 3.4)
         self._va_mj = 0  # apparent energy, mVAs
         self.disturbed = 0
-        if setup is not None:
-            self._configure(setup)
+        self._setup = setup
+        self._scale = getattr(setup, "current_scale", 1)
+        self._mj = 36_000_000 // setup.pulse_constant  # per count
+        self._energy = Energy(self, setup.pulse_constant)
 
     @staticmethod
     def calibrated() -> tuple:
@@ -117,13 +117,11 @@ class Atm90e26:
         word = self.read(P_MEAN + self._line + reactive)
         return (word - 0x10000 if word & 0x8000 else word) * self._scale
 
-    async def start(self, setup=None) -> None:
+    async def start(self) -> None:
         """Bring the part up. ChipError names stage, register and what to look at.
 
         A part that has kept power and configuration keeps its counts for the first tick; any other is reset.
         """
-        if setup is not None:
-            self._configure(setup)
         self.stage = "identity"  # what a start that takes too long was at
         heap.borrow("atm90e26_start")
         try:
@@ -140,12 +138,6 @@ class Atm90e26:
         finally:
             heap.give_back("atm90e26_start")
         self._energy.restart()
-
-    def _configure(self, setup):
-        self._setup = setup
-        self._scale = getattr(setup, "current_scale", 1)
-        self._mj = 36_000_000 // setup.pulse_constant  # per count
-        self._energy = Energy(self, setup.pulse_constant)
 
     def _fail(self, what, addr, reason):
         raise ChipError(0, f"{what}, register {addr:02X}H: {reason}")

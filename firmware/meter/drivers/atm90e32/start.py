@@ -25,11 +25,23 @@ from meter.drivers.atm90e32.table import init_table, start_threshold
 from meter.drivers.metering_ic.checked_read import take
 from meter.drivers.metering_ic.checked_write import fail, put, wake
 
-__all__ = ("configured", "empty", "set_up", "start_threshold")
+__all__ = ("configured", "empty", "set_up", "start_threshold", "up")
 
 _TRIES = const(5)
 _RESET_MS = const(45)  # DS 6.4: up to 40
 _CRC_MS = const(30)  # two passes over 112 words of 125 us
+
+
+async def up(ic, setup, energy) -> None:
+    """Atm90e32.start()."""
+    ic.stage = "identity"  # what a start that takes too long was at
+    kept = configured(ic, setup)
+    if not kept:
+        await set_up(ic, setup)
+    ic.stage = "energy registers"
+    # After a reset, what was counted is what the filters let through while settling.
+    empty(energy, setup.phases, kept)
+    energy.restart()
 
 
 def configured(ic, setup) -> bool:
