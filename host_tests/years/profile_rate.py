@@ -32,7 +32,7 @@ RANGES = (("a day", 1, 0), ("7 days", 7, 0), ("90 days", 90, 0), ("90 days, cloc
 
 _PARTS = (
     "meter/__init__.py", "meter/core/__init__.py", "meter/core/errors.py", "meter/storage/__init__.py",
-    "meter/storage/ring.py", "meter/storage/profile.py", "meter/storage/profile_reader.py",
+    "meter/storage/map.py", "meter/storage/ring.py", "meter/storage/profile.py", "meter/storage/profile_reader.py",
 )  # fmt: skip
 _MAIN = """
 import gc

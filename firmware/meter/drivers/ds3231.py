@@ -4,7 +4,7 @@
 Source: Maxim DS3231 data sheet, register map 00H-12H. Time registers are latched at START, so date, time
 and status are read in one transfer; the oscillator-stop flag is looked at on every read, not only at
 start. Loaded for a look at it.
-Invariant: read() gives a time only if the part vouches for it; anything else is a ChipError.
+Invariant: read() returns a time only if the part vouches for it; anything else is a ChipError.
 """
 
 from micropython import const

@@ -126,7 +126,7 @@ class Pn532:
         await self._begin(_IN_LIST_ONE)
         if await self._ready(limit_ms):
             await self._answer(_IN_LIST_ONE, _TARGET_MAX)
-            # Once more, and for two: of several, the chip gives the one it happens to agree with first.
+            # Once more, and for two: of several, the chip names the one it happens to agree with first.
             await self.field_off()
             found = await self._list(_IN_LIST_TWO)
             if found:
@@ -147,7 +147,7 @@ class Pn532:
         return _target(await self._command(command, _TARGET_MAX))
 
     async def exchange(self, apdu, answer_n: int) -> bytes:
-        """Send apdu to the card that wait_card() found; gives its answer, of answer_n bytes as a rule.
+        """Send apdu to the card that wait_card() found. Return its answer, of answer_n bytes as a rule.
 
         CardError CARD_PULLED when the card does not answer: gone, or not held well enough to be powered.
         """

@@ -22,18 +22,18 @@ _MAGIC = const(0x4C50)  # "PL"
 _VERSION = const(4)
 
 _HEAD = "<HBBI"  # magic, version, number of phase registers (0 or 12), sequence
-# Behind the head: the single fields of MeterState in the order of state.FIELDS, the card, tampers, the jump, the lists.
+# After the head: the single fields of MeterState in the order of state.FIELDS, the card, tampers, the jump, the lists.
 # Order and codes are the format: see FORMAT.md before touching them.
 _SCALARS = "IQQQQQIqQIQQQBBBBIIIIQQQQHHIHBQ"
 _FORMAT = _HEAD + _SCALARS + "x8s32s32s8Q8q"
-_BODY = const(372)  # struct.calcsize(_FORMAT), checked by a test; phase registers and the CRC-32 come behind it
+_BODY = const(372)  # struct.calcsize(_FORMAT), checked by a test; phase registers and the CRC-32 follow
 _PHASES = "<12Q"
 _PHASE_COUNTS = const(12)
 _CUT_MOST = const(64)  # numbers tried one after the other
 SIZE = const(376)  # of one phase
 SIZE_3 = const(472)  # of three
 _READS = const(3)  # of a copy that seems damaged: a bit may have been hit on the way
-_AGAIN = const(16)  # bytes: a record of ours never begins with so many that are alike
+_AGAIN = const(16)  # bytes: a record of ours never begins with as many that are alike
 
 FRESH = const(0)  # no record anywhere: a new meter
 LOADED = const(1)
@@ -67,7 +67,7 @@ def _body(buf):
 
 
 def unpack_from(buf, s) -> int:
-    """SIZE_3 bytes -> MeterState; gives the sequence number. Raises StorageError for a record that is not sound."""
+    """SIZE_3 bytes -> MeterState. Return the sequence number. Raise StorageError for a record that is not sound."""
     magic, version, phases, sequence = struct.unpack_from(_HEAD, buf, 0)
     body = _body(buf)
     (crc,) = struct.unpack_from("<I", buf, body)

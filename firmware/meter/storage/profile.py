@@ -3,7 +3,7 @@
 
 A row holds the channels its settings chose, and says which: after a change of settings the rows before it stay
 readable. Energy is a register as it stood at the end of the slot, so none is ever lost with a row: what a missing
-or damaged row would have shown is in the next one. profile_reader.py gives differences.
+or damaged row would have shown is in the next one. profile_reader.py has differences.
 10,710 rows at least: 111 days of quarter hours. Loaded when there is something to write.
 
     bit     channel                                                 unit, type
@@ -64,8 +64,8 @@ class Rows:
         self.ring = Ring(dev, FIRST, BLOCKS, SIZE, KIND)
 
     def append(self, row) -> None:
-        """Write what pack() made behind the newest row. Not if that has the same end, and in this one nothing was
-        measured: power failed behind the end of a slot, and the start has made its row once more."""
+        """Write what pack() made after the newest row. Not if that has the same end, and in this one nothing was
+        measured: power failed after the end of a slot, and the start has made its row once more."""
         ring = self.ring
         end_s = struct.unpack_from("<I", row, 4)[0]
         last_s = self._last_s()

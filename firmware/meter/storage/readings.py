@@ -31,7 +31,7 @@ class Readings(Twin):
         super().__init__(fram, SLOT_A, SLOT_B, SIZE, MAGIC)
 
     def month_began(self, month: int, counts: int) -> None:
-        """All months before this one ended with so many counts, as far as they have no reading."""
+        """All months before this one ended with these counts, as far as they have no reading."""
         buf = self.buf
         newest = struct.unpack_from("<H", buf, MONTHS_AT)[0]
         for ended in range(max(newest + 1, month - 12) if newest else month - 1, month):
@@ -58,7 +58,7 @@ class Readings(Twin):
                 self.changed = True
 
     def day_began(self, day: int, spent_micro: int) -> None:
-        """All energy and charges had cost so much when this day began."""
+        """All energy and charges had cost spent_micro when this day began."""
         buf = self.buf
         if struct.unpack_from(_DAY, buf, DAYS_AT)[0] < day:
             buf[DAYS_AT + _DAY_N : _BODY] = bytes(buf[DAYS_AT : _BODY - _DAY_N])

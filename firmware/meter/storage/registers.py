@@ -83,7 +83,7 @@ class Registers(Twin):
         return struct.unpack_from(_CALENDAR, self.buf, _MINUTES_AT)[0]
 
     def begin_maxima(self, minutes: int) -> None:
-        """All anew, with this interval."""
+        """All maxima begin again, with this interval."""
         struct.pack_into(_CALENDAR, self.buf, _MINUTES_AT, minutes)
         self.buf[_MAXIMA_AT:_COSTS_AT] = bytes(_COSTS_AT - _MAXIMA_AT)
         self.changed = True

@@ -2,7 +2,7 @@
 """The seal of a calibration: SHA-256 of the sealed document, in FRAM (FORMAT.md, "Seal").
 
 Kept apart from the file system: who can put another document there, and no more, gets no other into force. Who can
-write to the FRAM can: the record holds no secret, and one that is damaged is set anew by the next sealed document. No
+write to the FRAM can: the record holds no secret, and one that is damaged is set again by the next sealed document. No
 other is in force until then. Written once, when a sealed document is first seen, and never again while it reads back
 whole. Needed once at a start.
 """

@@ -60,7 +60,7 @@ class Energy:
         self._wary = _WARY_TICKS
 
     def read(self, p: int, sample) -> int:
-        """Put the energy since the last tick into sample; p is the power now, in W. Gives the milliseconds.
+        """Put the energy since the last tick into sample; p is the power now, in W. Return the milliseconds.
 
         ChipError if there is more than the mains can deliver; what can be believed stays for the next tick.
         """
@@ -96,7 +96,7 @@ class Energy:
         return ms
 
     def _round(self, at, group, expect):
-        # Take a group's three registers; gives by how much the absolute one is more than the others.
+        # Take a group's three registers; return by how much the absolute one is more than the others.
         reads = self._reads
         base = AP_ENERGY + 3 * group
         for n in range(3):

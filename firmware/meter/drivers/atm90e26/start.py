@@ -32,7 +32,7 @@ from meter.drivers.metering_ic.checked_read import take
 from meter.drivers.metering_ic.checked_write import fail, put, wake
 
 _TRIES = const(5)
-_RESET_MS = const(50)  # the datasheet gives none
+_RESET_MS = const(50)  # the datasheet has none
 _SUM_MS = const(40)  # for the part's own sums to be of what was written last
 
 

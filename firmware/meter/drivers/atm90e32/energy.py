@@ -160,8 +160,8 @@ class Energy:
         self._audit_in = _AUDIT_EVERY
 
     def _audit(self, k, low, high, margin, void, powers):
-        # Confirm this tick's counts[k] and [k + 1] by the phase registers; gives what was read by mistake. MemoryError:
-        # counts are what was read, and _open is what the next audit has to know of it.
+        # Confirm this tick's counts[k] and [k + 1] by the phase registers; return what was read by mistake.
+        # MemoryError: counts are what was read, and _open is what the next audit has to know of it.
         counts = self._counts
         group = k >> 1
         sign = -1 if k else self.sign
@@ -209,7 +209,7 @@ class Energy:
 
     def _collect(self, k, reads, low, high, margin):
         # Read the phases' registers, and all of them once more where they disagree with the totals, or the totals with
-        # the power. Reads go into `reads`, what the totals came to into counts and _open. Gives the number of entries,
+        # the power. Reads go into `reads`, what the totals came to into counts and _open. Return the number of entries,
         # negative if they still disagree. Takes no memory.
         counts = self._counts
         base = AP_ENERGY_T + 4 * k
@@ -256,7 +256,7 @@ class Energy:
 
 
 def _note(reads, m, addr, counts, other):
-    # What was read of a register, as entries m to m + 2; gives the next.
+    # What was read of a register, as entries m to m + 2; return the next.
     reads[m] = addr
     reads[m + 1] = counts
     reads[m + 2] = other

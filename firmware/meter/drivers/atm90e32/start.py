@@ -114,6 +114,6 @@ def upset(seen: int, start_th: int) -> None:
     if seen < 0:
         fail("configuration CRC", CRC_ERR_STATUS, "a register changed: check 3.3 V, noise on SPI")
     if seen in (0, 0xFFFF):
-        # An answer of all zeros is also what a part gives that was reset behind our back.
+        # An answer of all zeros is also that of a part that was reset and nobody knew.
         fail("identity", P_START_TH, "no answer, or reset: check CS, MISO, 3.3 V, PM1/PM0")
     fail("identity", P_START_TH, f"reads {seen:04X}, was set to {start_th:04X}")

@@ -3,7 +3,7 @@
 
 Source: open implementations (libfreefare, proxmark3) and public traces, listed with the test vectors in
 host_tests/vectors/desfire.json; CMAC: core/cmac.py.
-Invariants: what read() gives has passed the card's MAC when logged in; MACs are compared in constant time;
+Invariants: what read() returns has passed the card's MAC when logged in; MACs are compared in constant time;
 any error ends the session; randomness comes from os.urandom only. One command is one frame: no chaining.
 All numbers on the card are little-endian.
 """
@@ -118,7 +118,7 @@ class Desfire:
         await self._ask(bytes((_COMMIT_TRANSACTION,)), 0)
 
     async def _ask(self, command, n, writes=False):
-        """Send a command, check status, length and MAC of the answer; gives its n bytes of data."""
+        """Send a command, check status, length and MAC of the answer. Return its n bytes of data."""
         session = self._session
         self._session = None  # put back when all is well
         if session is None:

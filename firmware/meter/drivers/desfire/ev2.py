@@ -18,7 +18,7 @@ from meter.drivers.desfire.status import ADDITIONAL_FRAME, OPERATION_OK, expect
 
 
 async def login(exchange, answer, key: bytes, rnd_a: bytes = b""):
-    """Go on behind the card's answer to AuthenticateEV2First; gives the session. Raises CardError."""
+    """Go on after the card's answer to AuthenticateEV2First. Return the session. Raise CardError."""
     expect(answer, ADDITIONAL_FRAME, 17)
     rnd_b = cryptolib.aes(key, 2, ZERO).decrypt(answer[1:])
     rnd_a = rnd_a or os.urandom(16)
