@@ -112,7 +112,7 @@ def _tidy(place, mine):
 
 
 def install(path: str, s, board, root: str = "", feed=None) -> int:
-    """Put a bundle into the slot that is not in force; gives the slot, or 0 if it is there already.
+    """Put a bundle into the slot that is not in force. Return the slot, or 0 if it is there already.
 
     s: the boot State, stored when this returns. board: the name of this board, or None if nobody knows yet.
     feed: called often. Raises LoaderError, and nothing has changed; OSError when the flash is full or worn.
@@ -246,7 +246,7 @@ def _copy(f, length, place, feed):
 
 
 def known(root: str = "", feed=None):
-    """The boot State, or one made anew if it is lost or names no slot."""
+    """The boot State, or one made again if it is lost or names no slot."""
     s = load(root)
     if s is None or not s.any():
         print("loader: no boot state")
@@ -260,7 +260,7 @@ def known(root: str = "", feed=None):
 
 
 def found(root: str = "", feed=None):
-    """A boot state made anew from the slots, for one that is lost: of those that are whole and signed, the newer."""
+    """A boot state made again from the slots, for one that is lost: of those that are whole and signed, the newer."""
     s = State()
     best = []
     for slot in (1, 2):

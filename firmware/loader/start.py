@@ -51,7 +51,7 @@ def run() -> None:
 
 
 def _count():
-    """This start, counted before anything else is done; gives the memory of the RTC. What hangs or falls in it ends in
+    """This start, counted before anything else is done. Return the memory of the RTC. What hangs or falls in it ends in
     the next."""
     memory = bytearray(machine.RTC().memory())
     if len(memory) < 2:
@@ -66,7 +66,7 @@ def _count():
 def rescue(watchdog) -> None:
     """No slot can be started: say so, leave every pin alone, and try again after ten minutes. Ctrl-C gives the REPL,
     on a board that has one, with time to repair."""
-    print("RESCUE no slot can be started: run `make deploy PORT=...`; where the REPL is off, write the flash anew")
+    print("RESCUE no slot can be started: run `make deploy PORT=...`; where the REPL is off, write the flash again")
     boot = sys.modules.get("_boot")  # of production firmware: why there is no file system
     if boot and getattr(boot, "trouble", ""):
         print("RESCUE", boot.trouble)

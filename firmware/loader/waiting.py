@@ -32,7 +32,7 @@ _PART = const(128)
 
 
 def install_all(memory, feed, before) -> int:
-    """Install what waits; gives a bit for each bundle that has had its tries. before: what the RTC knew of those when
+    """Install what waits. Return a bit for each bundle that has had its tries. before: what the RTC knew of those when
     this start began; None: they are no matter."""
     skipped = 0
     for n in (0, 1):

@@ -223,13 +223,12 @@ WORDS = re.compile(
 TO_DO = {
     f"firmware/{name}"
     for name in """
-    loader/slots.py loader/start.py loader/state.py loader/waiting.py meter/cards/dialogue.py
-    meter/cards/household.py meter/cards/supplier.py meter/cards/visitor.py meter/commands/change.py
-    meter/commands/in_force.py meter/commands/key_change.py meter/commands/trust_change.py
-    meter/drivers/atm90e26/energy.py meter/drivers/atm90e32/energy.py meter/drivers/desfire/card.py
-    meter/drivers/desfire/ev2.py meter/drivers/pn532.py meter/panel/panel.py meter/storage/ledger.py
-    meter/storage/readings.py meter/storage/registers.py meter/storage/ring.py meter/storage/seal.py
-    meter/upkeep/starts.py
+    meter/cards/dialogue.py meter/cards/household.py meter/cards/supplier.py meter/cards/visitor.py
+    meter/commands/change.py meter/commands/in_force.py meter/commands/key_change.py
+    meter/commands/trust_change.py meter/drivers/atm90e26/energy.py meter/drivers/atm90e32/energy.py
+    meter/drivers/desfire/card.py meter/drivers/desfire/ev2.py meter/drivers/pn532.py meter/panel/panel.py
+    meter/storage/ledger.py meter/storage/readings.py meter/storage/registers.py meter/storage/ring.py
+    meter/storage/seal.py meter/upkeep/starts.py
     """.split()
 }
 
