@@ -6,7 +6,7 @@ Two I2C buses on purpose: a wedged PN532 holds its bus, and the ledger must not 
 GPIO 34-39 are inputs without pull-ups; 6-11 belong to the flash; 0, 2, 12, 15 are straps and stay free.
 """
 
-from meter.drivers.atm90e32 import Atm90e32
+from meter.drivers.atm90e32.ic import Atm90e32
 from micropython import const
 
 NAME = "esp32_8m"  # of this folder

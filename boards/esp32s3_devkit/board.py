@@ -7,7 +7,7 @@ free, and so do 38 and 48: the coloured LED is on one of them. 18 to 20 may go h
 there.
 """
 
-from meter.drivers.atm90e32 import Atm90e32
+from meter.drivers.atm90e32.ic import Atm90e32
 from micropython import const
 
 NAME = "esp32s3_devkit"  # of this folder

@@ -13,7 +13,7 @@
         84  u32 CRC-32 of all before
 
     memory of the RTC, which every reset leaves alone and a power cut clears; shorter than this, all is 0
-        0   u8  starts in a row that did not last; meter/services/starts.py takes the count back
+        0   u8  starts in a row that did not last; meter/upkeep/starts.py takes the count back
         1   u8  safe modes in a row
         2   u8  the bundle that is being tried: 1 /update.pwb, 2 /deploy.pwb, 0 none (waiting.py)
         3   u8  its tries

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from host_tests.bench.flash import Profile
+from host_tests.bench.plant.flash import Profile
 
 from . import matrix, report, scenario
 from .world import World

@@ -11,10 +11,10 @@ from datetime import date, timedelta
 
 from meter.storage import freezes
 
-from host_tests.bench.flash import RINGS_AT, SECTOR
-from host_tests.bench.plant import EPOCH
-from host_tests.bench.registers_view import now_by_rate
-from host_tests.bench.rings_view import read_frozen
+from host_tests.bench.plant.flash import RINGS_AT, SECTOR
+from host_tests.bench.plant.plant import EPOCH
+from host_tests.bench.views.registers import now_by_rate
+from host_tests.bench.views.rings import read_frozen
 
 from .register_rules import totals_of
 

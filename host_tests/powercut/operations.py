@@ -12,7 +12,7 @@ Numbers begin anew with each cut, so a second cut is named by what it hits after
 fram-0123-half+relay-0001-mid.
 """
 
-from host_tests.bench.flash import SECTOR
+from host_tests.bench.plant.flash import SECTOR
 
 MID_PULSE_US = 30_000  # the contact has moved (15 ms), the pulse is too short to hold it (50 ms)
 

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from meter.core import codes
 
 from host_tests.bench import documents
-from host_tests.bench.cards import put_purchase
-from host_tests.bench.plant import EPOCH
+from host_tests.bench.cards.cards import put_purchase
+from host_tests.bench.plant.plant import EPOCH
 
 START = datetime(2026, 3, 31, 20, 54, 40)  # UTC; 22:54:40 at home
 SETTINGS = {

@@ -27,14 +27,14 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from host_tests.bench.cards import sell
-from host_tests.bench.chips.mb85rc256v import ROW
+from host_tests.bench.cards.cards import sell
+from host_tests.bench.cards.utility_cards import utility_card
 from host_tests.bench.documents import tariff
-from host_tests.bench.flash import CHIP, RINGS_AT, SECTOR, VFS_AT
-from host_tests.bench.rings_view import read_frozen, read_incidents
-from host_tests.bench.session import Bench
-from host_tests.bench.utility_cards import utility_card
-from scripts.vend.utility_formats import TARIFF
+from host_tests.bench.plant.flash import CHIP, RINGS_AT, SECTOR, VFS_AT
+from host_tests.bench.run.session import Bench
+from host_tests.bench.views.rings import read_frozen, read_incidents
+from scripts.chips.mb85rc256v import ROW
+from scripts.supplier.utility_formats import TARIFF
 
 BAR_YEARS = 20
 FLASH_CYCLES = 100_000  # erases of a block; what makers of serial NOR flash commonly rate

@@ -16,17 +16,17 @@ import zlib
 from pathlib import Path
 
 from host_tests.bench import documents
-from host_tests.bench.cards import DEMO, Terminal, peek_back, sell
-from host_tests.bench.flash import NorFlash, Profile, flash_of, read_file
-from host_tests.bench.plant import EPOCH
-from host_tests.bench.process import MeterProcess
-from host_tests.bench.session import Bench
-from host_tests.bench.utility_cards import new_keys, new_trust, utility_card
-from scripts.image import ROOT
-from scripts.vend.keys import USER_AID
+from host_tests.bench.cards.cards import DEMO, Terminal, peek_back, sell
+from host_tests.bench.cards.utility_cards import new_keys, new_trust, utility_card
+from host_tests.bench.plant.flash import NorFlash, Profile, flash_of, read_file
+from host_tests.bench.plant.plant import EPOCH
+from host_tests.bench.run.process import MeterProcess
+from host_tests.bench.run.session import Bench
+from scripts.image.image import ROOT
+from scripts.supplier.keys import USER_AID
+from scripts.supplier.signing import ORDER, SALE
+from scripts.supplier.utility_formats import KEY_CHANGE, SETTINGS, TARIFF, TRUST_CHANGE
 from scripts.vend.personalise import change_keys
-from scripts.vend.signing import ORDER, SALE
-from scripts.vend.utility_formats import KEY_CHANGE, SETTINGS, TARIFF, TRUST_CHANGE
 
 from . import scenario
 from .auditor import Auditor

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 
 from meter.core import codes
 
-from host_tests.bench import documents, process
-from host_tests.bench.faults import FAULTS
-from host_tests.bench.plant import EPOCH
-from host_tests.bench.session import Bench
+from host_tests.bench import documents
+from host_tests.bench.plant.faults import FAULTS
+from host_tests.bench.plant.plant import EPOCH
+from host_tests.bench.run import process
+from host_tests.bench.run.session import Bench
 from host_tests.powercut.terms import micro
 from host_tests.system import struck
 from host_tests.system.fault_glass import Glass

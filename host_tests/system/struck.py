@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 
 from host_tests.bench import documents
-from host_tests.bench.meter import ops
-from scripts.image import ROOT, build_image
+from host_tests.bench.port import ops
+from scripts.image.image import ROOT, build_image
 
 RTC_AT = ops.RTC_AT
 TASKS = ("metering", "guard", "clock", "panel", "carddesk", "watch")

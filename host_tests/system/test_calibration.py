@@ -9,14 +9,14 @@ from meter.core import codes
 from meter.core.state import times
 from meter.storage import seal
 
-from host_tests.bench.chips import I2cNak
 from host_tests.bench.documents import as_files, settings
-from host_tests.bench.flash import VFS_AT
+from host_tests.bench.plant.flash import VFS_AT
 from scripts.calibrate import document
 from scripts.calibrate.guide import Plan, calibrate
 from scripts.calibrate.ic import Ic
 from scripts.calibrate.sim import SimLink
-from scripts.image import build_image
+from scripts.chips import I2cNak
+from scripts.image.image import build_image
 
 NUMBER = settings()["meter_number"]
 FRONT = {"u_ppm": 30_000, "i_ppm": -50_000, "lead_udeg": 600_000, "p_offset_uw": 300_000}

@@ -10,9 +10,9 @@ import pytest
 from meter.core import codes
 from meter.core.state import times
 
-from host_tests.bench.utility_cards import utility_card
-from scripts.vend.keys import KeySet
-from scripts.vend.utility_formats import RELAY_TEST
+from host_tests.bench.cards.utility_cards import utility_card
+from scripts.supplier.keys import KeySet
+from scripts.supplier.utility_formats import RELAY_TEST
 
 from .visits import show
 

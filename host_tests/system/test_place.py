@@ -5,10 +5,10 @@ them where they lie in flash. What only the second does is in the second half.""
 import pytest
 
 from host_tests.bench import documents
-from host_tests.bench.flash import PLACE_VFS_SIZE, ROMFS_AT, ROMFS_SIZE, VFS_SIZE, NorFlash, Profile, read_file
+from host_tests.bench.plant.flash import PLACE_VFS_SIZE, ROMFS_AT, ROMFS_SIZE, VFS_SIZE, NorFlash, Profile, read_file
 from host_tests.system.test_slots import all_there, boot_state, bundle, meters, said
-from scripts import romfs
-from scripts.image import collect, in_place, pack
+from scripts.image import romfs
+from scripts.image.image import collect, in_place, pack
 
 A, B = (ROMFS_AT + romfs.at(slot, ROMFS_SIZE) for slot in romfs.SLOTS)
 LEAST = {Profile.STOCK: 30 * 1024, Profile.PLACE: 44 * 1024}  # heap free at a card: measures.py has the bars

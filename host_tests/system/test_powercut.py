@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from host_tests.bench.flash import Profile
+from host_tests.bench.plant.flash import Profile
 from host_tests.powercut import __main__ as command
 from host_tests.powercut import matrix, report, scenario, wear
 from host_tests.powercut.world import World
@@ -150,7 +150,7 @@ BROKEN = {
         "no tick was booked",
     ),
     "credit is committed before the count of the purchase": (
-        "services/cardbooks.py",
+        "books/purchases.py",
         (
             "account.purchase(s, amount_micro, debt_micro, cfg.debt_percent)\n",
             "s.credit_micro += amount_micro\n    s.purchased_micro += amount_micro\n    books.commit()\n"
@@ -166,7 +166,7 @@ BROKEN = {
         "was written after event",
     ),
     "two ticks of three are not committed": (
-        "services/books.py",
+        "books/books.py",
         ("        self.commit()\n        if begins", "        self.uptime_s % 3 or self.commit()\n        if begins"),
         ("fram", "none", "ledger", "alarm"),
         "a tick had been under way",
@@ -178,7 +178,7 @@ BROKEN = {
         "0 days were charged 20003",
     ),
     "the relay is closed without saying so before": (
-        "services/guard.py",
+        "metering/guard.py",
         ("            if wanted:\n                books.relay_moves()\n", ""),
         ("relay", "after", "close", ""),
         "tells of a fault: code 18",
@@ -196,13 +196,13 @@ BROKEN = {
         "the rates add up to",
     ),
     "a day is frozen at each start": (
-        "services/billing.py",
+        "books/billing.py",
         ("    if newest >= last:", "    if newest > last:"),
         ("fram", "all", "ledger", "midnight"),
         "was written twice",
     ),
     "a day is frozen only by who saw midnight": (
-        "services/daily.py",
+        "books/day.py",
         ("jumped) if today >= s.day else None", "jumped) if n is not None else None"),
         ("flash", "none", "692 bytes", "midnight"),
         "there are 0 readings for",

@@ -11,13 +11,13 @@ import time
 import pytest
 from meter.core import codes
 
-from host_tests.bench import board as boards
 from host_tests.bench import documents
-from host_tests.bench.chips import I2cTimeout
-from host_tests.bench.meter import ops
-from host_tests.bench.session import Bench
+from host_tests.bench.port import ops
+from host_tests.bench.run import board as boards
+from host_tests.bench.run.session import Bench
 from scripts.bundle import firmware
-from scripts.image import collect, pack
+from scripts.chips import I2cTimeout
+from scripts.image.image import collect, pack
 
 from .visits import ctrl_c
 
@@ -415,7 +415,7 @@ def test_in_safe_mode_nobody_looks_at_the_card_reader(dark, monkeypatch, absent,
 
 @pytest.fixture
 def changed(tmp_path):
-    """changed("meter/services/selftest.py", was, will_be): the file system with the firmware changed so."""
+    """changed("meter/upkeep/selftest.py", was, will_be): the file system with the firmware changed so."""
 
     def make(path, was, will_be):
         copy = tmp_path / "firmware"
@@ -432,9 +432,9 @@ def changed(tmp_path):
 @pytest.mark.parametrize(
     "path, was, will_be",
     [
-        ("meter/services/selftest.py", "    wrong = []\n", "    wrong = [][0]\n"),
-        ("meter/services/selftest.py", "import gc\n", "import gc_that_is_not_there as gc\n"),
-        ("meter/services/starts.py", "def up() -> None:\n", "def up() -> None:\n    [][0]\n"),
+        ("meter/upkeep/selftest.py", "    wrong = []\n", "    wrong = [][0]\n"),
+        ("meter/upkeep/selftest.py", "import gc\n", "import gc_that_is_not_there as gc\n"),
+        ("meter/upkeep/starts.py", "def up() -> None:\n", "def up() -> None:\n    [][0]\n"),
     ],
     ids=["run", "load", "confirm"],
 )

@@ -6,12 +6,12 @@ import contextlib
 import pytest
 from meter.core import codes
 
-from host_tests.bench.cards import DEMO
+from host_tests.bench.cards.cards import DEMO
+from host_tests.bench.cards.largest import all_watched, as_bytes, largest
+from host_tests.bench.cards.utility_cards import SERIAL, head, new_keys, new_trust, utility_card
 from host_tests.bench.documents import settings, tariff
-from host_tests.bench.largest import all_watched, as_bytes, largest
-from host_tests.bench.utility_cards import SERIAL, head, new_keys, new_trust, utility_card
-from scripts.vend.keys import KeySet
-from scripts.vend.utility_formats import COVER_RESET, KEY_CHANGE, SETTINGS, TARIFF, TRUST_CHANGE
+from scripts.supplier.keys import KeySet
+from scripts.supplier.utility_formats import COVER_RESET, KEY_CHANGE, SETTINGS, TARIFF, TRUST_CHANGE
 
 from .visits import show
 

@@ -10,13 +10,13 @@ import pytest
 from meter.core import codes
 from typer.testing import CliRunner
 
-from host_tests.bench.card_file import CardFile
-from host_tests.bench.chips.desfire import DesfireCard
-from host_tests.unit.vend_bench import Hand, shop_at
+from host_tests.stands.vend import Hand, shop_at
+from scripts.chips.card_file import CardFile
+from scripts.chips.desfire import DesfireCard
+from scripts.supplier.keys import KeySet
+from scripts.supplier.utility_formats import COVER_RESET, READ_OUT, RELAY_TEST, TARIFF
 from scripts.vend import issuing, user_card, utility_card
 from scripts.vend.cli import app
-from scripts.vend.keys import KeySet
-from scripts.vend.utility_formats import COVER_RESET, READ_OUT, RELAY_TEST, TARIFF
 
 from .visits import show
 

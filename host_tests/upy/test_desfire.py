@@ -6,7 +6,7 @@ from binascii import unhexlify
 
 from meter.core.codes import CARD_AUTH, CARD_MALFORMED
 from meter.core.errors import CardError
-from meter.drivers import desfire
+from meter.drivers.desfire import card as desfire
 
 KEY = unhexlify("10182028303840485058606870788088")
 RND_A = unhexlify("40E7D27174CBA675E8EFBAB99C530E3D")

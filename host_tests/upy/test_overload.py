@@ -3,8 +3,8 @@
 
 from meter.core import codes as c
 from meter.core import supply
-from meter.core.config import Settings
 from meter.core.overload import Overload
+from meter.core.settings import Settings
 from meter.core.state import MeterState
 
 OVER = 3_000_001

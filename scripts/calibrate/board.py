@@ -10,9 +10,10 @@ import json
 import time
 from typing import Protocol
 
-from ..flash import agent as boards
-from ..flash import console
-from ..flash.errors import FlashError
+from scripts.board import agent as boards
+from scripts.board import console
+from scripts.board.errors import FlashError
+
 from . import agent
 from .errors import DocumentError, LinkError
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """calibration.json: registers a meter's IC is started with, under a check sum, sealed or not.
 
-The form and the check sum are those of firmware/meter/core/calibration.py, whose word counts: a document this module
-writes has passed that check.
+The form and the check sum are those of firmware/meter/documents/calibration_doc.py, whose word counts: a document this
+module writes has passed that check.
 """
 
 import json

@@ -7,11 +7,12 @@ import sys
 import types
 from pathlib import Path
 
-from .. import board_files
+from scripts.common import board_files
+
 from .errors import CalibrateError
 
 ROOT = Path(__file__).resolve().parents[2]
-_DRIVER = re.compile(r"^from (meter\.drivers\.\w+) import (\w+)$(?=.*^MeterIc = \2$)", re.M | re.S)
+_DRIVER = re.compile(r"^from (meter\.drivers[.\w]+) import (\w+)$(?=.*^MeterIc = \2$)", re.M | re.S)
 
 
 def use() -> None:
@@ -32,7 +33,7 @@ def use() -> None:
 def settings(phases: int = 1, scale: int = 1, words: dict[int, int] | None = None, number: str = ""):
     """The settings of a meter with this calibration, as its driver takes them."""
     use()
-    from meter.core.config import Settings
+    from meter.core.settings import Settings
 
     made = Settings()
     made.phases = phases
@@ -46,7 +47,7 @@ def settings(phases: int = 1, scale: int = 1, words: dict[int, int] | None = Non
 def init_table(phases: int, scale: int, words: dict[int, int]) -> list[tuple[int, int]]:
     """(address, value) of every configuration register, in the order the firmware writes them."""
     made = settings(phases, scale, words)
-    from meter.drivers.atm90e32_regs import init_table as rows
+    from meter.drivers.atm90e32.regs import init_table as rows
 
     return [(addr, value) for _, addr, value in rows(made)]
 
@@ -72,11 +73,11 @@ def objection(document: dict, number: str = "") -> str:
     if ic not in known:
         return f"ic: must be one of {', '.join(sorted(known))}"
     made = settings(scale=2 if document.get("current_scale") == 2 else 1, number=number)
-    from meter.core import calibration
     from meter.core.errors import ConfigError
+    from meter.documents import calibration_doc
 
     try:
-        calibration.parse(document, made, known[ic])
+        calibration_doc.parse(document, made, known[ic])
     except ConfigError as e:
         return e.text
     return ""

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from .. import board_files
-from ..refusals import refusals
+from scripts.common import board_files
+from scripts.common.refusals import refusals
+
 from . import firmware
 from .document import IC
 from .errors import CalibrateError, LinkError

@@ -23,7 +23,7 @@ class SimLink:
     def __init__(self, seed: str = "", phases: int = 1, errors: bool = True):
         firmware.use()
         try:
-            from host_tests.bench.chips.atm90e32 import Atm90e32Chip
+            from scripts.chips.atm90e32 import Atm90e32Chip
         except ImportError:
             raise LinkError("The simulated part needs the test bench: run this from the source tree.") from None
         self.chip = Atm90e32Chip()

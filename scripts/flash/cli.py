@@ -12,11 +12,14 @@ from typing import Annotated
 
 import typer
 
-from .. import image as images
-from . import boards, clock, console, download, install, layout, options, ports, rom, show
-from .boards import BOARD
-from .device import Device
-from .errors import FlashedBeforeError, LayoutError
+from scripts.board import console, ports
+from scripts.board.device import Device
+from scripts.board.errors import FlashedBeforeError, LayoutError
+from scripts.flash import clock, download, install, layout, options, rom, show
+from scripts.image import boards
+from scripts.image import image as images
+from scripts.image.boards import BOARD
+
 from .options import (
     AnyImageOption,
     BoardOption,

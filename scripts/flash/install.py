@@ -11,11 +11,12 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from scripts.board import console
+from scripts.board.device import Device
+from scripts.board.errors import BundleRefusedError, DeviceError, FlashError, StartError
+from scripts.image.boards import Board
+
 from .. import bundle
-from . import console
-from .boards import Board
-from .device import Device
-from .errors import BundleRefusedError, DeviceError, FlashError, StartError
 
 BUNDLE = "/deploy.pwb"  # not /update.pwb: somebody stands beside the board, so to have come up is enough
 VERIFY_S = 60  # before the loader says a word it checks the signature, in Python

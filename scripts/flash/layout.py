@@ -11,10 +11,11 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
-from ..partition_table import AT, FIRST, TableError, decode, encode
-from .boards import Board
+from scripts.board.errors import LayoutError
+from scripts.image.boards import Board
+from scripts.image.partition_table import AT, FIRST, TableError, decode, encode
+
 from .download import check_chip
-from .errors import LayoutError
 
 _BLANK = b"\xff"
 _SIZES = {1: 0, 2: 1, 4: 2, 8: 3, 16: 4, 32: 5}  # MiB -> code in the header

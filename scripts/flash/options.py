@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from scripts.board.errors import FlashError, LayoutError
+from scripts.common.refusals import refusals
+
 from .. import bundle
 from ..bundle.format import SIZE_MAX
 from ..common import read_bytes
-from ..refusals import refusals
-from .errors import FlashError, LayoutError
 from .install import TRUST, Plan, absolute
 
 PortOption = Annotated[str, typer.Option("--port", envvar="PENNYWATT_PORT", help="The board's serial port")]

@@ -52,8 +52,8 @@ def wait(port: str, waited: Callable[[float, float], None] | None = None) -> dic
     """The self-test's report after one more restart, listened to from its first word: for as long as scripts.flash
     waits for a start. waited: see there, follow(). Raises StartError."""
     try:
-        from scripts.flash import console
-        from scripts.flash.errors import FlashError, PortError
+        from scripts.board import console
+        from scripts.board.errors import FlashError, PortError
     except ImportError as e:
         raise BoardError(f"The port cannot be listened to ({e}). Run 'make device-tools' once.") from None
     try:

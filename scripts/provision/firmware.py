@@ -8,9 +8,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from scripts import board_files
 from scripts.calibrate import firmware as sources
-from scripts.common import InputError, parse_json, read_json
+from scripts.common import InputError, board_files, parse_json, read_json
 from scripts.common.text_file import BOM
 
 from .errors import DocumentError, RefusedError
@@ -41,17 +40,17 @@ def packed(document: dict) -> bytes:
 def settings(document: dict):
     """Settings as the meter reads them."""
     sources.use()
-    from meter.core import config
+    from meter.documents import parse
 
-    return _asked("settings", config.parse, document)
+    return _asked("settings", parse.settings, document)
 
 
 def tariff(document: dict, currency: str):
     """The tariff as the meter reads it, with settings of that currency."""
     sources.use()
-    from meter.core import tariff as tariffs
+    from meter.documents import parse
 
-    found = _asked("tariff", tariffs.parse, document)
+    found = _asked("tariff", parse.tariff, document)
     if found.currency != currency:
         raise DocumentError(
             f"The tariff's currency is {found.currency}, and the settings say {currency}. Make them agree."
@@ -60,8 +59,8 @@ def tariff(document: dict, currency: str):
 
 
 def _asked(what, parser, document):
+    from meter.commands.change import MAX
     from meter.core.errors import ConfigError
-    from meter.services.change import MAX
 
     try:
         found = parser(document)
@@ -77,15 +76,15 @@ def _asked(what, parser, document):
 def amounts() -> set[str]:
     """Keys of the settings whose values are texts even where they look like numbers."""
     sources.use()
-    from meter.core import config_doc
+    from meter.documents import settings_doc
 
-    return {row[0] for row in config_doc._AMOUNTS} | {"currency", "meter_number"}
+    return {row[0] for row in settings_doc._AMOUNTS} | {"currency", "meter_number"}
 
 
 def calibration(document: dict, board: str, meter) -> None:
     """Would the meter with these settings take it?"""
     sources.use()
-    from meter.core import calibration as calibrations
+    from meter.documents import calibration_doc as calibrations
 
     part = sources.part_of(board)
     _asked("calibration", lambda found: calibrations.parse(found, meter, part), document)
@@ -94,7 +93,7 @@ def calibration(document: dict, board: str, meter) -> None:
 def keys(document: dict, number: str, provisioned: bool) -> None:
     """Would a meter of this number take these keys?"""
     sources.use()
-    from meter.core import keys_doc
+    from meter.documents import keys_doc
 
     _asked("keys", keys_doc.parse, document)
     if provisioned and not keys_fit(document, number):
@@ -111,7 +110,7 @@ def keys_fit(keys: dict, number: str) -> bool:
 
 def demo_keys(number: str) -> set[str]:
     """The keys everybody knows, in hexadecimal: those for cards of this meter, and the public halves."""
-    from scripts.vend.keys import KeySet
+    from scripts.supplier.keys import KeySet
 
     return set(_key_texts(KeySet.demo().meter_document(number)))
 

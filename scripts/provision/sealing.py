@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 
-from scripts import board_files
 from scripts.calibrate import document as calibrations
 from scripts.calibrate import firmware as sources
 from scripts.calibrate.errors import DocumentError as CalibrationError
+from scripts.common import board_files
 
 from . import agent, firmware
 from .board import CALIBRATION, Board

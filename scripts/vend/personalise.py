@@ -9,7 +9,12 @@ Settings 49: key 4 changes keys, the master key (0) creates files and changes it
 
 from collections.abc import Callable, Iterable
 
-from .crypto import ZERO
+from scripts.supplier.crypto import ZERO
+from scripts.supplier.errors import CardStatus, CardUntrusted, Refused
+from scripts.supplier.formats import IDENTITY, IDENTITY_N, LABEL, LABEL_N, PURCHASE, PURCHASE_N, WRITEBACK, WRITEBACK_N
+from scripts.supplier.keys import CARD_KEYS, CHANGE, MASTER, METER, READER, USER_AID, UTILITY_AID, VENDING
+from scripts.supplier.utility_formats import ANSWERS, DOCUMENT, HEAD, HEAD_N, answer_n
+
 from .desfire import (
     BACKUP,
     EXISTS,
@@ -24,10 +29,6 @@ from .desfire import (
     Desfire,
     FileSpec,
 )
-from .errors import CardStatus, CardUntrusted, Refused
-from .formats import IDENTITY, IDENTITY_N, LABEL, LABEL_N, PURCHASE, PURCHASE_N, WRITEBACK, WRITEBACK_N
-from .keys import CARD_KEYS, CHANGE, MASTER, METER, READER, USER_AID, UTILITY_AID, VENDING
-from .utility_formats import ANSWERS, DOCUMENT, HEAD, HEAD_N, answer_n
 
 SETTINGS = 0x49
 _FILE_MIN_N = 32  # what a card's memory comes in; a file of no bytes does not exist

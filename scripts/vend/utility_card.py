@@ -14,23 +14,10 @@ tells. Both can be said: a meter that refuses a card has others.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..common import InputError, parse_json
-from ..common.text_file import without_mark
-from .desfire import NO_FILE, Carrier, Desfire
-from .errors import CardStatus, FormatError, Refused
-from .journal import DONE, UTILITY, VOID
-from .keys import CARD_KEYS, MASTER, UTILITY_AID, VENDING
-from .personalise import (
-    change_keys,
-    has_application,
-    login,
-    make_application,
-    make_files,
-    refuse_other_use,
-    utility_files,
-)
-from .shop import Shop
-from .utility_formats import (
+from scripts.supplier.errors import CardStatus, FormatError, Refused
+from scripts.supplier.journal import DONE, UTILITY, VOID
+from scripts.supplier.keys import CARD_KEYS, MASTER, UTILITY_AID, VENDING
+from scripts.supplier.utility_formats import (
     ANSWERS,
     DOCUMENT,
     DOCUMENT_MAX_N,
@@ -48,6 +35,20 @@ from .utility_formats import (
     answer_n,
     kind_word,
 )
+
+from ..common import InputError, parse_json
+from ..common.text_file import without_mark
+from .desfire import NO_FILE, Carrier, Desfire
+from .personalise import (
+    change_keys,
+    has_application,
+    login,
+    make_application,
+    make_files,
+    refuse_other_use,
+    utility_files,
+)
+from .shop import Shop
 
 # Fits a 4 KB card beside a document, and a read-out an 8 KB card.
 ANSWERS_DEFAULT = 20

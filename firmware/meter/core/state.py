@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that must agree with everything else: one object, one ledger record.
 
-Only services/books.py changes it. All fields are integers but card_uid (7 bytes, zeros = no card bound), tampers
-(see times()), jump (core/days.py) and the lists.
-Counts are those of energy.py, *_micro are millionths of the currency unit, utc_s is seconds of civil.py.
+Only books/books.py changes it. All fields are integers but card_uid (7 bytes, zeros = no card bound), tampers
+(see times()), jump (days.py) and the lists.
+Counts are those of energy.py, *_micro are millionths of the currency unit, utc_s is seconds of calendar.py.
 """
 
 from micropython import const
@@ -70,7 +70,7 @@ class MeterState:
         self.failed_logins = 0
         self.lock = 0  # failed logins in a row
         self.tampers = bytearray(2 * KINDS)
-        self.jump = bytes(32)  # the last time the date moved by more than a day (core/days.py)
+        self.jump = bytes(32)  # the last time the date moved by more than a day (days.py)
 
     def copy_from(self, other) -> None:
         """Become equal to another state, keeping this object and its lists.

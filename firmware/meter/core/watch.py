@@ -2,7 +2,7 @@
 """What is watched for: quality of the supply, and signs of theft. One table, one rule for all of it.
 
 A row says which figure is compared with what, for how long, and which event that is. Where the limits come from,
-and what the rows are: watch_doc.py. The figures are put together in services/watch.py.
+and what the rows are: watch_doc.py. The figures are put together in watch/watcher.py.
 
     limit above clear    begins at or over the limit, ends at or below clear
     limit below clear    begins at or under the limit, ends at or above clear

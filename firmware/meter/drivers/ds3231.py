@@ -9,7 +9,7 @@ Invariant: read() gives a time only if the part vouches for it; anything else is
 
 from micropython import const
 
-from meter.core import civil
+from meter.core import calendar
 from meter.core.errors import BusError, ChipError
 
 _ADDR = const(0x68)
@@ -57,12 +57,12 @@ class Ds3231:
             hour = _number(hour, 0, 23)
         year = 2000 + _number(regs[6], 1, 99)  # 2000: a part that has lost its time
         month = _number(regs[5] & ~_CENTURY, 1, 12)  # other firmware may have left the bit set, and it says nothing
-        day = _number(regs[4], 1, civil.month_days(year, month))
-        return civil.utc(year, month, day, hour, _number(regs[1], 0, 59), _number(regs[0], 0, 59))
+        day = _number(regs[4], 1, calendar.month_days(year, month))
+        return calendar.utc(year, month, day, hour, _number(regs[1], 0, 59), _number(regs[0], 0, 59))
 
     def set(self, utc_s: int) -> None:
         """Set the time, then vouch for it. ValueError outside 2001 to 2099; ChipError when it does not read back."""
-        year, month, day, weekday, hour, minute, second = civil.fields(utc_s)
+        year, month, day, weekday, hour, minute, second = calendar.fields(utc_s)
         if not 0 < year - 2000 < _YEARS:
             raise ValueError("the clock keeps 2001 to 2099")
         fields = (second, minute, hour, weekday + 1, day, month, year - 2000)

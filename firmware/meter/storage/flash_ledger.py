@@ -40,7 +40,7 @@ _EVENT = "<IIBBi"
 
 
 class FlashLedger:
-    """storage/ledger.py on flash: the same interface, the same errors."""
+    """ledger.py on flash: the same interface, the same errors."""
 
     def __init__(self, dev):
         self._ring = Ring(dev, LEDGER_FIRST, LEDGER_BLOCKS, LEDGER_SIZE, LEDGER_KIND)
@@ -92,7 +92,7 @@ class FlashLedger:
 
 
 class FlashEvents:
-    """storage/events.py on flash: the same interface, the same errors. 1,020 records at least."""
+    """events.py on flash: the same interface, the same errors. 1,020 records at least."""
 
     def __init__(self, dev):
         self._ring = Ring(dev, EVENTS_FIRST, EVENTS_BLOCKS, EVENTS_SIZE, EVENTS_KIND)
@@ -123,7 +123,7 @@ class FlashEvents:
 
 
 class NoFram:
-    """In place of the part: readings (storage/readings.py) and registers (storage/registers.py) are rings, too; for
+    """In place of the part: readings (readings.py) and registers (registers.py) are rings, too; for
     the rest there is no place. Registers change some 20 times a day: two or three erases."""
 
     def __init__(self, dev):

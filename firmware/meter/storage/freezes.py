@@ -91,7 +91,7 @@ class Frozen:
         return bytes(self.buf[_HEAD:_IMAGE_AT])
 
     def keep(self, snapshot, image, minutes: int, utc_s: int, first: int, last: int) -> None:
-        """Write registers. snapshot: of snapshot.py; image and minutes: of storage/registers.py."""
+        """Write registers. snapshot: of snapshot.py; image and minutes: of registers.py."""
         buf = self.buf
         struct.pack_into("<IIHHI", buf, 0, 0, utc_s, first, last, minutes)
         buf[_HEAD:_IMAGE_AT] = snapshot

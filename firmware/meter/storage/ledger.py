@@ -132,7 +132,7 @@ def settle() -> None:
 
 
 class Ledger:
-    """The record in FRAM. One writer: services/books.py."""
+    """The record in FRAM. One writer: books/books.py."""
 
     def __init__(self, fram):
         self._fram = fram

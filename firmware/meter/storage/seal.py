@@ -66,7 +66,7 @@ def hold(fram, cfg, without: bool = False) -> int:
     Raises ChipError when the first sealed document is in force and the FRAM does not keep that it is.
 
     cfg.calibrations: of made.read(), at most two of calibration.parse(), the one in force first. without: this start
-    goes without the document there is, for starts before it fell (storage/aside.py).
+    goes without the document there is, for starts before it fell (documents/aside.py).
     """
     found = cfg.calibrations or ()
     seen = _look(fram)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the desk asks of what serves a card, the household's (household.py) or the supplier's (supplier.py)."""
+
+from micropython import const
+
+from meter import heap
+from meter.cards import states as at
+from meter.core import codes
+
+_REFUSAL_MS = const(5000)
+_LOCK_MAX = const(12)
+
+
+class Guest:
+    def __init__(self, desk, card, uid, alone=True):
+        """desk: the CardDesk. card: a desfire.Desfire. uid, alone: what its reader found."""
+        self.desk = desk
+        self.books = desk.books
+        self.card = card
+        self.uid = uid
+        self.alone = alone
+        self.added_micro = 0
+        self.rows = None  # of the supplier's card: what came of it
+        self.code = 0  # why it was refused; 0: no keys
+        self.other = ""  # the meter or currency that the card is for, if that is why
+
+    def card_failed(self, state: int, e) -> int:
+        """The card would not do what the state needs; gives the event."""
+        if state == at.WRITE_BACK:
+            return at.UNWRITTEN
+        self.code = e.code
+        if e.code == codes.CARD_PULLED:
+            return at.PULLED
+        if e.code:
+            self._refuse(e.code)
+        return at.REFUSED
+
+    def _refuse(self, code):
+        books = self.books
+        s = books.s
+        s.refused_cards += 1
+        if code in (codes.CARD_AUTH, codes.CARD_SIGNATURE):  # neither is a mistake of a household's
+            s.failed_logins = min(s.failed_logins + 1, 0xFFFF)
+            s.lock = min(s.lock + 1, _LOCK_MAX)
+            books.locked_at_s = books.uptime_s
+        books.log(codes.LOG_CARD_REFUSED, code)
+        books.keep()
+
+    def about(self, event: int) -> tuple:
+        """What the code that comes after this event needs to know: as a rule, the dialogue."""
+        return self.uid, self.alone, self.added_micro, self.rows, self.code, self.other
+
+    def reader_failed(self, state: int) -> None:
+        """The reader broke down in the middle of this."""
+        heap.borrow("dialogue")
+        heap.borrow("refusals")
+        try:
+            if state == at.WRITE_BACK:
+                from meter.cards import pages
+
+                rows = pages.unfinished(self.books, self.added_micro)
+            else:
+                from meter.cards import refusals
+
+                rows = refusals.refused(codes.CARD_READER)
+        finally:
+            heap.give_back("dialogue")
+            heap.give_back("refusals")
+        self.desk.panel.say(rows, _REFUSAL_MS)

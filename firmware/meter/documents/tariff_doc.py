@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tariff document: checked whole, or refused whole.
+
+    {"name": "Home 2026", "currency": "EUR",
+     "rates": [{"name": "night", "price": "0.1825"}, {"name": "day", "price": "0.2940"}],
+     "days": {"weekday": [["00:00", "night"], ["06:30", "day"], ["22:00", "night"]],
+              "sunday": [["00:00", "night"]]},
+     "weeks": {"all": ["weekday", "weekday", "weekday", "weekday", "weekday", "weekday", "sunday"]},
+     "seasons": [["04-01", "all"]],
+     "special_days": [["2026-12-25", "sunday"], ["*-01-01", "sunday"]],
+     "fallback": "day",
+     "standing": "0.25", "steps": [[100, "0.05"], [300, "0.10"]], "from": "2027-01-01 00:00",
+     "signals": [["2027-01-15 17:00", "2027-01-15 20:00", "0.90", "Peak event"]]}
+
+price    per kWh, a decimal string of at most 6 decimals, 0 to 100,000; up to 8 rates.
+days     switch times in local time, the first 00:00, rising; a rate holds until the next time or midnight.
+         Up to 24 days of up to 16 switch times, 100 in all.
+weeks    seven day names, Monday first. May be left out when there is one day profile.
+seasons  first day (MM-DD) of each, rising; before the first one of a year the last one goes on. May be left
+         out when there is one week.
+special_days  go before the week; a date with its year goes before the same date of every year ("*").
+fallback the rate while the clock is not set. May be left out when there is one rate.
+standing what each day costs, whatever is used; charged when the day begins. 0 when left out.
+steps    [kWh, price]: beyond so many kWh in a billing month, each kWh costs so much more, on top of the steps
+         before. A negative price makes it cheaper, but never less than nothing. Up to 6.
+from     the local time from which this tariff holds; the one before goes on until then. At once when left out.
+signals  prices for a time, announced ahead: from, until (local time), the price per kWh in place of the rate's, and
+         its name. Energy stays in the register of its rate; steps go on top. One after the other, up to 12. In the
+         hour that comes twice when summer time ends, the first time counts.
+One price at all times: {"name": "Flat", "currency": "EUR", "price": "0.30"}; the last four may go with it.
+"""
+
+from micropython import const
+
+from meter.core import calendar
+from meter.core.energy import COUNTS_PER_KWH
+from meter.core.errors import ConfigError
+from meter.core.state import RATES
+from meter.core.tariff import Tariff
+from meter.documents.checks import currency, day_of, digits, integer, keys, micro, minute_of_day, month_day, name
+
+_MAX_PRICE_MICRO = const(100_000_000_000)  # a kWh costs thousands in some currencies
+_MAX_DAYS = const(24)
+_MAX_SWITCHES = const(16)
+_MAX_ALL_SWITCHES = const(100)  # as JSON they take 100 bytes of heap each while the document is read
+_MAX_WEEKS = const(12)
+_MAX_SEASONS = const(12)
+_MAX_SPECIAL_DAYS = const(64)
+_MAX_STEPS = const(6)
+_MAX_STEP_KWH = const(1_000_000)
+_MAX_SIGNALS = const(12)
+_ALWAYS = ("name", "currency", "standing", "steps", "from", "signals")
+_KEYS = ("price", "rates", "days", "weeks", "seasons", "special_days", "fallback")
+
+
+def read(doc) -> Tariff:
+    """Tariff from a document; ConfigError naming the first thing wrong."""
+    keys(doc, "", _ALWAYS + _KEYS)
+    tariff = _rates(doc)
+    if "standing" in doc:
+        tariff.standing_micro = _price(doc["standing"], "standing")
+    if "steps" in doc:
+        tariff.steps = _steps(_some(doc, "steps", list, _MAX_STEPS), min(tariff.prices_micro))
+    if "from" in doc:
+        tariff.from_minute = _minute(doc["from"], "from")
+    if doc.get("signals", []) != []:
+        tariff.signals = _signals(_some(doc, "signals", list, _MAX_SIGNALS), tariff.steps)
+    return tariff
+
+
+def _rates(doc):
+    title = name(doc.get("name"), "name", 20)
+    code = currency(doc.get("currency"), "currency")
+    if "price" in doc:
+        for key in doc:
+            if key != "price" and key not in _ALWAYS:
+                raise ConfigError(key, 'does not go with a single "price"')
+        return Tariff(title, code, ("flat",), (_price(doc["price"], "price"),))
+
+    rates = []
+    prices = []
+    for i, rate in enumerate(_some(doc, "rates", list, RATES)):
+        path = f"rates[{i}]"
+        keys(rate, path, ("name", "price"))
+        rate_name = name(rate.get("name"), path + ".name", 12)
+        if rate_name in rates:
+            raise ConfigError(path + ".name", f'"{rate_name}" is there twice')
+        rates.append(rate_name)
+        prices.append(_price(rate.get("price"), path + ".price"))
+
+    tariff = Tariff(title, code, tuple(rates), tuple(prices))
+    if "fallback" in doc or len(rates) > 1:
+        tariff.fallback = _index(doc.get("fallback"), rates, "rate", "fallback")
+    _calendar(doc, tariff, rates)
+    return tariff
+
+
+def _calendar(doc, tariff, rates):
+    """Fill in when which rate holds."""
+    days = _some(doc, "days", dict, _MAX_DAYS)
+    day_names = sorted(days)
+    tariff.days = tuple([_day(days[key], "days." + key, rates) for key in day_names])
+    n = sum([len(switches) for switches in tariff.days]) // 2
+    if n > _MAX_ALL_SWITCHES:
+        raise ConfigError("days", f"hold {n} switch times together; must be 1 to {_MAX_ALL_SWITCHES}")
+    if "weeks" in doc or len(days) > 1:
+        weeks = _some(doc, "weeks", dict, _MAX_WEEKS)
+        week_names = sorted(weeks)
+        tariff.weeks = b"".join([_week(weeks[key], "weeks." + key, day_names) for key in week_names])
+    else:
+        week_names = [None]
+    if "seasons" in doc or len(week_names) > 1:
+        tariff.seasons = _seasons(_some(doc, "seasons", list, _MAX_SEASONS), week_names)
+    if doc.get("special_days", []) != []:
+        tariff.special = _special(_some(doc, "special_days", list, _MAX_SPECIAL_DAYS), day_names)
+
+
+def _steps(entries, least_micro):
+    out = []
+    before = 0
+    for i, entry in enumerate(entries):
+        path = f"steps[{i}]"
+        kwh, more = _pair(entry, path, '[100, "0.05"]')
+        if integer(kwh, path, 1, _MAX_STEP_KWH) <= before:
+            raise ConfigError(path, f"{kwh} does not come after {before}; steps must rise")
+        before = kwh
+        more_micro = micro(more, path, -_MAX_PRICE_MICRO, _MAX_PRICE_MICRO)
+        least_micro += more_micro
+        if least_micro < 0:
+            raise ConfigError(path, "makes the cheapest rate cost less than nothing")
+        out.extend((kwh * COUNTS_PER_KWH, more_micro))
+    return tuple(out)
+
+
+def _signals(entries, steps):
+    out = []
+    before = 0
+    # With all steps that make it cheaper, a price must not be less than nothing.
+    least_micro = more_micro = 0
+    for i in range(1, len(steps), 2):
+        more_micro += steps[i]
+        least_micro = min(least_micro, more_micro)
+    for i, entry in enumerate(entries):
+        path = f"signals[{i}]"
+        if type(entry) is not list or len(entry) != 4:
+            raise ConfigError(path, 'must read ["2027-01-15 17:00", "2027-01-15 20:00", "0.90", "name"]')
+        begins = _minute(entry[0], path)
+        ends = _minute(entry[1], path)
+        if begins < before or ends <= begins:
+            raise ConfigError(path, "must begin after the one before, and before it ends")
+        before = ends
+        price_micro = _price(entry[2], path)
+        if price_micro + least_micro < 0:
+            raise ConfigError(path, "with the steps costs less than nothing")
+        out.append((begins, ends, price_micro, name(entry[3], path, 12)))
+    return tuple(out)
+
+
+def _minute(text, path):
+    """Minutes of local time since 2000 of "2027-01-01 00:00"."""
+    if (
+        type(text) is not str
+        or len(text) != 16
+        or text[:2] != "20"
+        or not digits(text[:4])
+        or text[4] + text[10] != "- "
+    ):
+        raise ConfigError(path, 'must be a time such as "2027-01-01 00:00"')
+    year = int(text[:4])
+    month, day = month_day(text[5:10], path, year)
+    return calendar.days(year, month, day) * 1440 + minute_of_day(text[11:], path)
+
+
+def _price(value, path):
+    return micro(value, path, 0, _MAX_PRICE_MICRO)
+
+
+def _some(doc, key, kind, most):
+    """A list or object that must be there, with 1..most entries."""
+    value = doc.get(key)
+    if value is None:
+        raise ConfigError(key, "is missing")
+    if type(value) is not kind:
+        raise ConfigError(key, "must be a JSON " + ("list" if kind is list else "object"))
+    if not 1 <= len(value) <= most:
+        raise ConfigError(key, f"has {len(value)} entries; must be 1 to {most}")
+    return value
+
+
+def _index(value, names, what, path):
+    if value is None:
+        raise ConfigError(path, f"needs the name of a {what}")
+    if value not in names:
+        raise ConfigError(path, f'no {what} is called "{value}"')
+    return names.index(value)
+
+
+def _pair(entry, path, example):
+    if type(entry) is not list or len(entry) != 2:
+        raise ConfigError(path, "must read " + example)
+    return entry
+
+
+def _day(entries, path, rates):
+    out = bytearray()
+    before = -1
+    for i, entry in enumerate(_some({path: entries}, path, list, _MAX_SWITCHES)):
+        here = f"{path}[{i}]"
+        at, rate = _pair(entry, here, '["06:30", "rate"]')
+        minute = minute_of_day(at, here)
+        if i == 0 and minute:
+            raise ConfigError(here, f"begins at {at}; a day must begin at 00:00")
+        if minute == before:
+            raise ConfigError(here, f"{at} is there twice")
+        if minute < before:
+            raise ConfigError(here, f"{at} comes after {entries[i - 1][0]}; times must rise")
+        before = minute
+        switch = minute << 3 | _index(rate, rates, "rate", here)
+        out.append(switch >> 8)
+        out.append(switch & 255)
+    return bytes(out)
+
+
+def _week(entries, path, day_names):
+    if type(entries) is not list or len(entries) != 7:
+        raise ConfigError(path, "must list seven days, Monday first")
+    return bytes([_index(key, day_names, "day", f"{path}[{i}]") for i, key in enumerate(entries)])
+
+
+def _seasons(entries, week_names):
+    out = bytearray()
+    before = (0, 0)
+    for i, entry in enumerate(entries):
+        path = f"seasons[{i}]"
+        text, week = _pair(entry, path, '["04-01", "week"]')
+        # 2001: a season cannot start on a day that three years in four do not have.
+        first = month_day(text, path, 2001)
+        if first <= before:
+            raise ConfigError(path, f"{text} does not come after {entries[i - 1][0]}; dates must rise")
+        before = first
+        out.extend(bytes(first))
+        out.append(_index(week, week_names, "week", path))
+    return bytes(out)
+
+
+def _special(entries, day_names):
+    exact = bytearray()
+    every = bytearray()
+    for i, entry in enumerate(entries):
+        path = f"special_days[{i}]"
+        text, profile = _pair(entry, path, '["2026-12-25", "day"] or ["*-12-25", "day"]')
+        year, month, day = day_of(text, path)
+        table = every if year == calendar.EVERY_YEAR else exact
+        for j in range(0, len(table), 4):
+            if table[j] == year and table[j + 1] == month and table[j + 2] == day:
+                raise ConfigError(path, f"{text} is there twice")
+        table.extend(bytes((year, month, day, _index(profile, day_names, "day", path))))
+    return bytes(exact + every)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The watch: owns cover switch, magnet sensor and pulse counter, and puts together the figures watch.py looks at.
+
+Sensors: cover 1 = off, or it has been off since the latch was cleared, with or without power; magnet 1 = near. All is
+looked at every five seconds.
+
+Energy registers and the pulse output of the metering IC count the same energy on two ways; they are compared each
+1.25 kWh: registers are a second older than pulses, which of less could be more than they may differ. What the
+microcontroller missed while it restarted is in neither.
+"""
+
+import asyncio
+from array import array
+
+from micropython import const
+
+from meter import heap
+from meter.core import codes
+from meter.core import watch as w
+
+_ALIGN_MS = const(2000)  # by then the time is known, if it is
+_EVERY_S = const(5)  # as the slow registers of the metering IC
+_WINDOW = const(400_000)  # counts
+_PULSE = const(100)
+_SEQUENCE_BIT = const(0x0200)  # EMMState0, or what another driver makes of it
+
+
+class Watcher:
+    def __init__(self, books, cover_pin, clear_pin, magnet_pin, pulses):
+        """clear_pin: 1 for a moment forgets that the cover was off. pulses: machine.Counter or None."""
+        self.books = books
+        self.cover = cover_pin
+        self._clear = clear_pin
+        self._magnet = magnet_pin
+        self._pulses = pulses
+        self._figures = array("i", bytes(4 * w.FIGURES))
+        self._counts = -1  # at the last comparison; -1: there is none to compare with
+        self._pulse = 0
+        self.cfg = None
+        self.watch: w.Watch = None  # pyright: ignore[reportAttributeAccessIssue]
+        self.now_s = _EVERY_S
+
+    async def run(self, beat):
+        figures = self._figures
+        books = self.books
+        await asyncio.sleep_ms(_ALIGN_MS)
+        while True:
+            beat()
+            if books.cfg is not self.cfg:
+                self._begin()
+            figures[w.COVER + 8] = self.cover()
+            figures[w.MAGNET + 8] = self._magnet()
+            sample = books.sample
+            self._look(sample)
+            behind = w.BLIND if sample is None else len(self.watch.rows) // w.COLUMNS
+            self.watch.step(figures, self.now_s, _EVERY_S, behind, books.found)
+            if figures[w.COVER + 8]:
+                self.forget_cover()
+            self.now_s += _EVERY_S
+            await asyncio.sleep_ms(_EVERY_S * 1000)
+
+    def _begin(self):
+        """With these settings, from now on."""
+        heap.borrow("incidents")
+        try:
+            from meter.books import findings
+
+            findings.begin(self)
+        finally:
+            heap.give_back("incidents")
+
+    def forget_cover(self):
+        self._clear(1)
+        self._clear(0)
+
+    def _look(self, sample):
+        books = self.books
+        figures = self._figures
+        s = books.s
+        figures[w.CARDS + 8] = s.lock
+        figures[w.OPEN_U + 8] = 1 if s.claims & codes.CLAIM_FAULT else 0
+        if sample is None:
+            self._counts = -1
+            return
+        figures[w.PULSES + 8] = self._compare(s.import_counts + s.export_counts, figures[w.PULSES + 8])
+        cfg = books.cfg
+        va = 0
+        u_low = i_low = 1 << 28
+        u_high = i_high = 0
+        for n in range(cfg.phases):
+            if n == 1 and cfg.three_wire:
+                continue
+            u = sample.urms_mv[n] // 100
+            i = sample.irms_ma[n] // 10
+            others = 0
+            for m in range(cfg.phases):
+                if m != n and sample.irms_ma[m] // 10 > others:
+                    others = sample.irms_ma[m] // 10
+            figures[n] = u
+            figures[3 + n] = i
+            figures[6 + n] = sample.p_mw[n] // 1000
+            figures[9 + n] = others if u >= cfg.u_input_v * 6 else 0
+            va += u * i // 1000  # of the same second as P, which the part's own apparent power is not
+            u_low = min(u_low, u)
+            u_high = max(u_high, u)
+            i_low = min(i_low, i)
+            i_high = max(i_high, i)
+        w_all = sample.p_total_mw // 1000
+        if cfg.three_wire:
+            va = va * 866 // 1000  # the currents meet their voltages at 30 degrees
+            figures[w.P * 3] = w_all  # one of the two powers may well be negative
+            figures[w.P * 3 + 2] = 0
+        figures[w.S + 8] = va
+        figures[w.PF + 8] = abs(w_all) * 1000 // va if va else 1000
+        figures[w.FREQUENCY + 8] = sample.freq_chz
+        figures[w.U_SPREAD + 8] = (u_high - u_low) * 1000 // (u_high or 1)
+        figures[w.I_SPREAD + 8] = (i_high - i_low) * 1000 // (i_high or 1)
+        figures[w.I_HIGH + 8] = i_high
+        figures[w.SEQUENCE + 8] = 1 if sample.state0 & _SEQUENCE_BIT else 0
+        figures[w.OPEN_W + 8] = 0 if books.wants_closed() else w_all  # a welded contact may pass it, too
+        figures[w.NEUTRAL + 8] = 0
+        if sample.neutral_ma >= 0:
+            line_ma = sample.irms_ma[0]
+            figures[w.NEUTRAL + 8] = max(0, abs(line_ma - sample.neutral_ma) - line_ma // 10) // 10
+
+    def _compare(self, counts, before):
+        """How far pulses and registers are apart, in 1/1000."""
+        if self._pulses is None:
+            return 0
+        pulse = self._pulses.value()
+        if self._counts < 0 or pulse < self._pulse:
+            self._counts = counts
+            self._pulse = pulse
+        registers = counts - self._counts
+        pulses = (pulse - self._pulse) * _PULSE
+        most = max(registers, pulses)
+        if most < _WINDOW:
+            return before
+        self._counts = counts
+        self._pulse = pulse
+        return abs(registers - pulses) * 1000 // most
