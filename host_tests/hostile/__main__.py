@@ -2,7 +2,7 @@
 """Corrupted and hostile bundles and boot states: the meter always starts a good slot, or stays in the loader if really
 no slot is whole.
 
-    python -m host_tests.hostile.__main__ --cases 10000 [--profile stock] [--seed 1] [--case 4711] [--json]
+    python -m host_tests.hostile --cases 10000 [--profile stock] [--seed 1] [--case 4711] [--json]
 
 Cases (cases.py) run on the 32-bit interpreter, with the loader as it goes onto a meter; oracle.py says
 what must come of each. A case is the same for the same seed and number. Fourteen (one of each way) run with slots in

@@ -160,7 +160,7 @@ def test_micropython_mounts_it_imports_from_it_and_writes_to_it(arch, tmp_path):
         pytest.skip(str(e))
     path = tmp_path / "image.bin"
     build_image(path, DOCUMENTS)
-    script = tmp_path / "metering/clock_look.py"
+    script = tmp_path / "look.py"
     script.write_text(LOOK_AROUND.replace("BLOCKS", str(VFS_SIZE // BLOCK)))
     done = subprocess.run([program, script, path], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -173,7 +173,7 @@ def image_command(tmp_path, monkeypatch, *args, code=0):
     image = micropython()
     board = pinned(devkit(), image)
     (tmp_path / "mp.bin").write_bytes(image)
-    monkeypatch.setattr(boards, "load", lambda name: board)
+    monkeypatch.setattr(boards, "load", lambda name, place=False: board)
     monkeypatch.setattr(images, "collect", lambda documents, board, **_: {"boot.py": b"", **documents})
     out = tmp_path / "flash.bin"
     fixed = ["image", "--firmware", str(tmp_path / "mp.bin"), "--out", str(out)]
