@@ -1,83 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of the display, in their order: the books in, four rows of exactly 20 characters out.
+"""The pages drawn every second: balance, power and clock. The books in, four rows of exactly 20 characters out.
 
-The balance, power and clock are live: drawn every second, and what that takes is here. Loading a module takes some
-10 ms, so all others are drawn together when the first of them turns up, or every few seconds: the panel sees to that.
-A page has a number; not every number has a page. Pure functions: no page keeps anything, waits or decides.
-Figures are right-aligned and never cut; where space is short the label yields.
-Glyphs by code (drivers/hd44780/lcd.py): 0 bolt, 1 lock, 2 card, 3 warning, 4 import, 5 export, 6 half bar, 7 bar;
-the display's own character set has an arrow at ~.
+Pure functions: no page keeps anything, waits or decides. Figures are right-aligned and never cut; where space is short
+the label yields. Glyphs by code (drivers/hd44780/lcd.py): 0 bolt, 1 lock, 2 card, 3 warning, 4 import, 5 export, 6 half
+bar, 7 bar; the display's own character set has an arrow at ~.
 """
 
-from micropython import const
-
-from meter import unload
 from meter.core import codes
+from meter.panel import order
 from meter.panel.text import fixed, money, pairs
-
-STARTING = const(-2)  # the first two are not among those that turn
-OFF = const(-1)  # why supply is off
-BALANCE = const(0)  # live
-FAULTS = const(1)  # one for each bit
-ENERGY = const(17)
-PURCHASES = const(21)
-COSTS = const(22)
-MONTH = const(23)
-POWER = const(26)  # live with one phase, while it is measured
-CLOCK = const(27)  # live while the time is known
-STATUS = const(28)
 
 
 def live(books, n: int):
     """Page n if it is one that is drawn every second, else None."""
-    if n == BALANCE:
+    if n == order.BALANCE:
         return balance(books)
-    if n == POWER and books.sample is not None and books.cfg.phases == 1:
+    if n == order.POWER and books.sample is not None and books.cfg.phases == 1:
         return power(books)
-    if n == CLOCK and books.utc_s is not None:
+    if n == order.CLOCK and books.utc_s is not None:
         return clock(books)
-
-
-def seldom(books, n: int, turn: int = 0) -> tuple:
-    """(its number, its rows) of page n, or of the next there is. turn chooses among several reasons. Without the heap
-    to load a page, the balance."""
-    if n > 0 and not books.faults >> n - FAULTS:
-        n = max(n, ENERGY)
-    try:
-        if n < ENERGY:
-            from meter.panel import troubles
-
-            return troubles.page(books, n, turn)
-        from meter.panel import figures
-
-        return figures.page(books, n)
-    except MemoryError:
-        books.starved += 1
-        return n, balance(books) if books.ready else (" " * 20,) * 4
-    finally:
-        unload("panel.troubles")
-        unload("panel.figures")
-
-
-def ahead(books, n: int) -> list:
-    """Numbers and texts of the pages from n on, in one: they are loaded once. A live page, and the table of three
-    phases, has no text."""
-    out = []
-    try:
-        from meter.panel import figures
-
-        while n <= STATUS:
-            n, rows = figures.page(books, n)
-            out.append(n)
-            out.append("" if n == POWER or live(books, n) else "".join(rows))
-            n += 1
-    except MemoryError:
-        books.starved += 1
-        out = [n, "".join(balance(books))]
-    finally:
-        unload("panel.troubles")
-        unload("panel.figures")
-    return out
 
 
 def balance(books) -> tuple:
