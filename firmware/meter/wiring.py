@@ -14,7 +14,7 @@ import esp
 import machine
 from micropython import const
 
-from meter import entry, unload
+from meter import heap
 from meter.books.books import Books
 from meter.core import codes
 from meter.core.errors import BusError, ChipError, StorageError
@@ -33,11 +33,11 @@ from meter.upkeep.supervisor import Supervisor
 _SEAL_TRIES = const(5)
 
 
-async def open_ledger(books, supervisor, panel, parts):
+async def open_ledger(books, supervisor, self_test):
     """Wait until the ledger has been read: a FRAM that is silent, holds only damage, or is empty and keeps nothing is
     retried, not replaced.
 
-    parts: what the self-test looks at by itself, for no task does yet. They had two seconds to come up then.
+    self_test: is called after two seconds, in which the parts had the time to come up.
     """
     said = tested = False
     passes = 0
@@ -57,7 +57,7 @@ async def open_ledger(books, supervisor, panel, parts):
                 _waits()
             if not tested:
                 tested = True
-                entry.self_test(supervisor, panel, parts)
+                self_test()
 
 
 def _keeps(books):
@@ -76,10 +76,13 @@ def _keeps(books):
 
 
 def _waits():
-    from meter.upkeep import starts
+    heap.borrow("starts")
+    try:
+        from meter.upkeep import starts
 
-    starts.waits()
-    unload("upkeep.starts", "upkeep.memory")
+        starts.waits()
+    finally:
+        heap.give_back("starts")
 
 
 def storage(i2c):
@@ -89,13 +92,11 @@ def storage(i2c):
         return Ledger(fram), EventLog(fram), fram
     from esp32 import Partition
 
+    heap.borrow("flash_ledger")  # for good
     from meter.storage import flash_ledger as on
 
     rings = Partition.find(1, label="rings")[0]
-    try:
-        return on.FlashLedger(rings), on.FlashEvents(rings), on.NoFram(rings)
-    finally:
-        unload("storage.flash_ledger", "storage.ring")
+    return on.FlashLedger(rings), on.FlashEvents(rings), on.NoFram(rings)
 
 
 async def sealed(fram, cfg, supervisor, fell=0):
@@ -132,21 +133,23 @@ async def sealed(fram, cfg, supervisor, fell=0):
 def _without(fell):
     if not fell:
         return False
-    from meter.documents import aside
-
+    heap.borrow("aside")
     try:
+        from meter.documents import aside
+
         return aside.goes_without(fell, aside.CALIBRATION)
     finally:
-        unload("documents.aside", "documents.files")
+        heap.give_back("aside")
 
 
 def _aside(bits):
-    from meter.documents import aside
-
+    heap.borrow("aside")
     try:
+        from meter.documents import aside
+
         return aside.words(bits)
     finally:
-        unload("documents.aside", "documents.files")
+        heap.give_back("aside")
 
 
 def display(i2c, books, supervisor):
@@ -216,11 +219,12 @@ def profile(books, supervisor):
         supervisor.fell("profile", e)
 
 
-async def start(made_with, how=(0, 0, "", 0)):
+async def start(self_test, made_with, how=(0, 0, "", 0)):
     """Wire everything up and start the tasks; gives the supervisor, whose run() keeps them going, the panel, the
     bus of display, clock and FRAM, the guard, which is to be started when all is loaded, and the card desk or None.
 
-    made_with: what made.read() gave; how: what starts.mode() gave.
+    self_test: begin.self_test(), should the ledger be long in coming. made_with: what made.read() gave; how: what
+    starts.mode() gave.
     """
     from meter.drivers import buses
 
@@ -252,7 +256,8 @@ async def start(made_with, how=(0, 0, "", 0)):
 
     panel = display(i2c, books, supervisor) if safe < 2 else None
     supervisor.start("clock", clock.run)
-    found = await open_ledger(books, supervisor, panel, (i2c, spi, meter_cs, card_i2c))
+    parts = i2c, spi, meter_cs, card_i2c  # what no task looks at yet
+    found = await open_ledger(books, supervisor, lambda: self_test(supervisor, panel, parts))
     odd = await sealed(fram, cfg, supervisor, fell)
     meter_ic = board.MeterIc(spi, meter_cs, cfg)
     books.log(codes.LOG_RESET, machine.reset_cause())

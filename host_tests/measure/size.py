@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from meter import heap
 from rich.console import Console
 from rich.table import Table
 
 from host_tests.bench.documents import as_files
 from host_tests.bench.run.session import Bench
-from scripts.bundle import slot_files
+from scripts.bundle import slot_files, slot_modules
 from scripts.image.image import collect, pack
 
 ACCEPTED = Path(__file__).with_name("size.json")
@@ -37,8 +38,6 @@ def dropped():
     for name in list(sys.modules):
         if name not in stay:
             del sys.modules[name]
-            if name.startswith("meter."):
-                delattr(sys.modules["meter"], name[6:])
 stay = list(sys.modules)
 kept("loader")
 dropped()
@@ -50,14 +49,25 @@ stay = list(sys.modules)
 """
 
 
+def parts() -> dict[str, str]:
+    """Path in the slot -> what it is called here: the package, or the first module of a loan."""
+    paths = slot_modules()
+    found = {paths["meter"]: "meter"}
+    for module in (module for modules in heap.LOANS.values() for module in modules):
+        if f"meter.{module}" in paths:
+            found.setdefault(paths[f"meter.{module}"], module)
+    return found
+
+
 def measure() -> dict[str, list[int]]:
     """Part -> [bytes of its .mpy, bytes of heap]."""
     files = collect(as_files())
-    units = {name[:-4].replace("/", "."): len(code) for name, code in slot_files().items()}
-    sizes = {"loader": len(files["boot/loader.mpy"]), "meter": units.pop("meter.__init__")}
+    units = {part: path for path, part in parts().items()}
+    sizes = {part: len(slot_files()[path]) for part, path in units.items()}
+    sizes["loader"] = len(files["boot/loader.mpy"])
     script = _BOOT
-    for unit, size in sorted(units.items()):
-        sizes[unit] = size
+    for part in sorted(set(units) - {"meter"}):
+        unit = units[part].removesuffix(".mpy")
         script += f"kept({unit!r})\ndropped()\n"
     script += "import time\nwhile True:\n    time.sleep_ms(1000)\n"
     with Bench(image=pack({**files, "boot.py": script.encode(), "main.py": b""}), heap="1m") as b:
@@ -67,11 +77,12 @@ def measure() -> dict[str, list[int]]:
             b.run_s(1)
             if b.plant.clock.now_us > 60_000_000:
                 break
-    heap = {name: int(kept) for _, name, kept in lines}
-    missing = sorted(set(sizes) - set(heap))
+    part_of = {path.removesuffix(".mpy"): part for path, part in parts().items()}
+    kept = {part_of.get(name, name): int(size) for _, name, size in lines}
+    missing = sorted(set(sizes) - set(kept))
     if missing:
         raise SystemExit(f"size: not loaded: {', '.join(missing)}; the last lines: {list(b.meter.console)[-5:]}")
-    return {name: [size, heap[name]] for name, size in sizes.items()}
+    return {name: [size, kept[name]] for name, size in sizes.items()}
 
 
 def grown(found: dict, accepted: dict) -> list[str]:

@@ -9,10 +9,10 @@ from functools import cache
 
 from meter.books.books import Books
 from meter.cards.desk import CardDesk
-from meter.core import codes, tariff
-from meter.core import settings as config
+from meter.core import codes
 from meter.core.errors import BusError
 from meter.core.state import MeterState
+from meter.documents import parse
 from meter.drivers.fram import Fram
 from meter.drivers.pn532 import Pn532
 from meter.storage.events import EventLog
@@ -60,7 +60,7 @@ class FailingFram(Mb85rc256vChip):
 
 @cache
 def settings(house):
-    return config.parse(house.document(NUMBER))
+    return parse.settings(house.document(NUMBER))
 
 
 TARIFFS = (
@@ -89,7 +89,7 @@ TARIFFS = (
         "steps": [[3, "2.5"], [9, "-2.4"]],
     },
 )
-_parse_tariff = cache(lambda n: tariff.parse(TARIFFS[n]))
+_parse_tariff = cache(lambda n: parse.tariff(TARIFFS[n]))
 
 
 @cache

@@ -8,10 +8,8 @@ import tempfile
 import pytest
 from meter.books.books import Books
 from meter.cards.desk import CardDesk
-from meter.core import settings as config
-from meter.core import tariff
 from meter.core.state import MeterState
-from meter.documents import keys_doc
+from meter.documents import keys_doc, parse
 from meter.drivers.fram import Fram
 from meter.drivers.pn532 import Pn532
 from meter.storage.events import EventLog
@@ -101,7 +99,7 @@ class Meter(Slot):
         self.fram_chip = Mb85rc256vChip(0x50)
         self.fram_chip.power_on(0)
         self.fram_i2c = DirectI2C(self.vt, [self.fram_chip])
-        self.cfg = config.parse({"meter_number": NUMBER, **settings})
+        self.cfg = parse.settings({"meter_number": NUMBER, **settings})
         self.panel = Panel(self.vt)
         self.keys = keys
         self.boot()
@@ -110,7 +108,7 @@ class Meter(Slot):
         """The microcontroller starts anew: books from FRAM, another desk."""
         fram = Fram(self.fram_i2c, 0x50)
         self.events = EventLog(fram)
-        self.books = Books(MeterState(), Ledger(fram), self.events, fram, self.cfg, tariff.parse(TARIFF))
+        self.books = Books(MeterState(), Ledger(fram), self.events, fram, self.cfg, parse.tariff(TARIFF))
         self.books.open()
         self.desk = CardDesk(self.reader, self.books, self.panel, self.keys)
         self.desk.root = CardDesk.root or _FILES.name

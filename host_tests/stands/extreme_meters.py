@@ -53,15 +53,15 @@ def _run(board, files):
         for name, doc in files.items():
             (Path(root) / name).write_bytes(doc if isinstance(doc, bytes) else json.dumps(doc).encode())
         meter = LocalMeter(plant, root)
-        from meter import entry
+        from meter import begin
 
-        started = entry._started
+        started = begin.started
 
         async def watched():
             found.append(await started())
             return found[0]
 
-        entry._started = watched
+        begin.started = watched
         meter.run_s(RUN_S)
     books = found[0].books
     wrong = []

@@ -13,6 +13,7 @@ from host_tests.bench.cards.utility_cards import utility_card
 from host_tests.bench.run import process
 from host_tests.bench.views import ledger
 from host_tests.system import struck
+from scripts.bundle import slot_modules
 from scripts.image.image import collect, pack
 from scripts.supplier.utility_formats import RELAY_TEST
 
@@ -193,7 +194,7 @@ def test_without_the_code_for_suppliers_cards_they_cost_themselves_only(bench):
 
 
 def test_firmware_that_cannot_be_loaded_at_all_is_tried_again_and_files_why(bench):
-    files = collect(documents.as_files(), instead={"meter/app.mpy": b"M\x06\x00"})
+    files = collect(documents.as_files(), instead={slot_modules()["meter.wiring"]: b"M\x06\x00"})
     b = bench(load_w=3000, image=pack(files), up_s=20)
     assert b.meter.restarts >= 3
     # The same words again and again are one report.

@@ -5,9 +5,9 @@ import json
 from array import array
 
 from meter.core import codes
-from meter.core import settings as config
 from meter.core import watch as w
 from meter.core.errors import ConfigError
+from meter.documents import parse
 
 CODE = 128
 NONE = w.NO_GATE
@@ -252,7 +252,7 @@ def test_only_the_rows_asked_for_are_looked_at():
 def settings(**changes):
     doc = {"meter_number": "1"}
     doc.update(changes)
-    return config.parse(json.loads(json.dumps(doc)))
+    return parse.settings(json.loads(json.dumps(doc)))
 
 
 def rows_of(cfg):
@@ -264,7 +264,7 @@ def rows_of(cfg):
 def refusal_of(**changes):
     changes["meter_number"] = "1"
     try:
-        config.parse(changes)
+        parse.settings(changes)
     except ConfigError as error:
         return str(error)
     raise AssertionError("accepted")

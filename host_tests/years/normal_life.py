@@ -25,13 +25,13 @@ from math import isqrt
 from typing import Annotated
 from unittest import mock
 
-import meter
 import typer
+from meter import heap
 from meter.books import books
-from meter.core import codes, tariff
-from meter.core import settings as config
+from meter.core import codes
 from meter.core import watch as w
 from meter.core.state import KINDS, MeterState, times
+from meter.documents import parse
 from meter.drivers.metering_ic.sample import Sample
 from meter.storage.events import EventLog
 from meter.storage.ledger import Ledger
@@ -98,12 +98,11 @@ def memory_of_its_own():
     sys.modules["esp32"] = module
     kept = set()
     try:
-        with contextlib.ExitStack() as stack:
-            for place in (meter, books, watch):
-                stack.enter_context(mock.patch.object(place, "unload", lambda *names: kept.update(names)))
+        with mock.patch.object(heap, "_let_go", kept.add):
             yield
     finally:
-        meter.unload(*kept)
+        for name in kept:
+            heap._let_go(name)
         if before is None:
             del sys.modules["esp32"]
         else:
@@ -129,8 +128,8 @@ class Meter:
             phases=phases, exports=exports, initial_credit="900000.00", hoard="0", overload_w=0, utc_offset_min=0,
             **settings,
         )  # fmt: skip
-        self.cfg = config.parse(doc)
-        self.tariff = tariff.parse(documents.tariff())
+        self.cfg = parse.settings(doc)
+        self.tariff = parse.tariff(documents.tariff())
         self.fram = Fram()
         self.sample = Sample()
         self.pulses = Pulses()

@@ -38,10 +38,11 @@ _MAIN = """
 import gc
 import time
 import utime
-import meter
+from meter import heap
 from esp32 import Partition
 
 def read(after_s, until_s):
+    heap.borrow("reader")
     from meter.storage import profile_reader
     gc.collect()
     free = gc.mem_free()
@@ -61,7 +62,7 @@ def read(after_s, until_s):
     next(rows)
     gc.collect()
     print("RATE %d %d %d %d %d" % (n, us, first_us, counts, free - gc.mem_free()))
-    meter.unload("storage.profile_reader")
+    heap.give_back("reader")
 
 for _ in range(3):
     read(%(after_s)d, %(until_s)d)
@@ -103,6 +104,7 @@ def _image(main: str) -> bytes:
             (firmware / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / "firmware" / name, firmware / name)
         (firmware / "main.py").write_text(main)
+        (firmware / "meter/heap.py").write_text('LOANS = {"reader": ("storage.profile_reader",)}\n')
         (firmware / "meter/entry.py").write_text("def run():\n    return\n")
         shutil.copytree(ROOT / "firmware/loader", firmware / "loader")
         (firmware / "boot.py").write_text("import sys\nsys.path[:] = ['.frozen', '/a']\n")

@@ -202,12 +202,12 @@ def _number(read, name, text, *limits):
 
 def _checked_tariff(path: str) -> dict:
     """A tariff that the meter would take, by its own checks."""
-    from meter.core import tariff as tariffs
     from meter.core.errors import ConfigError
+    from meter.documents import parse
 
     doc = read_json(path)
     try:
-        tariffs.parse(doc)
+        parse.tariff(doc)
     except ConfigError as e:
         raise InputError(path, f"the meter refuses it: {e}") from None
     return doc

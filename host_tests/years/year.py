@@ -12,7 +12,7 @@ at random moments. Prints each difference; exit 1 when there is one.
     ill           a week in which flash and FRAM fail for hours over midnights and rate switches; looked at when they
                   are well again. The end of a maximum found meanwhile may be minutes late, and is not compared
 
-For speed unload() does nothing, so that modules needed for a moment stay loaded, except on one day of each run.
+For speed nothing on loan is let go, so that modules needed for a moment stay loaded, except on one day of each run.
 """
 
 import argparse
@@ -39,32 +39,24 @@ _SHARE = 97  # of so many ticks, one at random is looked at
 _DIFFERENCES = 20  # are enough
 
 
-def _not_unloaded(*names):
-    """In place of meter.unload()."""
-
-
 class Resident:
     """Between keep() and release(), what is loaded for a moment stays loaded; afterwards nothing of it is left."""
 
     def __init__(self):
-        import meter
+        from meter import heap
 
-        self.meter = meter
-        self.real = meter.unload
+        self.heap = heap
+        self.let_go = heap._let_go
         self.before = set(sys.modules)
 
     def keep(self):
-        self._put(self.real, _not_unloaded)
+        self.heap._let_go = lambda module: None
 
     def release(self):
-        self._put(_not_unloaded, self.real)
-        names = [name for name in sys.modules if name.startswith("meter.") and name not in self.before]
-        self.real(*[name.removeprefix("meter.") for name in names if name.count(".") == 2])
-
-    def _put(self, old, new):
-        for name, module in list(sys.modules.items()):
-            if name.split(".")[0] == "meter" and getattr(module, "unload", None) is old:
-                module.unload = new
+        self.heap._let_go = self.let_go
+        for name in list(sys.modules):
+            if name.startswith("meter.") and name not in self.before and name.count(".") == 2:
+                self.let_go(name.removeprefix("meter."))
 
 
 class _I2c:
@@ -124,8 +116,8 @@ class Meter:
         self.flash = NorFlash()
         self.fram = import_module("meter.drivers.fram").Fram(_I2c(self.chip))
         self.sample = import_module("meter.drivers.metering_ic.sample").Sample()
-        self.config = import_module("meter.core.settings").parse
-        self.tariff = import_module("meter.core.tariff").parse
+        self.config = import_module("meter.documents.parse").settings
+        self.tariff = import_module("meter.documents.parse").tariff
         _Partition.newest = _Rings(self.flash)
         sys.modules["esp32"] = esp32 = types.ModuleType("esp32")
         vars(esp32)["Partition"] = _Partition

@@ -85,13 +85,21 @@ def slot_files(board: str = "esp32_devkit", firmware: Path | None = None) -> dic
     linked = _linked(*_sources(board, firmware or ROOT / "firmware"))
     files = {}
     for unit, text in linked.units.items():
-        leaf = unit.rpartition(".")[2]
         try:
-            code = compile_mpy(text.encode(), leaf, arch=arch)
+            files[_path(unit)] = compile_mpy(text.encode(), unit, arch=arch)
         except BundleError as e:
             raise BundleError(linker.explain(str(e), linked.lines)) from e
-        files["meter/__init__.mpy" if unit == linker.PACKAGE else unit.replace(".", "/") + ".mpy"] = code
     return files
+
+
+def _path(unit):
+    return "meter/__init__.mpy" if unit == linker.PACKAGE else unit + ".mpy"
+
+
+def slot_modules(board: str = "esp32_devkit", firmware: Path | None = None) -> dict[str, str]:
+    """Module of the firmware -> the path in the slot of the file that has it. Raises BundleError."""
+    linked = _linked(*_sources(board, firmware or ROOT / "firmware"))
+    return {module: _path(unit) for unit, modules in linked.modules.items() for module in modules}
 
 
 def loader_files(board: str, public: bytes, firmware: Path | None = None) -> dict[str, bytes]:

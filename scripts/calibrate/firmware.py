@@ -12,7 +12,7 @@ from scripts.common import board_files
 from .errors import CalibrateError
 
 ROOT = Path(__file__).resolve().parents[2]
-_DRIVER = re.compile(r"^from (meter\.drivers\.\w+) import (\w+)$(?=.*^MeterIc = \2$)", re.M | re.S)
+_DRIVER = re.compile(r"^from (meter\.drivers[.\w]+) import (\w+)$(?=.*^MeterIc = \2$)", re.M | re.S)
 
 
 def use() -> None:

@@ -4,7 +4,7 @@
 import ast
 
 from .names import PARAMETERS
-from .sources import FUNCTION, PACKAGE, LinkError, arguments, defines, is_fields, is_unload, like, meaning
+from .sources import FUNCTION, PACKAGE, LinkError, arguments, defines, is_fields, like, meaning
 
 
 class Rewriter(ast.NodeTransformer):
@@ -14,6 +14,7 @@ class Rewriter(ast.NodeTransformer):
         self._module, self._modules, self._names = module, modules, names
         self._members, self._unit_of = members, unit_of
         self.borrowed = set()  # (unit, new name) of what others have and this uses
+        self.needed = set()  # the modules of those
         self.externals = {}  # local name -> import line, as far as used
         self._local = None  # inside a function: name -> new name of all it binds
         self._imported = {}  # inside a function: name -> meaning
@@ -51,6 +52,7 @@ class Rewriter(ast.NodeTransformer):
             return like(node, ast.Constant(new))
         if module not in self._members:
             self.borrowed.add((self._unit_of[module], new))
+            self.needed.add(module)
         return like(node, ast.Name(new, node.ctx))
 
     def visit_Name(self, node):
@@ -157,11 +159,6 @@ class Rewriter(ast.NodeTransformer):
                 text.value = self._names.attributes.get(text.value, text.value)
         return self.generic_visit(node)
 
-    def visit_Call(self, node):
-        if is_unload(node):
-            _name_units(node, self._unit_of)
-        return self.generic_visit(node)
-
     def visit_Global(self, node):
         node.names = [self._names.globals[self._module.name, name] for name in node.names]
         return node
@@ -190,20 +187,11 @@ class Rewriter(ast.NodeTransformer):
 
 
 def _import_unit(unit, local):
-    package, _, leaf = unit.rpartition(".")
-    alias = ast.alias(leaf, local if local != leaf else None)
-    return ast.ImportFrom(package, [alias], 0) if package else ast.Import([alias])
+    return ast.Import([ast.alias(unit, local if local != unit else None)])
 
 
 def _is_value_error(node):
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ValueError"
-
-
-def _name_units(unload, unit_of):
-    """Let a call of unload() name units instead of modules."""
-    units = dict.fromkeys(unit_of[f"{PACKAGE}.{a.value}"] for a in unload.args)
-    units.pop(PACKAGE, None)  # where constants are
-    unload.args = [like(unload, ast.Constant(unit.rpartition(".")[2])) for unit in units]
 
 
 class Outside(ast.NodeTransformer):
@@ -218,27 +206,22 @@ class Outside(ast.NodeTransformer):
             local, means = meaning(node, alias, "", self._modules)
             if means[0] == "external":
                 return node
-            unit = self._unit_of[means[1]]
-            if means[0] != "module" or unit == PACKAGE:
-                raise LinkError(f"{self._name}, line {node.lineno}: {local} is no module that unload() names")
-            new.append(_import_unit(unit, local))
-        if len(new) > 1:
-            raise LinkError(f"{self._name}, line {node.lineno}: one import at a time")
-        return like(node, new[0])
-
-    def visit_Call(self, node):
-        if is_unload(node):
-            _name_units(node, self._unit_of)
-        return self.generic_visit(node)
+            if means[0] != "module":
+                raise LinkError(f"{self._name}, line {node.lineno}: {local} is no module")
+            new.append(_import_unit(self._unit_of[means[1]], local))
+        return [like(node, statement) for statement in new]
 
 
-def emit(members, modules, names, unit_of):
+def emit(members, modules, names, unit_of, loans):
     """One unit's tree."""
     body, borrowed, externals = [], set(), {}
     for name in members:
         rewriter = Rewriter(modules[name], modules, names, members, unit_of)
         rewriter.externals = externals
         body += [rewriter.visit(statement) for statement in modules[name].body]
+        for needed in rewriter.needed:
+            if unit_of[needed] not in (PACKAGE, unit_of[name]) and not loans.stays_with(name, needed):
+                raise LinkError(f"{name} imports {needed} at its top, which may be let go before it (heap.py)")
         borrowed |= rewriter.borrowed
     head = [ast.parse(line).body[0] for line in dict.fromkeys(externals.values())]
     for unit in sorted({unit for unit, _ in borrowed}):

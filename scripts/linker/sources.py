@@ -4,16 +4,6 @@
 import ast
 
 PACKAGE = "meter"
-# Units that lie beside the package, not in it: what is loaded is known by its name and its path, which MicroPython
-# keeps for good, and so both are shorter. Those that only a start or a seldom card loads last may stay in it.
-OFTEN = tuple(
-    """
-    aside atm90e32_audit atm90e32_phases billing buses calibration cardbooks carddialogue cardproof cardrefusals
-    cardvisit config config_doc daily desfire desfire_ev2 documents figures hd44780_start incidents limits look
-    made memory minute readings ring scratch seal selftest slots status tariff_doc troubles twin
-    utility watch_doc
-    """.split()
-)
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -206,33 +196,6 @@ def take_constants(module, modules, called):
         if number is not None and (module.name, name) not in called:
             module.constants[name] = number
             module.body.remove(node)
-
-
-def split(modules, outside):
-    """Unit -> its modules in order: one of all that stay, one of each lot that is let go together."""
-    calls = [n for tree in [m.tree for m in modules.values()] + outside for n in ast.walk(tree) if is_unload(n)]
-    called_in = {}
-    for number, call in enumerate(calls):
-        for name in (f"{PACKAGE}.{a.value}" for a in call.args):
-            if name not in modules:
-                raise LinkError(f"unload() names {name}, which there is not")
-            called_in.setdefault(name, set()).add(number)
-    # One of constants alone has nothing to load.
-    called_in = {name: numbers for name, numbers in called_in.items() if modules[name].body}
-    units = {PACKAGE: [name for name in modules if name not in called_in]}
-    lots = {}  # the calls -> the unit of what exactly those let go
-    for name, numbers in called_in.items():
-        leaf = name.rpartition(".")[2]
-        unit = lots.setdefault(frozenset(numbers), leaf if leaf in OFTEN else f"{PACKAGE}.{leaf}")
-        units.setdefault(unit, []).append(name)
-    return {unit: in_order(modules, members) for unit, members in units.items()}
-
-
-def is_unload(node):
-    match node:
-        case ast.Call(func=ast.Name(id="unload") | ast.Attribute(attr="unload"), args=[ast.Constant(), *_]):
-            return True
-    return False
 
 
 def defines(node):

@@ -40,17 +40,17 @@ def packed(document: dict) -> bytes:
 def settings(document: dict):
     """Settings as the meter reads them."""
     sources.use()
-    from meter.core import settings as config
+    from meter.documents import parse
 
-    return _asked("settings", config.parse, document)
+    return _asked("settings", parse.settings, document)
 
 
 def tariff(document: dict, currency: str):
     """The tariff as the meter reads it, with settings of that currency."""
     sources.use()
-    from meter.core import tariff as tariffs
+    from meter.documents import parse
 
-    found = _asked("tariff", tariffs.parse, document)
+    found = _asked("tariff", parse.tariff, document)
     if found.currency != currency:
         raise DocumentError(
             f"The tariff's currency is {found.currency}, and the settings say {currency}. Make them agree."

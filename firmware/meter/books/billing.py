@@ -14,7 +14,7 @@ nothing twice. What the flash does not take is tried again with the next minute,
 from esp32 import Partition
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes, demand
 from meter.core.errors import StorageError
 from meter.storage.freezes import Frozen
@@ -123,14 +123,15 @@ def _go_back(books, record, month):
 
 def _refill(books, months, month):
     """The readings of months that a wrong clock's have pushed out of the record for cards are put back."""
-    from meter.storage.readings import Readings
-
+    heap.borrow("readings")
     try:
+        from meter.storage.readings import Readings
+
         record = Readings(books.fram)
         record.put_months(months.ends(month - 1, month - _READINGS))
         record.store()
     finally:
-        unload("storage.readings")
+        heap.give_back("readings")
 
 
 def _freeze(books, record):

@@ -11,10 +11,11 @@ import asyncio
 
 from micropython import const
 
-from meter import unload
-from meter.core import account, calendar, codes, overload, supply
+from meter import heap
+from meter.core import account, codes, overload, supply
 from meter.core.errors import BusError, ChipError
 from meter.core.state import RELAY_UNKNOWN
+from meter.core.zone import Zone
 from meter.storage.ledger import FRESH
 
 _LOCK_FREE = const(2)  # failed logins in a row that cost nothing
@@ -44,7 +45,7 @@ class Books:
         self._ledger = ledger
         self._events = events
         self._overload = overload.Overload()
-        self._zone = calendar.Zone(cfg.utc_offset_min, cfg.dst)
+        self._zone = Zone(cfg.utc_offset_min, cfg.dst)
         self.uptime_s = 0
         self.locked_at_s = 0
         self._worked_s = 0  # uptime_s when that was
@@ -177,7 +178,7 @@ class Books:
         self.cfg = cfg
         self.tariff = tariff
         self.later = later
-        self._zone = calendar.Zone(cfg.utc_offset_min, cfg.dst)
+        self._zone = Zone(cfg.utc_offset_min, cfg.dst)
         if not self._minutely(_WORK):
             self._minute = -2  # with the next tick
             self._fall_back()
@@ -188,6 +189,7 @@ class Books:
 
     def _minutely(self, what) -> bool:
         """Begin, work or store of minute.py. False: the heap is too small just now. MemoryError: it cannot begin."""
+        heap.borrow("minute")
         try:
             from meter.books import minute
 
@@ -203,7 +205,7 @@ class Books:
             self.starved += 1
             return False
         finally:
-            unload("books.minute", "core.demand", "core.friendly", "core.rates", "storage.snapshot")
+            heap.give_back("minute")
         return True
 
     def is_past(self, minute: int, utc_s=None) -> bool:
@@ -362,6 +364,7 @@ class Books:
     def found(self, code: int, phase: int, value: int, lasted_s: int = -1) -> bool:
         """What is watched for (watch.py) has begun, or ended after lasted_s. value: its most extreme figure.
         False: nothing was kept, for the heap is too small just now, or the ledger has not been read yet."""
+        heap.borrow("incidents")
         try:
             from meter.books import findings
 
@@ -370,7 +373,7 @@ class Books:
             self.starved += 1
             return False
         finally:
-            unload("books.findings", "storage.incidents", "storage.ring")
+            heap.give_back("incidents")
 
     def utility_card(self, serial: int) -> None:
         """A utility card has changed something: no older one may change it back."""

@@ -9,7 +9,7 @@ else, the power-down is the end.
 from esp32 import Partition
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes
 from meter.core import watch as w
 from meter.core.errors import StorageError
@@ -28,12 +28,8 @@ def begin(watcher) -> None:
     books = watcher.books
     cfg = books.cfg
     now_s = watcher.now_s
-    if cfg.watch is None:
-        from meter.core import settings  # this meter has no settings
-
-        settings.watched(cfg, {})
-        unload("core.settings")
-        unload("documents.checks")
+    if cfg.watch is None:  # this meter has no settings
+        _watch_default(cfg)
     before = watcher.watch
     watch = w.Watch(cfg.watch, cfg.phases, cfg.three_wire)
     if before:
@@ -48,6 +44,16 @@ def begin(watcher) -> None:
         _look_at_cover(watcher, books, books.s.tampers)
     watcher.watch = watch
     watcher.cfg = cfg
+
+
+def _watch_default(cfg):
+    heap.borrow("settings")
+    try:
+        from meter.documents import parse
+
+        parse.watched(cfg, {})
+    finally:
+        heap.give_back("settings")
 
 
 def _resume(tampers, watch, now_s):

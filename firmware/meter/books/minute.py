@@ -7,7 +7,7 @@ A switch falls on a whole minute, so one look a minute does. A tick that spans o
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes, demand
 from meter.core.errors import BusError, ChipError
 from meter.core.friendly import is_friendly
@@ -20,13 +20,14 @@ _TWICE_S = const(7200)
 
 def begin(books) -> None:
     """At the start, when the ledger has been read. Raises BusError."""
-    from meter.books import billing
-
+    take_later(books, books.s.utc_s, log=False)  # its time came before this start
+    heap.borrow("billing")
     try:
-        take_later(books, books.s.utc_s, log=False)  # its time came before this start
+        from meter.books import billing
+
         billing.load(books)
     finally:
-        unload("books.billing", "storage.registers", "storage.freezes", "storage.ring", "storage.twin")
+        heap.give_back("billing")
 
 
 def work(books) -> None:
@@ -52,9 +53,10 @@ def work(books) -> None:
         books.friendly = is_friendly(books.cfg.friendly, local)
         take_later(books, books.utc_s)
         if local[:3] != books.date:
-            from meter.books import day as daily
-
+            heap.borrow("day")
             try:
+                from meter.books import day as daily
+
                 undone = daily.undo(books, local)
                 before = snapshot(s)  # without this day's charges
                 day = daily.work(books, local, undone)
@@ -62,7 +64,7 @@ def work(books) -> None:
             except MemoryError:
                 books.starved += 1  # tried again in a minute; the tick must be booked
             finally:
-                unload("books.day", "storage.readings", "storage.twin", "core.days")
+                heap.give_back("day")
         rate = rate_at(books.tariff, local[0], local[1], local[2], local[3], local[4] * 60 + local[5])
         for entry in books.tariff.signals:
             if books.is_past(entry[0]):
@@ -109,15 +111,16 @@ def powered_up(books, utc_s) -> None:
 
 def store(books) -> None:
     """After the tick: write what was noted. What cannot be written is tried again with the next minute."""
-    from meter.books import billing
-
+    heap.borrow("billing")
     try:
+        from meter.books import billing
+
         billing.store(books, *books.due)
         books.due = None
     except (BusError, ChipError) as e:
         books.fram_lost(e)
     finally:
-        unload("books.billing", "storage.registers", "storage.freezes", "storage.ring", "storage.twin")
+        heap.give_back("billing")
 
 
 def take_later(books, utc_s, log=True) -> None:

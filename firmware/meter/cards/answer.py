@@ -6,6 +6,7 @@ from binascii import crc32
 
 from micropython import const
 
+from meter import heap
 from meter.commands import orders, results
 from meter.core import codes
 from meter.core.errors import CardError
@@ -38,7 +39,11 @@ async def write(u, order, result: int, value) -> bool:
 
 
 def _report(books, number, key_version):
-    """What the household's card would carry back. The desk lets its code go."""
-    from meter.cards import records
+    """What the household's card would carry back."""
+    heap.borrow("report")
+    try:
+        from meter.cards import records
 
-    return records.pack_writeback(books, number, key_version, records.months(books))
+        return records.pack_writeback(books, number, key_version, records.months(books))
+    finally:
+        heap.give_back("report")

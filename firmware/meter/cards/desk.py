@@ -10,7 +10,7 @@ import asyncio
 
 from micropython import const
 
-import meter
+from meter import heap
 from meter.cards import states as at
 from meter.core import codes
 from meter.core.errors import BusError, CardError, ChipError
@@ -35,16 +35,18 @@ class CardDesk:
         self.keys = keys
         self._backoff_s = 0
         self._visit = self._dialogue = None
+        self._loan = None  # the code of the visit, or of the dialogue
         self.state = at.RESET
 
     def fit(self, keys, meter_number):
-        """Once, at the start (app.settle())."""
-        from meter.documents.keystore import fit
-
+        """Once, at the start."""
+        heap.borrow("keystore")
         try:
+            from meter.documents.keystore import fit
+
             return fit(keys, meter_number)
         finally:
-            self._leave()
+            heap.give_back("keystore")
 
     async def run(self, beat):
         """The task. Card and reader errors are events; anything else is a bug and goes to the supervisor."""
@@ -99,6 +101,7 @@ class CardDesk:
             found = await self.reader.wait_card(_HEALTH_MS)
             self._backoff_s = 0
             if found:
+                self._lend(heap.borrow("household"))
                 from meter.cards.household import Visit
 
                 self._visit = Visit(self, *found)
@@ -109,37 +112,38 @@ class CardDesk:
         """The code for one part of the work goes before that for the next comes, which needs its room. about: what the
         one has told for the other."""
         if event == at.NO_HOUSEHOLDS:
-            meter.unload("cards.household", "cards.records")
-        else:
-            self._let_go()
-        await asyncio.sleep_ms(_PAUSE_MS)
-        if event == at.NO_HOUSEHOLDS:
+            await self._swap(heap.borrow("supplier"))
             from meter.cards.supplier import Utility
 
             self._visit = Utility(self, *about)
         elif event == at.NEW:
+            await self._swap(heap.borrow("proof"))
             from meter.cards.proof import Proof
 
             self._visit = Proof(self, *about)
         elif event == at.LOOKED:
+            await self._swap(heap.borrow("household"))
             from meter.cards.household import Visit
 
             self._visit = Visit(self, *about)
         else:
+            await self._swap(heap.borrow("dialogue"))
             from meter.cards.dialogue import Dialogue
 
             self._dialogue = Dialogue(self, *about)
 
+    async def _swap(self, loan):
+        self._lend(loan)
+        await asyncio.sleep_ms(_PAUSE_MS)
+
     def _leave(self):
         """The visit is over: all its code goes."""
         self._visit = self._dialogue = None
-        self._let_go()
-        meter.unload("cards.dialogue", "cards.pages")
-        meter.unload("cards.refusals")
+        self._lend(None)
 
-    def _let_go(self):
-        # What one call names is linked to be loaded together: the last two are for either kind of card.
-        meter.unload("cards.household", "cards.records")
-        meter.unload("cards.proof")
-        meter.unload("cards.supplier")
-        meter.unload("drivers.desfire.card", "core.cmac", "cards.visitor")
+    def _lend(self, loan):
+        """What has been borrowed for the next part of the visit, or None, in place of what the last one had."""
+        before = self._loan
+        self._loan = loan
+        if before is not None:
+            heap.give_back(before)

@@ -9,7 +9,7 @@ import time
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.cards import pages
 from meter.cards import states as at
 
@@ -55,16 +55,17 @@ class Dialogue:
         return await self._show(self._rows or self._why())
 
     def _why(self):
-        from meter.cards import refusals
-
+        heap.borrow("refusals")
         try:
+            from meter.cards import refusals
+
             if not self._code:
                 return refusals.no_keys()
             if self._other:
                 return refusals.not_for(self._code, self._other, self._books.cfg)
             return refusals.refused(self._code)
         finally:
-            unload("cards.refusals")
+            heap.give_back("refusals")
 
     async def _unfinished(self):
         return await self._show(pages.unfinished(self._books, self._added_micro))

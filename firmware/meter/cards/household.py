@@ -10,7 +10,7 @@ insertion (equal count, nothing to credit) and no money. No wait is without an e
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.cards import records
 from meter.cards import states as at
 from meter.cards.visitor import Guest
@@ -151,10 +151,11 @@ class Visit(Guest):
 
     async def _account(self):
         """The one place where a card changes anything. No await in here: the verdict stays true."""
+        heap.borrow("cardbooks")
         try:
             self._book()
         finally:
-            unload("books.purchases")
+            heap.give_back("cardbooks")
         return at.BOOKED
 
     def _book(self):
@@ -188,17 +189,18 @@ class Visit(Guest):
 
     def _forget(self):
         """The household's card has the key in force: the one before opens nothing any more."""
-        from meter.documents import keystore
-
         keys = self.desk.keys
         keys = keys[: keys_doc.CARD_BEFORE] + (None, 0, 0) + keys[keys_doc.SALE_NO :]
+        heap.borrow("keystore")
         try:
+            from meter.documents import keystore
+
             keystore.put(self.desk.root, keys)
             self.desk.keys = keys
         except StorageError:
             pass  # the flash takes nothing: when this card comes next, it is asked again
         finally:
-            unload("documents.keystore")
+            heap.give_back("keystore")
 
     # What is done in each state, by its number.
     _DO = (_identify, _read, _return, _account, _write_back)

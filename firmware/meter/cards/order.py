@@ -12,7 +12,7 @@ from binascii import crc32
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.commands import envelope, orders
 from meter.core import cmac, codes
 from meter.core.errors import CardError
@@ -94,10 +94,11 @@ async def _document(u, sha, head):
 
 
 async def _staged(u, sha, head):
-    from meter.documents import files
-
-    name = files.SETTINGS if head[envelope.KIND] == orders.SETTINGS else files.TARIFF
+    heap.borrow("staged")
     try:
+        from meter.documents import files
+
+        name = files.SETTINGS if head[envelope.KIND] == orders.SETTINGS else files.TARIFF
         f = files.stage(u.desk.root, name)
         try:
             return await _read(u, sha, head, f.write)
@@ -106,7 +107,7 @@ async def _staged(u, sha, head):
     except OSError:
         return None
     finally:
-        unload("documents.files")
+        heap.give_back("staged")
 
 
 async def _read(u, sha, head, take):

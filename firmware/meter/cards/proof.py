@@ -7,7 +7,7 @@ nothing is booked.
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.cards import states as at
 from meter.documents import keys_doc
 
@@ -25,10 +25,11 @@ class Proof:
 
     async def do(self, state: int):
         """The event that ends the state."""
+        heap.borrow("signature")
         try:
             self._bought = self._bought[:-1] + (await self._good(self._bought[-1]),)
         finally:
-            unload("commands.signature")
+            heap.give_back("signature")
         return at.LOOKED
 
     def about(self, event: int) -> tuple:

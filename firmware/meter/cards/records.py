@@ -23,7 +23,7 @@ from binascii import crc32
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes
 from meter.core.errors import BusError, CardError
 from meter.core.state import others, times
@@ -125,11 +125,12 @@ def status_word(s, faults: int) -> int:
 def months(books) -> bytes:
     """Return the ends of the last twelve months, as the write-back has them: u16 month (as MeterState.month), u48
     import_counts; newest first, zeros: none, or they cannot be read."""
-    from meter.storage.twin import Twin
-
+    heap.borrow("months")
     try:
+        from meter.storage.twin import Twin
+
         return bytes(Twin(books.fram, SLOT_A, SLOT_B, SIZE, MAGIC).buf[MONTHS_AT:DAYS_AT])
     except BusError:
         return bytes(_MONTHS_N)
     finally:
-        unload("storage.twin")
+        heap.give_back("months")

@@ -15,7 +15,7 @@ Files, byte by byte: storage/FORMAT.md.
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.cards import states
 from meter.cards.visitor import Guest
 from meter.commands import orders, results
@@ -52,38 +52,42 @@ async def _serve(u):
 
 
 async def _order(u):
-    from meter.cards import order
-
+    heap.borrow("order")
     try:
+        from meter.cards import order
+
         return await order.read(u)
     finally:
-        unload("cards.order", "commands.envelope", "core.serials")
+        heap.give_back("order")
 
 
 async def _done(u, order):
     if order[orders.DOCUMENT] is None:
         return results.UNSTORED, 0
-    from meter.commands import dispatch
-
+    heap.borrow("dispatch")
     try:
+        from meter.commands import dispatch
+
         return await dispatch.do(u.books, u.desk, order)
     finally:
-        unload("commands.dispatch")
+        heap.give_back("dispatch")
 
 
 async def _answer(u, order, result, value):
-    from meter.cards import answer
-
+    heap.borrow("answer")
     try:
+        from meter.cards import answer
+
         return await answer.write(u, order, result, value)
     finally:
-        unload("cards.answer")
+        heap.give_back("answer")
 
 
 def _words(u, kind, result, value):
-    from meter.cards import answers
-
+    heap.borrow("answers")
     try:
+        from meter.cards import answers
+
         return answers.rows(kind, result, value, u.books)
     finally:
-        unload("cards.answers")
+        heap.give_back("answers")

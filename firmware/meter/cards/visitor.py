@@ -3,6 +3,7 @@
 
 from micropython import const
 
+from meter import heap
 from meter.cards import states as at
 from meter.core import codes
 
@@ -51,12 +52,18 @@ class Guest:
 
     def reader_failed(self, state: int) -> None:
         """The reader broke down in the middle of this."""
-        if state == at.WRITE_BACK:
-            from meter.cards import pages
+        heap.borrow("dialogue")
+        heap.borrow("refusals")
+        try:
+            if state == at.WRITE_BACK:
+                from meter.cards import pages
 
-            rows = pages.unfinished(self.books, self.added_micro)
-        else:
-            from meter.cards import refusals
+                rows = pages.unfinished(self.books, self.added_micro)
+            else:
+                from meter.cards import refusals
 
-            rows = refusals.refused(codes.CARD_READER)
+                rows = refusals.refused(codes.CARD_READER)
+        finally:
+            heap.give_back("dialogue")
+            heap.give_back("refusals")
         self.desk.panel.say(rows, _REFUSAL_MS)

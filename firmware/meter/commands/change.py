@@ -10,12 +10,11 @@ import gc
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.commands import results
 from meter.core import codes
-from meter.core import tariff as tariffs
 from meter.core.errors import ConfigError, StorageError
-from meter.documents import files
+from meter.documents import files, parse
 
 MAX = const(3072)  # bytes
 _IS_SETTINGS = const(16)
@@ -50,56 +49,57 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
             tariff = books.tariff
         else:
             cfg = before
-            tariff = tariffs.parse(files.load(root, new, name))
+            tariff = parse.tariff(files.load(root, new, name))
         if tariff.currency != cfg.currency:
             raise ConfigError("currency", "must be " + before.currency)
     except ConfigError:
         files.discard(root, name)
         books.log(codes.LOG_DOCUMENT_REFUSED, by | (_IS_SETTINGS if settings else 0))
         raise
-    finally:
-        unload("documents.checks")
     # Whether those there are fit to be kept: looked at now, while the code for putting in force is not loaded.
     late = not settings and not stopped and later is None and kept[1][0]
     sound = not stopped and _sound(root, name), late and _sound(root, files.LATER)
     gc.collect()
     books.log(codes.LOG_DOCUMENT_TAKEN, by | (_IS_SETTINGS if settings else 0))
-    from meter.commands import in_force
-
+    heap.borrow("in_force")
     try:
+        from meter.commands import in_force
+
         return in_force.put(books, by, root, (cfg, None if settings else tariff), stopped, sound)
     finally:
-        unload("commands.in_force")
+        heap.give_back("in_force")
 
 
 def _aside(root, name):
     """Has the document there been put aside?"""
-    from meter.documents import aside
-
+    heap.borrow("aside")
     try:
-        return aside.has(root, name)
-    except OSError:
-        raise StorageError(0, "the file system does not take " + aside.NAME)
+        from meter.documents import aside
+
+        try:
+            return aside.has(root, name)
+        except OSError:
+            raise StorageError(0, "the file system does not take " + aside.NAME)
     finally:
-        unload("documents.aside")
+        heap.give_back("aside")
 
 
 def _sound(root, name):
     """Is the document that is there fit to be kept as the one before?"""
     try:
         doc = files.load(root, name)
-        _settings(doc) if name == files.SETTINGS else tariffs.parse(doc)
+        _settings(doc) if name == files.SETTINGS else parse.tariff(doc)
     except ConfigError:
         return False
-    finally:
-        unload("documents.checks")
     return True
 
 
 def _settings(doc):
-    from meter.core import settings as config  # not for a tariff, which needs the room
-
-    return config.parse(doc)
+    heap.borrow("settings")  # not for a tariff, which needs the room
+    try:
+        return parse.settings(doc)
+    finally:
+        heap.give_back("settings")
 
 
 def _same_meter(cfg, before):

@@ -6,7 +6,7 @@ against repetition, and has the words. What changes the meter must not be brough
 keeps the serial of the newest one, committed after the change, which a repetition finds done.
 """
 
-from meter import unload
+from meter import heap
 from meter.commands import orders, results
 from meter.core.errors import ConfigError, StorageError
 
@@ -34,55 +34,61 @@ def _at_once(books, keeper, order):
     if kind <= orders.TARIFF:
         return _change(books, keeper, order)
     if kind == orders.KEYS:
-        from meter.commands import key_change
-
+        heap.borrow("keys")
         try:
+            from meter.commands import key_change
+
             return key_change.do(books, keeper, order)
         finally:
-            unload("commands.key_change", "documents.keystore")
+            heap.give_back("keys")
     if kind == orders.READ_OUT:
-        from meter.commands import read_out
-
+        heap.borrow("read_out")
         try:
+            from meter.commands import read_out
+
             return read_out.do(books)
         finally:
-            unload("commands.read_out")
-    from meter.commands import cover_reset
-
+            heap.give_back("read_out")
+    heap.borrow("cover")
     try:
+        from meter.commands import cover_reset
+
         return cover_reset.do(books)
     finally:
-        unload("commands.cover_reset")
+        heap.give_back("cover")
 
 
 def _change(books, keeper, order):
-    from meter.commands import change
-    from meter.documents import files
-
-    name = files.SETTINGS if order[orders.KIND] == orders.SETTINGS else files.TARIFF
+    heap.borrow("document")
     try:
+        from meter.commands import change
+        from meter.documents import files
+
+        name = files.SETTINGS if order[orders.KIND] == orders.SETTINGS else files.TARIFF
         return change.change(books, name, order[orders.DOCUMENT], order[orders.BY], keeper.root), 0
     except ConfigError as e:
         return results.DOCUMENT, e.args
     except (OSError, StorageError):
         return results.UNSTORED, 0
     finally:
-        unload("commands.change", "documents.files", "core.settings")
+        heap.give_back("document")
 
 
 async def _trust_change(books, keeper, order):
-    from meter.commands import trust_change
-
+    heap.borrow("trust")
     try:
+        from meter.commands import trust_change
+
         return await trust_change.do(books, keeper, order)
     finally:
-        unload("commands.trust_change", "documents.keystore")
+        heap.give_back("trust")
 
 
 async def _relay_test(books):
-    from meter.commands import relay_test
-
+    heap.borrow("relay")
     try:
+        from meter.commands import relay_test
+
         return await relay_test.do(books)
     finally:
-        unload("commands.relay_test")
+        heap.give_back("relay")

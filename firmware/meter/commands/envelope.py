@@ -13,7 +13,7 @@ import struct
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.commands import orders
 from meter.core import codes, serials
 from meter.documents import keys_doc
@@ -70,12 +70,13 @@ def _within(number, first, last):
 
 async def genuine(record, keys) -> bool:
     """Has the supplier signed these N bytes?"""
-    from meter.commands import signature
-
+    heap.borrow("signature")
     try:
+        from meter.commands import signature
+
         return await signature.good(keys[keys_doc.ORDER], record[_SIGNED:N], _PREFIX + bytes(record[:_SIGNED]))
     finally:
-        unload("commands.signature")
+        heap.give_back("signature")
 
 
 def is_work(head) -> bool:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Settings or a tariff that change.py has checked: stored in place of those before, and in force. Loaded for that."""
 
-from meter import unload
+from meter import heap
 from meter.commands import results
 from meter.core import codes
 from meter.core.errors import StorageError
@@ -69,21 +69,24 @@ def _make_way(books, root, stopped, sound):
 def _pass_days(books):
     """Without a clock: the days that have passed are charged by the tariff before."""
     if books.utc_s is None:
-        from meter.books import day
-
+        heap.borrow("day")
         try:
+            from meter.books import day
+
             day.passed(books)
         finally:
-            unload("books.day", "storage.readings", "storage.twin", "core.days")
+            heap.give_back("day")
 
 
 def _forget(root, name):
     """Another document has come in place of the one that was put aside."""
-    from meter.documents import aside
-
+    heap.borrow("aside")
     try:
-        aside.forget(root, name)
-    except OSError:
-        raise StorageError(0, "the file system does not take " + aside.NAME)
+        from meter.documents import aside
+
+        try:
+            aside.forget(root, name)
+        except OSError:
+            raise StorageError(0, "the file system does not take " + aside.NAME)
     finally:
-        unload("documents.aside")
+        heap.give_back("aside")

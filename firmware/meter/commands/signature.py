@@ -6,27 +6,30 @@ SHA-512 first, then the curve: their code and tables are never in the heap toget
 
 import asyncio
 
-from meter import unload
+from meter import heap
 
 
 async def good(public, signature, message) -> bool:
     """Is it a signature of message by this key?"""
+    heap.borrow("sha512")
     try:
         digest = await _last(_hashing(public, signature, message))
     finally:
-        unload("loader.sha512")
+        heap.give_back("sha512")
+    heap.borrow("ed25519")
     try:
         return await _last(_checking(public, signature, digest))  # pyright: ignore[reportReturnType]
     finally:
-        unload("loader.ed25519")
+        heap.give_back("ed25519")
 
 
 async def usable(public) -> bool:
     """Can signatures by this key be good, and not such as anybody can make?"""
+    heap.borrow("ed25519")
     try:
         return await _last(_looking(public))  # pyright: ignore[reportReturnType]
     finally:
-        unload("loader.ed25519")
+        heap.give_back("ed25519")
 
 
 # What a name in a function has hold of stays loaded until the function is done.

@@ -13,7 +13,7 @@ import struct
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.commands import orders, results
 from meter.core import codes
 from meter.core.errors import StorageError
@@ -65,13 +65,14 @@ def _misfit(keys, new):
 
 async def _unsound(sale, order, proof, record):
     """0, or which key can sign nothing."""
-    from meter.commands import signature
-
+    heap.borrow("signature")
     try:
+        from meter.commands import signature
+
         if not await signature.usable(sale):
             return results.NO_KEY
         if not await signature.good(order, proof, _PREFIX + record[:_PROVEN]):
             return results.UNPROVEN
     finally:
-        unload("commands.signature")
+        heap.give_back("signature")
     return 0

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calendar arithmetic: seconds since 2000-01-01T00:00:00Z, civil dates (Gregorian), local time.
+"""Calendar arithmetic: seconds since 2000-01-01T00:00:00Z and civil dates (Gregorian). Local time: zone.py.
 
 2000 as origin keeps `utc_s` a small integer on a 32-bit interpreter until 2034. Weekday 0 is Monday.
 Years 1999 to 2135 (what 32 bits of seconds reach); nothing here reads a clock.
-
-What a daylight-saving rule is: dst.py.
 """
 
 from micropython import const
-
-from meter import unload
 
 UNIX_2000 = const(946_684_800)
 _DAY_S = const(86_400)
@@ -78,39 +74,3 @@ def fields(utc_s: int) -> tuple:
     n, s = divmod(utc_s, _DAY_S)
     year, month, day = date(n)
     return year, month, day, weekday(n), s // 3600, s // 60 % 60, s % 60
-
-
-class Zone:
-    """Local time by a fixed offset and an optional daylight-saving rule.
-
-    The stretch between two switches is remembered, so that on the tick path an offset is two comparisons.
-    """
-
-    def __init__(self, utc_offset_min: int, dst=None):
-        self._standard_s = utc_offset_min * 60
-        self._dst: tuple = dst or ()
-        self._offset_s = self._standard_s
-        self._from = self._until = 0
-        self._day = 0
-        self._date = (2000, 1, 1)
-
-    def offset_s(self, utc_s: int) -> int:
-        """Local time minus UTC, in seconds, at utc_s."""
-        if self._dst and not self._from <= utc_s < self._until:
-            self._find(utc_s)
-        return self._offset_s
-
-    def fields(self, utc_s: int) -> tuple:
-        """(year, month, day, weekday, hour, minute, second) of local time."""
-        n, s = divmod(utc_s + self.offset_s(utc_s), _DAY_S)
-        if n != self._day:
-            self._date = date(n)
-            self._day = n
-        d = self._date
-        return d[0], d[1], d[2], weekday(n), s // 3600, s // 60 % 60, s % 60
-
-    def _find(self, utc_s):
-        from meter.core import dst  # twice a year
-
-        self._from, self._until, self._offset_s = dst.stretch(self._dst, self._standard_s, utc_s)
-        unload("core.dst")

@@ -3,7 +3,7 @@
 
 A rule is (start, end, shift_min, basis). Start and end are (month, week, weekday, minute): week 1..4, or 5 for the
 last; weekday 7: `week` is the day of the month instead. The minutes count from that day's midnight, and may be of
-another day (POSIX allows -167 to 167 hours): 24 hours in Egypt, 50 in Gaza, -1 in Greenland. `basis` (civil.BASIS_*)
+another day (POSIX allows -167 to 167 hours): 24 hours in Egypt, 50 in Gaza, -1 in Greenland. `basis` (calendar.BASIS_*)
 says which clock shows them. An end that comes before the start in the year is the southern hemisphere. The two must
 be of different months.
 """

@@ -1,11 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The settings of a meter. The document they come from is described in documents/settings_doc.py."""
 
-import gc
-
-from meter import unload
-
-
 class Settings:
     """Settings as the rules use them; without a document, the defaults. Amounts in millionths (*_micro)."""
 
@@ -52,34 +47,3 @@ class Settings:
     def calibration(self):
         """[(address, word), ...] for the driver, which asks at a start only: kept, the pairs would take 500 bytes."""
         return list(zip(*self.calibrated))
-
-
-def parse(doc) -> Settings:
-    """Settings from a document (json.loads). ConfigError(path, reason) if anything in it is wrong. Leaves core.checks
-    to be unloaded."""
-    cfg = _read(doc)
-    watched(cfg, doc)
-    return cfg
-
-
-def _read(doc):
-    """A function of its own: its name for config_doc keeps that loaded, and watch_doc needs the room."""
-    gc.collect()  # while a card is served the heap is in pieces; what is loaded now needs some larger ones
-    from meter.documents import settings_doc
-
-    try:
-        return settings_doc.read(doc)
-    finally:
-        unload("documents.settings_doc")
-
-
-def watched(cfg, doc) -> None:
-    """Fill in what is watched for, by a document or by default. ConfigError."""
-    gc.collect()
-    from meter.documents import watch_doc
-
-    try:
-        cfg.watch = watch_doc.rows(cfg, doc.get("events"))
-        cfg.tamper_trips = watch_doc.trips(doc.get("tamper_trips", []))
-    finally:
-        unload("documents.watch_doc")

@@ -53,7 +53,14 @@ def parse(doc, setup, part) -> tuple:
             raise ConfigError("registers.%02X" % addr, "%d is a gain below %d" % (word, GAIN_MIN))
         if addr in trims and 0x8000 <= word < 0x10000 + TRIM_MIN:
             raise ConfigError("registers.%02X" % addr, "%d takes more than half of the power away" % word)
-    text = ("%s|%s|%d|%d|" % (serial, ic, scale, 1 if sealed else 0)).encode()
+    crc, seal = _sums(("%s|%s|%d|%d|" % (serial, ic, scale, 1 if sealed else 0)).encode(), found)
+    if doc["crc32"] != "%08X" % crc:
+        raise ConfigError("crc32", "is not %08X: the document is damaged, or was changed by hand" % crc)
+    return found, seal if sealed else b""
+
+
+def _sums(text, found):
+    """(CRC-32, SHA-256) of the text above."""
     crc = crc32(text)
     whole = sha256(text)
     comma = ""
@@ -62,9 +69,7 @@ def parse(doc, setup, part) -> tuple:
         crc = crc32(text, crc)
         whole.update(text)
         comma = ","
-    if doc["crc32"] != "%08X" % crc:
-        raise ConfigError("crc32", "is not %08X: the document is damaged, or was changed by hand" % crc)
-    return found, whole.digest() if sealed else b""
+    return crc, whole.digest()
 
 
 def _table(registers, may):

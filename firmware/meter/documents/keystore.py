@@ -5,7 +5,7 @@ import json
 import os
 from binascii import crc32
 
-from meter import unload
+from meter import heap
 from meter.core import cmac
 from meter.core.errors import StorageError
 from meter.documents import keys_doc
@@ -25,10 +25,7 @@ _NAME = "keys.json"
 
 
 def fit(keys, meter_number: str) -> bool:
-    """May a provisioned meter have these keys? None of them may be one of the virtual meters'.
-
-    The name of this module would stay in the heap for good, were it let go where it is asked for at each start."""
-    unload("documents.keystore")
+    """May a provisioned meter have these keys? None of them may be one of the virtual meters'."""
     demo = cmac.derived(DEMO_METER_MASTER, b"CARD" + meter_number.encode())
     demo_utility = cmac.derived(DEMO_UTILITY_MASTER, b"UTIL")
     public = keys[keys_doc.SALE], keys[keys_doc.ORDER]
@@ -45,6 +42,14 @@ def put(root: str, keys) -> None:
 
     Nothing is kept of what was there before: keys that were replaced must not come back.
     """
+    heap.borrow("keys_file")
+    try:
+        _write(root, keys)
+    finally:
+        heap.give_back("keys_file")
+
+
+def _write(root, keys):
     from meter.documents import files
     from meter.documents.keys_doc import pack
 
@@ -65,5 +70,3 @@ def put(root: str, keys) -> None:
     except (OSError, StorageError):
         files.discard(root, _NAME)
         raise StorageError(0, "the file system does not take " + _NAME)
-    finally:
-        unload("documents.keys_doc", "documents.files")

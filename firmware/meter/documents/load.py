@@ -5,11 +5,10 @@ import os
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes, settings
-from meter.core import tariff as tariffs
 from meter.core.errors import ConfigError
-from meter.documents import aside, files, keys_doc
+from meter.documents import aside, files, keys_doc, parse
 
 _ASIDE = const(16)  # the lowest bit of what is aside, in the fault mask
 # What the settings must go on to say, whatever else stopped the meter: whose it is, and how it is connected.
@@ -37,7 +36,7 @@ def read(root: str = "", fell: int = 0):
     """
     without, faults = _without(root, fell)
     faults <<= _ASIDE
-    cfg, current = _of(root, "settings.json", _eventless if without[aside.EVENTS] else settings.parse, without[0])
+    cfg, current = _of(root, "settings.json", _eventless if without[aside.EVENTS] else parse.settings, without[0])
     if not current or without[aside.EVENTS]:
         faults |= codes.FAULT_SETTINGS
     cfg = cfg or _whose(root, fell)
@@ -45,7 +44,7 @@ def read(root: str = "", fell: int = 0):
     lost = not cfg.meter_number  # all that the settings said: the tariff was fit when they were there
 
     def priced(doc):
-        tariff = tariffs.parse(doc)
+        tariff = parse.tariff(doc)
         if tariff.currency != cfg.currency and not lost:
             raise ConfigError("currency", "%s, but the settings say %s" % (tariff.currency, cfg.currency))
         return tariff
@@ -72,7 +71,7 @@ def read(root: str = "", fell: int = 0):
 def _unpriced(cfg):
     """In place of a tariff. One without a name is none: the display says so (panel/pages.py). A meter that is to
     be nobody's yet is left as it is."""
-    tariff = tariffs.parse({"name": "none", "currency": cfg.currency, "price": "0"})
+    tariff = parse.tariff({"name": "none", "currency": cfg.currency, "price": "0"})
     if cfg.provisioned or not cfg.meter_number:
         tariff.name = ""
         tariff.rate_names = ("No tariff: no price",)
@@ -86,8 +85,6 @@ def _without(root, fell):
             os.stat(root + "/aside.json")
         except OSError:
             return bytes(4), 0
-    from meter.documents import aside
-
     without = aside.levels(fell, root)
     mask = aside.mask(without)
     if mask:
@@ -97,29 +94,22 @@ def _without(root, fell):
 
 def _calibrate(root, cfg, level):
     """Put the calibration into the settings; gives the fault, or 0."""
-    from meter.documents import calibration_doc
-
     fault = codes.FAULT_CALIBRATION if cfg.provisioned or level else 0
     found = []
-    try:
-        for name in ("calibration.json", "calibration.old")[level:]:
-            if not files.check_sum(root, name)[0]:
-                continue
-            import board
-
-            try:
-                found.append(calibration_doc.parse(files.load(root, name), cfg, board.MeterIc.calibrated()))
-                if name == "calibration.json":
-                    fault = 0
-                elif len(found) == 1:
-                    print("calibration: the one before is in force")
-                    fault = codes.FAULT_CALIBRATION
-            except ConfigError as e:
-                if not found:
-                    print("calibration:", e)
-                    fault = codes.FAULT_CALIBRATION
-    finally:
-        unload("documents.calibration_doc")
+    for name in ("calibration.json", "calibration.old")[level:]:
+        if not files.check_sum(root, name)[0]:
+            continue
+        try:
+            found.append(_calibration(root, name, cfg))
+            if name == "calibration.json":
+                fault = 0
+            elif len(found) == 1:
+                print("calibration: the one before is in force")
+                fault = codes.FAULT_CALIBRATION
+        except ConfigError as e:
+            if not found:
+                print("calibration:", e)
+                fault = codes.FAULT_CALIBRATION
     cfg.calibrated = ()
     if found:
         cfg.calibrated = found[0][0]
@@ -129,39 +119,49 @@ def _calibrate(root, cfg, level):
     return fault
 
 
+def _calibration(root, name, cfg):
+    import board
+
+    heap.borrow("calibration")
+    try:
+        from meter.documents import calibration_doc
+
+        return calibration_doc.parse(files.load(root, name), cfg, board.MeterIc.calibrated())
+    finally:
+        heap.give_back("calibration")
+
+
 def _eventless(doc):
     doc.pop("events", None)
-    return settings.parse(doc)
+    return parse.settings(doc)
 
 
 def _whose(root, fell):
     """Settings of what a document says of the meter itself, and defaults; where even that is not fit, of less."""
-    from meter.documents import aside
-
     for keys in (_WHOSE,) if aside.bare(fell) else (_KEPT, _WHOSE):
         for name in ("settings.json", "settings.old"):
             try:
                 doc = files.load(root, name)
-                return settings.parse({key: doc[key] for key in keys if key in doc})
+                return parse.settings({key: doc[key] for key in keys if key in doc})
             except ConfigError as e:
                 print("settings:", e)
     return settings.Settings()
 
 
-def _of(root, name, parse, level=0):
-    """(what parse makes of a document, or of the one before it, or None; is it the first?) level: of aside.py."""
+def _of(root, name, read, level=0):
+    """(what read makes of a document, or of the one before it, or None; is it the first?) level: of aside.py."""
     what = name[:-5] + ":"
     try:
         if level:
             print(what, "put aside, for no start came past it")
         else:
-            return parse(files.load(root, name)), True
+            return read(files.load(root, name)), True
     except ConfigError as e:
         print(what, e)
     try:
         if level == aside.NONE:
             return None, False
-        old = parse(files.load(root, files.kept(name)))
+        old = read(files.load(root, files.kept(name)))
     except ConfigError:
         return None, False
     print(what, "the one before is in force")

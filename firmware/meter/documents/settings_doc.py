@@ -120,6 +120,14 @@ def read(doc) -> Settings:
     s.u_input_v = s.u_nominal_v * 1732 // 1000 if s.three_wire else s.u_nominal_v
     s.i_max_ma = integer(doc.get("max_a", s.i_max_ma // 1000), "max_a", 1, 100) * 1000
     s.current_scale = 2 if s.i_max_ma > _ONE_SCALE_MA else 1
+    if "profile_channels" in doc:
+        s.profile_channels = _channels(doc["profile_channels"])
+    _connection(s)
+    _amounts(s)
+    return s
+
+
+def _connection(s):
     if s.phases == 2:
         raise ConfigError("phases", "must be 1 or 3")
     if s.three_wire and s.phases == 1:
@@ -130,8 +138,9 @@ def read(doc) -> Settings:
         raise ConfigError("demand_min", "must divide an hour")
     if 60 % s.profile_min:
         raise ConfigError("profile_min", "must divide an hour")
-    if "profile_channels" in doc:
-        s.profile_channels = _channels(doc["profile_channels"])
+
+
+def _amounts(s):
     if s.alarm2_micro > s.alarm1_micro:
         raise ConfigError("alarm2", "is above alarm1, which must come first")
     if s.alarm2_micro < -s.overdraft_micro:
@@ -142,7 +151,6 @@ def read(doc) -> Settings:
         raise ConfigError("hoard", "would leave no room for credit above alarm1")
     if s.initial_credit_micro > s.hoard_micro > 0:
         raise ConfigError("initial_credit", "is above the hoarding cap")
-    return s
 
 
 def _channels(names):

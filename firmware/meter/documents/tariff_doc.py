@@ -91,6 +91,12 @@ def _rates(doc):
     tariff = Tariff(title, code, tuple(rates), tuple(prices))
     if "fallback" in doc or len(rates) > 1:
         tariff.fallback = _index(doc.get("fallback"), rates, "rate", "fallback")
+    _calendar(doc, tariff, rates)
+    return tariff
+
+
+def _calendar(doc, tariff, rates):
+    """Fill in when which rate holds."""
     days = _some(doc, "days", dict, _MAX_DAYS)
     day_names = sorted(days)
     tariff.days = tuple([_day(days[key], "days." + key, rates) for key in day_names])
@@ -107,7 +113,6 @@ def _rates(doc):
         tariff.seasons = _seasons(_some(doc, "seasons", list, _MAX_SEASONS), week_names)
     if doc.get("special_days", []) != []:
         tariff.special = _special(_some(doc, "special_days", list, _MAX_SPECIAL_DAYS), day_names)
-    return tariff
 
 
 def _steps(entries, least_micro):

@@ -14,7 +14,7 @@ import time
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes
 from meter.core.errors import BusError, ChipError
 
@@ -70,6 +70,7 @@ class Clock:
     async def _look(self):
         """Look at the RTC, and take its time over if it is to be believed. Return the seconds until the next look.
         Raises BusError, ChipError."""
+        heap.borrow("look")
         try:
             from meter.metering import clock_look
 
@@ -78,7 +79,7 @@ class Clock:
                 return _LOADED_S
             return self._judge(*await clock_look.look(self._i2c))
         finally:
-            unload("metering.clock_look", "core.timekeeping", "drivers.ds3231")
+            heap.give_back("look")
 
     def _judge(self, utc_s, began_ms):
         from meter.core import timekeeping

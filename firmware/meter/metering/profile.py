@@ -7,7 +7,7 @@ waits for it.
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.storage.profile import CLOCK_INVALID, NOT_MEASURED, SUPPLY_OFF
 
 _MINUTE_S = const(60)
@@ -64,9 +64,10 @@ class Profile:
                 self._slots(0)
 
     def _slots(self, now_s):
-        from meter.metering import profile_rows
-
+        heap.borrow("slots")
         try:
+            from meter.metering import profile_rows
+
             profile_rows.work(self, now_s)
         finally:
-            unload("metering.profile_rows", "storage.profile", "storage.ring")
+            heap.give_back("slots")

@@ -5,7 +5,7 @@ Loading a module takes some 10 ms, so those that turn are drawn together when th
 seconds: panel.py sees to that.
 """
 
-from meter import unload
+from meter import heap
 from meter.panel import order, pages
 
 
@@ -14,6 +14,8 @@ def page(books, n: int, turn: int = 0) -> tuple:
     to load a page, the balance."""
     if n > 0 and not books.faults >> n - order.FAULTS:
         n = max(n, order.ENERGY)
+    heap.borrow("troubles")
+    heap.borrow("figures")
     try:
         if n < order.ENERGY:
             from meter.panel import troubles
@@ -26,14 +28,15 @@ def page(books, n: int, turn: int = 0) -> tuple:
         books.starved += 1
         return n, pages.balance(books) if books.ready else (" " * 20,) * 4
     finally:
-        unload("panel.troubles")
-        unload("panel.figures")
+        heap.give_back("troubles")
+        heap.give_back("figures")
 
 
 def ahead(books, n: int) -> list:
     """Return numbers and texts of the pages from n on, in one list: they are loaded once. A live page, and the table of
     three phases, has no text."""
     out = []
+    heap.borrow("figures")
     try:
         from meter.panel import figures
 
@@ -46,6 +49,5 @@ def ahead(books, n: int) -> list:
         books.starved += 1
         out = [n, "".join(pages.balance(books))]
     finally:
-        unload("panel.troubles")
-        unload("panel.figures")
+        heap.give_back("figures")
     return out

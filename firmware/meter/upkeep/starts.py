@@ -29,6 +29,7 @@ import board
 import machine
 from micropython import const
 
+from meter import heap
 from meter.core import codes
 from meter.core.errors import BusError
 from meter.upkeep import memory
@@ -112,8 +113,6 @@ def _open_relay():
 
 def metered(books) -> None:
     """This start meters: report what was counted until it did, and keep aside the documents it went without."""
-    from meter.documents import aside
-
     m, trouble = memory.read()
     if m[_REPORT]:
         books.log(codes.LOG_BUNDLE_GIVEN_UP, m[_REPORT])
@@ -121,19 +120,30 @@ def metered(books) -> None:
         books.log(codes.LOG_NO_METERING, 2)
     fell = m[_FELL]
     m[_REPORT] = m[_FELL] = m[_DARK_S] = m[_SINCE] = 0
+    heap.borrow("aside")
+    heap.borrow("wiring")
     try:
-        mask = aside.keep(fell)
-        if mask:
-            print("starts:", aside.words(mask))
-            books.log(codes.LOG_DOCUMENTS_ASIDE, mask)
-        if board.FRAM_ADDR and aside.goes_without(fell, aside.CALIBRATION):
-            from meter.storage import seal
-
-            seal.give_up(books.fram)
+        _keep_aside(books, fell)
     except (OSError, BusError) as e:
         print("starts: not kept, what is aside:", e)
         m[_FELL] = fell  # the next start goes without it, too
+    finally:
+        heap.give_back("aside")
+        heap.give_back("wiring")
     memory.write(m, trouble)
+
+
+def _keep_aside(books, fell):
+    from meter.documents import aside
+
+    mask = aside.keep(fell)
+    if mask:
+        print("starts:", aside.words(mask))
+        books.log(codes.LOG_DOCUMENTS_ASIDE, mask)
+    if board.FRAM_ADDR and aside.goes_without(fell, aside.CALIBRATION):
+        from meter.storage import seal
+
+        seal.give_up(books.fram)
 
 
 def lasted(faults: int) -> None:

@@ -22,7 +22,7 @@ import time
 
 from micropython import const
 
-import meter
+from meter import heap
 from meter.core import codes
 
 _PERIOD_MS = const(2000)
@@ -98,11 +98,14 @@ class Supervisor:
             self.books.starved += 1
         try:
             if news:
-                from meter.upkeep import crash
+                heap.borrow("crash")
+                try:
+                    from meter.upkeep import crash
 
-                crash.report(self.books, self._fram, name, e, self._periods * 2, hung_s)
+                    crash.report(self.books, self._fram, name, e, self._periods * 2, hung_s)
+                finally:
+                    heap.give_back("crash")
             self.books.fault(codes.FAULT_PROGRAM, True)
-            meter.unload("upkeep.crash", "upkeep.memory", "storage.crashes")
         except Exception as more:  # no room even for that
             self._starved(more)
 
@@ -140,16 +143,22 @@ class Supervisor:
             used = gc.mem_alloc()
             self.heap_used_max = max(self.heap_used_max, used)
             if n % _HOUR == 0:
-                from meter.upkeep import status
+                heap.borrow("status")
+                try:
+                    from meter.upkeep import status
 
-                self._told = status.say(self.books, used, self.heap_used_max, self._told)
-                meter.unload("upkeep.status")
+                    self._told = status.say(self.books, used, self.heap_used_max, self._told)
+                finally:
+                    heap.give_back("status")
         self._periods = n + 1
         if self._calm == self.lasts:
-            from meter.upkeep import starts
+            heap.borrow("starts")
+            try:
+                from meter.upkeep import starts
 
-            starts.lasted(self.books.faults)
-            meter.unload("upkeep.starts", "upkeep.memory")
+                starts.lasted(self.books.faults)
+            finally:
+                heap.give_back("starts")
         if self._calm >= _HOUR:
             self.books.fault(codes.FAULT_PROGRAM, False)
 

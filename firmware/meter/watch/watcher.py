@@ -14,7 +14,7 @@ from array import array
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes
 from meter.core import watch as w
 
@@ -61,12 +61,13 @@ class Watcher:
 
     def _begin(self):
         """With these settings, from now on."""
+        heap.borrow("incidents")
         try:
             from meter.books import findings
 
             findings.begin(self)
         finally:
-            unload("books.findings", "storage.incidents", "storage.ring")
+            heap.give_back("incidents")
 
     def forget_cover(self):
         self._clear(1)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from meter.core import account, codes, rates
-from meter.core import tariff as tariffs
+from meter.documents import parse
 
 from host_tests.bench.cards.cards import pending_micro
 from host_tests.bench.page.words import claims_text, event_text
@@ -235,7 +235,7 @@ class LiveBench(Bench):
 
     def _tariff_on_meter(self):
         """As it lies in the meter's file system: a card may have brought another one."""
-        return tariffs.parse(json.loads(read_file(self.plant.flash, "tariff.json")))
+        return parse.tariff(json.loads(read_file(self.plant.flash, "tariff.json")))
 
     def _rate(self, local) -> int:
         if local is None:

@@ -90,9 +90,9 @@ class LocalMeter:
     def __init__(self, plant: Plant, root: Path):
         if "link" in sys.modules:
             raise RuntimeError("a second LocalMeter in this process")
-        import meter
+        from meter import heap
 
-        meter.unload = lambda *names: None  # memory is no matter here, and to load a module each minute takes longest
+        heap._let_go = lambda module: None  # memory is no matter here, and to load a module each minute takes longest
         self.plant = plant
         self.root = str(root)
         sys.modules["ops"] = ops
@@ -116,17 +116,17 @@ class LocalMeter:
 
     def run_s(self, seconds: int) -> None:
         """Plug in, run main() for this long, and pull the plug."""
-        from meter import entry, wiring
+        from meter import begin, wiring
         from meter.documents import load
 
         wiring.settle = lambda cfg: None  # memory, again
-        entry._documents = lambda: ((0, 0, "", 0), load.read(self.root))
+        begin.documents = lambda: ((0, 0, "", 0), load.read(self.root))
         plant = self.plant
         plant.power_on()
         plant.buf[3] = 1
 
         async def bounded():
-            supervisor = await entry._started()
+            supervisor = await begin.started()
             left_s = seconds - plant.clock.now_us / 1e6
             main = asyncio.ensure_future(supervisor.run())
             done, _ = await asyncio.wait([main], timeout=left_s)

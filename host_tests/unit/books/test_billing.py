@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from meter.books.books import Books
-from meter.core import codes, settings, tariff
+from meter.core import codes
 from meter.core.state import MeterState
+from meter.documents import parse
 from meter.drivers.fram import Fram
 from meter.drivers.metering_ic.sample import Sample
 from meter.storage.events import EventLog
@@ -77,8 +78,8 @@ class Meter:
     """A meter and its parts; a tick now and then."""
 
     def __init__(self, **doc):
-        self.cfg = settings.parse({"meter_number": "1", "initial_credit": "100000", **doc})
-        self.tariff = tariff.parse(TARIFF)
+        self.cfg = parse.settings({"meter_number": "1", "initial_credit": "100000", **doc})
+        self.tariff = parse.tariff(TARIFF)
         self.rings = new_rings()
         self.chip = Mb85rc256vChip(0x50)
         self.chip.power_on(0)
@@ -189,7 +190,7 @@ def test_what_was_counted_before_any_register_was_written_is_the_first_rates():
 def test_a_price_signal_is_not_in_force_again_in_the_hour_that_comes_twice():
     one = Meter(dst="eu", utc_offset_min=60)
     event = ["2026-10-25 01:00", "2026-10-25 02:30", "0.90", "Event"]
-    one.tariff = tariff.parse({"name": "One", "currency": "EUR", "price": "0.25", "signals": [event]})
+    one.tariff = parse.tariff({"name": "One", "currency": "EUR", "price": "0.25", "signals": [event]})
     one.boot()
     dear = []
     start = utc("2026-10-24 22:00")

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from meter.books.books import Books
-from meter.core import account, codes, tariff
-from meter.core import settings as config
+from meter.core import account, codes
 from meter.core.errors import BusError
 from meter.core.state import MeterState
+from meter.documents import parse
 from meter.drivers.metering_ic.sample import Sample
 from meter.storage import readings
 from meter.storage.events import EventLog
@@ -78,8 +78,8 @@ class Meter:
     def __init__(self, debt=10**9, offset_min=0, dst=None, **settings):
         amounts = {"initial_credit": str(INITIAL // 10**6), "debt_per_day": "0.1"}
         place = {"utc_offset_min": offset_min, "dst": dst}
-        self.cfg = config.parse({"meter_number": "1", **amounts, **place, **settings})
-        self.tariff = tariff.parse({"name": "One", "currency": "EUR", "price": "1", "standing": "0.25"})
+        self.cfg = parse.settings({"meter_number": "1", **amounts, **place, **settings})
+        self.tariff = parse.tariff({"name": "One", "currency": "EUR", "price": "1", "standing": "0.25"})
         self.fram = Memory()
         self.rings = new_rings()
         self.boot()
@@ -640,7 +640,7 @@ def test_a_clock_that_is_changed_at_midnight(month):
 
 def test_another_offset_from_utc_takes_effect_at_once(meter):
     meter.tick("2026-03-10 20:00")
-    east = config.parse({"meter_number": "1", "utc_offset_min": 600, "debt_per_day": "0.1"})
+    east = parse.settings({"meter_number": "1", "utc_offset_min": 600, "debt_per_day": "0.1"})
     meter.books.put_in_force(east, meter.tariff, None)
     assert meter.days == 1
     meter.books.put_in_force(meter.cfg, meter.tariff, None)
@@ -652,7 +652,7 @@ def test_another_offset_from_utc_takes_effect_at_once(meter):
 
 
 def waiting(when, **more):
-    return tariff.parse({"name": "Next", "currency": "EUR", "price": "2", "standing": "0.25", "from": when, **more})
+    return parse.tariff({"name": "Next", "currency": "EUR", "price": "2", "standing": "0.25", "from": when, **more})
 
 
 def with_later(when):
@@ -751,7 +751,7 @@ def test_days_without_a_clock_cost_what_held_while_they_passed():
     one.tick("2026-03-10 12:00")
     one.tick(None, passed_s=3 * 86_400)
     day.passed(one.books)  # what commands/change.py does before other terms
-    dear = config.parse({"meter_number": "1", "debt_per_day": "0.5", "initial_credit": "500"})
+    dear = parse.settings({"meter_number": "1", "debt_per_day": "0.5", "initial_credit": "500"})
     one.books.put_in_force(dear, one.tariff, None)
     one.tick(None, passed_s=2 * 86_400)
     one.tick("2026-03-15 12:00", passed_s=0)

@@ -9,9 +9,9 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from meter.core import settings, tariff
+from meter.core import settings
 from meter.core.errors import ConfigError
-from meter.documents import calibration_doc, settings_doc, tariff_doc, watch_doc
+from meter.documents import calibration_doc, parse, settings_doc, tariff_doc, watch_doc
 from meter.drivers.atm90e26.ic import Atm90e26
 from meter.drivers.atm90e32.ic import Atm90e32
 
@@ -201,7 +201,7 @@ def tariff_docs():
 
 @portions
 def test_tariffs(portion):
-    fit = [(what, usual() | {"tariff.json": doc}) for what, doc in taken(tariff.parse, tariff_docs())]
+    fit = [(what, usual() | {"tariff.json": doc}) for what, doc in taken(parse.tariff, tariff_docs())]
     assert len(fit) > 30
     start_each("esp32_devkit", portion, fit)
 
@@ -210,7 +210,7 @@ def test_tariffs(portion):
 def test_events(portion):
     """Each limit of each row at once, wherever the check takes it."""
     base = usual(phases=3)["settings.json"]
-    rows = [row[0] for row in watch_doc._defaults(settings.parse(base))]
+    rows = [row[0] for row in watch_doc._defaults(parse.settings(base))]
     fit = [("no row", usual() | {"settings.json": base | {"events": dict.fromkeys(rows)}})]
     for limit in watch_doc._LIMITS:
         for value in CHANGED:

@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 import pytest
 from meter.books.books import Books
 from meter.commands import cover_reset
-from meter.core import codes, settings, supply, tariff
+from meter.core import codes, supply
 from meter.core.errors import StorageError
 from meter.core.state import KINDS, MeterState, times
+from meter.documents import parse
 from meter.drivers.fram import Fram
 from meter.drivers.metering_ic.sample import Sample
 from meter.metering.clock import Clock
@@ -37,7 +38,7 @@ class Meter:
     def __init__(self, rings, **doc):
         self.vt = VirtualTime()
         self.rings = rings
-        self.cfg = settings.parse({"meter_number": "1", "initial_credit": "100", **doc})
+        self.cfg = parse.settings({"meter_number": "1", "initial_credit": "100", **doc})
         self.chip = Mb85rc256vChip(0x50)
         self.chip.power_on(0)
         self.boot()
@@ -46,7 +47,7 @@ class Meter:
         fram = Fram(DirectI2C(self.vt, [self.chip]))
         self.log = EventLog(fram)
         self.s = MeterState()
-        one = tariff.parse({"name": "One", "currency": "EUR", "price": "0.25"})
+        one = parse.tariff({"name": "One", "currency": "EUR", "price": "0.25"})
         self.books = Books(self.s, Ledger(fram), self.log, fram, self.cfg, one)
         self.books.open()
         self.sample = Sample()

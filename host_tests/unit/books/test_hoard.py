@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 from meter.books import purchases
-from meter.core import codes, tariff
-from meter.core import settings as config
+from meter.core import codes
 from meter.core.errors import CardError
 from meter.core.state import MeterState
+from meter.documents import parse
 
 from scripts.provision.identity import HOUSE
 
@@ -22,8 +22,8 @@ def meter(tariff_doc=FLAT, credit_micro=0, **settings):
     doc = {"meter_number": "1", "provisioned": True, "currency": "IDR", **settings}
     s = MeterState()
     s.credit_micro = credit_micro
-    rates = tariff.parse({"name": "x", "currency": doc["currency"], **tariff_doc})
-    return SimpleNamespace(s=s, cfg=config.parse(doc), tariff=rates, friendly=False)
+    rates = parse.tariff({"name": "x", "currency": doc["currency"], **tariff_doc})
+    return SimpleNamespace(s=s, cfg=parse.settings(doc), tariff=rates, friendly=False)
 
 
 def takes(books, amount_micro, debt_micro=0):
@@ -86,7 +86,7 @@ def test_without_a_cap_in_the_settings_nothing_else_of_them_is_refused_for_its_s
 
 
 def test_the_settings_that_provision_gives_a_meter_leave_the_cap_to_its_tariff():
-    made = config.parse({**json.loads(HOUSE.read_text()), "meter_number": "1", "provisioned": True})
+    made = parse.settings({**json.loads(HOUSE.read_text()), "meter_number": "1", "provisioned": True})
     for amount_micro, taken in ((250_000_000, True), (250_000_001, False)):
         books = meter({**FLAT, "currency": "EUR", "price": "0.25"}, currency="EUR")
         books.cfg = made

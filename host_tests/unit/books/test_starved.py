@@ -10,8 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 from meter.books.books import Books
-from meter.core import codes, settings, tariff
+from meter.core import codes
 from meter.core.state import MeterState
+from meter.documents import parse
 from meter.drivers.fram import Fram
 from meter.metering.metering import Metering
 from meter.panel import loaded, order, pages
@@ -28,7 +29,7 @@ FIRMWARE = str(Path(supervisor.__file__).parents[2])
 # What runs between a register that is cleared and the list its counts go to. None of these takes memory: the
 # numbers are small, the lists are there, and a frame of the interpreter that finds no heap goes onto its stack.
 TAKES_NONE = {"read", "write", "holds", "read_power", "take", "noise", "_note", "_round", "signed", "power_m"}
-TAKES_NONE |= {"put_read", "put_write", "give", "_group"}
+TAKES_NONE |= {"put_read", "put_write", "give", "_group", "_beware", "borrow"}
 BEGIN_S = 845_649_000 - 20  # a minute begins with tick 20
 TARIFF = {
     "name": "Two", "currency": "EUR",
@@ -72,9 +73,9 @@ class Meter:
         chip.power_on(0)
         fram = Fram(DirectI2C(bench.vt, [chip]))
         self.log = EventLog(fram)
-        self.cfg = settings.parse({"meter_number": "1", "phases": phases, "initial_credit": "100"})
+        self.cfg = parse.settings({"meter_number": "1", "phases": phases, "initial_credit": "100"})
         self.s = MeterState()
-        self.books = Books(self.s, Ledger(fram), self.log, fram, self.cfg, tariff.parse(TARIFF))
+        self.books = Books(self.s, Ledger(fram), self.log, fram, self.cfg, parse.tariff(TARIFF))
         self.books.open()
         self.falls = 0
 

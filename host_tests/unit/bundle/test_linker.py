@@ -14,12 +14,12 @@ from host_tests.bench.run.process import interpreter
 from scripts import bundle, linker
 from scripts.linker.words import EXTERNAL, FREE
 
-MAIN = "import meter\nfrom meter import app\napp.start()\nmeter.unload('app')\n"
+MAIN = "import meter\nfrom meter import app, heap\nheap.borrow('app')\napp.start()\nheap.give_back('app')\n"
 
 
-def linked(main=MAIN, **sources):
-    """meter__core__a="..." is the module meter.core.a."""
-    modules = {"meter": "def unload(*names):\n    pass\n"}
+def linked(main=MAIN, loans=(), **sources):
+    """meter__core__a="..." is the module meter.core.a. loans: name -> modules, beside that of meter.app."""
+    modules = {"meter": "", "meter.heap": f"LOANS = { ({'app': ('app',)} | dict(loans))!r}\n"}
     modules |= {name.replace("__", "."): textwrap.dedent(text) for name, text in sources.items()}
     return linker.link(modules, {"main.py": main})
 
@@ -37,13 +37,26 @@ class _Units(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.units[module.__name__], module.__name__, "exec"), module.__dict__)
 
 
+def unit_of(program, module):
+    return next(unit for unit, modules in program.modules.items() if module in modules)
+
+
+def text_of(program, module="meter.app"):
+    return program.units[unit_of(program, module)]
+
+
+def units(program):
+    """Sets of modules, each a unit, beside the package."""
+    return {frozenset(modules) for unit, modules in program.modules.items() if unit != "meter"}
+
+
 def start(program):
     """Load a linked program and call its start(), as main.py would."""
     units = _Units(program.units)
     others = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "meter"}
     sys.meta_path.insert(0, units)
     try:
-        return importlib.import_module("meter.app").start()
+        return importlib.import_module(unit_of(program, "meter.app")).start()
     finally:
         sys.meta_path.remove(units)
         for name in program.units:
@@ -89,20 +102,33 @@ def test_all_that_stays_becomes_one_module_with_the_same_behaviour():
             return account.credit, text, _twice(lambda x: x * codes.LOW)(1), [x for x in range(2)]
         """,
     )
-    assert set(program.units) == {"meter", "meter.app"}
+    assert units(program) == {frozenset({"meter.app"})}
     assert start(program) == (-5, "9 of -05 {}", [-10, -20], [0, 1])
 
 
 def test_constants_are_numbers_everywhere_and_no_variables():
-    text = linked(meter__codes=CODES, meter__app="from meter import codes\ndef start():\n    return codes.LOW\n").units[
-        "meter.app"
-    ]
+    text = text_of(
+        linked(meter__codes=CODES, meter__app="from meter import codes\ndef start():\n    return codes.LOW\n")
+    )
     assert "return -10" in text
     assert "const" not in text
 
 
-def test_what_is_let_go_together_is_one_module_of_its_own():
+APP_OF_DOC = """\
+from meter import heap, shared
+def start():
+    heap.borrow("doc")
+    try:
+        from meter import doc
+        return doc.read() + shared.both()
+    finally:
+        heap.give_back("doc")
+"""
+
+
+def test_what_is_on_the_same_loan_is_one_module_of_its_own():
     program = linked(
+        loans={"doc": ("doc", "help_doc")},
         meter__shared="def both():\n    return 'both'\n",
         meter__doc="""\
         from meter.shared import both
@@ -111,46 +137,181 @@ def test_what_is_let_go_together_is_one_module_of_its_own():
             return both() + help_doc.more()
         """,
         meter__help_doc="LAST = [1]\ndef more():\n    return '+' * LAST[0]\n",
-        meter__app="""\
-        from meter import unload, shared
-        def start():
-            from meter import doc
-            try:
-                return doc.read() + shared.both()
-            finally:
-                unload("doc", "help_doc")
-        """,
+        meter__app=APP_OF_DOC,
     )
-    assert set(program.units) == {"meter", "meter.app", "meter.doc"}
-    assert "('doc')" in program.units["meter.app"]
+    assert units(program) == {frozenset({"meter.app"}), frozenset({"meter.doc", "meter.help_doc"})}
     assert start(program) == "both+both"
 
 
-def test_a_module_that_two_unloads_name_is_a_module_of_its_own():
+def test_a_loan_is_a_number_and_there_is_no_table():
     program = linked(
-        meter__checks="def check():\n    return 1\n",
-        meter__a="from meter.checks import check\ndef read():\n    return check()\n",
-        meter__b="from meter import checks\ndef read():\n    return checks.check() + 1\n",
+        loans={"doc": ("doc",)}, meter__shared="def both():\n    pass\n", meter__doc="def read():\n    pass\n",
+        meter__app=APP_OF_DOC,
+    )  # fmt: skip
+    assert "LOANS" not in program.units["meter"] and "doc" not in program.units["meter"]
+    assert "'doc'" not in text_of(program)
+
+
+def test_modules_of_one_name_in_two_rooms_are_two_units():
+    program = linked(
+        loans={"a": ("a.start",), "b": ("b.start",)},
+        meter__a="", meter__b="",
+        meter__a__start="def go():\n    return 'a'\n",
+        meter__b__start="def go():\n    return 'b'\n",
         meter__app="""\
-        from meter import unload
+        from meter import heap
+        def _a():
+            heap.borrow("a")
+            from meter.a import start
+            said = start.go()
+            heap.give_back("a")
+            return said
+        def start():
+            said = _a()
+            heap.borrow("b")
+            from meter.b import start
+            said += start.go()
+            heap.give_back("b")
+            return said
+        """,
+    )  # fmt: skip
+    assert units(program) >= {frozenset({"meter.a.start"}), frozenset({"meter.b.start"})}
+    assert start(program) == "ab"
+
+
+TWO_LOANS = {"a": ("a", "checks"), "b": ("b", "checks")}
+OF_TWO = {
+    "meter__checks": "def check():\n    return 1\n",
+    "meter__a": "from meter.checks import check\ndef read():\n    return check()\n",
+    "meter__b": "from meter import checks\ndef read():\n    return checks.check() + 1\n",
+}
+
+
+def test_a_module_that_two_loans_name_is_a_module_of_its_own():
+    program = linked(
+        loans=TWO_LOANS,
+        **OF_TWO,
+        meter__app="""\
+        from meter import heap
         def _first():
+            heap.borrow("a")
             from meter import a
             n = a.read()
-            unload("a", "checks")
+            heap.give_back("a")
             return n
         def start():
+            heap.borrow("b")
             from .b import read
             n = read()
-            unload("b", "checks")
+            heap.give_back("b")
             return _first(), n
         """,
     )
-    assert set(program.units) == {"meter", "meter.app", "meter.a", "meter.checks", "meter.b"}
+    assert units(program) == {frozenset({f"meter.{name}"}) for name in ("app", "a", "checks", "b")}
     assert start(program) == (1, 2)
 
 
+def test_what_two_loans_name_stays_while_one_of_them_is_out_and_goes_with_the_last():
+    program = linked(
+        loans=TWO_LOANS,
+        **OF_TWO,
+        meter__app="""\
+        import sys
+        from meter import heap
+        def _load():
+            from meter import a
+            from meter import b
+            return a.read(), b.read()
+        def start():
+            before = set(sys.modules)
+            counts = []
+            heap.borrow("a")
+            heap.borrow("b")
+            heap.borrow("b")
+            _load()
+            for n in range(5):
+                counts.append(len(set(sys.modules) - before))
+                if n == 0:
+                    heap.give_back("b")
+                elif n == 1:
+                    heap.give_back("a")
+                else:
+                    heap.give_back("b")
+            return counts
+        """,
+    )
+    assert start(program) == [3, 3, 2, 0, 0]
+
+
+def test_a_loan_can_be_kept_in_a_variable_until_it_is_given_back():
+    program = linked(
+        loans={"doc": ("doc",)},
+        meter__doc="def read():\n    return 7\n",
+        meter__app="""\
+        import sys
+        from meter import heap
+        def start():
+            before = set(sys.modules)
+            loan = heap.borrow("doc")
+            from meter import doc
+            heap.give_back(loan)
+            return doc.read(), set(sys.modules) - before
+        """,
+    )
+    assert start(program) == (7, set())
+
+
+def test_what_a_module_imports_at_its_top_may_not_go_before_it():
+    with pytest.raises(
+        linker.LinkError, match="checks at its top, which may be let go before it"
+    ):
+        linked(
+            loans={"a": ("a",), "checks": ("checks",)},
+            meter__checks=OF_TWO["meter__checks"],
+            meter__a=OF_TWO["meter__a"],
+            meter__app="""\
+            from meter import heap
+            def start():
+                heap.borrow("a")
+                heap.borrow("checks")
+                from meter import a
+                return a.read()
+            """,
+        )
+
+
+def test_what_surrounds_a_loan_whenever_it_is_out_may_be_imported_at_the_top():
+    program = linked(
+        loans={"outer": ("outer",), "inner": ("inner",)},
+        meter__outer="""\
+        from meter import heap
+        def base():
+            return 2
+        def go():
+            heap.borrow("inner")
+            try:
+                from meter import inner
+                return inner.more()
+            finally:
+                heap.give_back("inner")
+        """,
+        meter__inner="from meter.outer import base\ndef more():\n    return base() + 1\n",
+        meter__app="""\
+        from meter import heap
+        def start():
+            heap.borrow("outer")
+            try:
+                from meter import outer
+                return outer.go()
+            finally:
+                heap.give_back("outer")
+        """,
+    )
+    assert start(program) == 3
+
+
 def test_what_nothing_names_is_left_out_and_what_a_string_names_stays():
-    text = linked(
+    program = linked(
         meter__app="""\
         TABLE = (1, 2)
         def start():
@@ -165,7 +326,8 @@ def test_what_nothing_names_is_left_out_and_what_a_string_names_stays():
             def unused(self):
                 return 2
         """,
-    ).units["meter.app"]
+    )
+    text = text_of(program)
     for gone in ("never", "later", "unused", "TABLE"):
         assert gone not in text
     assert "by_string" in text
@@ -173,26 +335,29 @@ def test_what_nothing_names_is_left_out_and_what_a_string_names_stays():
 
 def test_a_module_that_nothing_imports_is_left_out_with_the_unit_it_would_let_go():
     program = linked(
+        loans={"one": ("drivers.one_start",), "other": ("drivers.other_start",)},
         meter__app="from meter.drivers import one\ndef start():\n    return one.read()\n",
         meter__drivers="",
         meter__drivers__one="""\
-            from meter import unload
+            from meter import heap
             def read():
+                heap.borrow("one")
                 from meter.drivers.one_start import go
-                unload("drivers.one_start")
+                heap.give_back("one")
                 return go()
             """,
         meter__drivers__one_start="def go():\n    return 42\n",
         meter__drivers__other="""\
-            from meter import unload
+            from meter import heap
             def read():
+                heap.borrow("other")
                 from meter.drivers.other_start import go
-                unload("drivers.other_start")
+                heap.give_back("other")
                 return "other"
             """,
         meter__drivers__other_start="def go():\n    return 'other start'\n",
     )
-    assert set(program.units) == {"meter", "meter.one_start", "meter.app"}
+    assert units(program) == {frozenset({"meter.drivers.one_start"}), frozenset({"meter.app"})}
     assert not [text for text in program.units.values() if "other" in text]
     assert start(program) == 42
 
@@ -236,7 +401,7 @@ def test_names_that_others_know_stay():
         """,
         main=MAIN.replace("start()", "start(_calls)"),
     )
-    text = program.units["meter.app"]
+    text = text_of(program)
     for kept in ("class MeterError", "def feed", "power_w", "def start", "pulse_ms=5", "time.ticks_ms"):
         assert kept in text
     for new in ("secret", "energy", "Part"):
@@ -245,20 +410,26 @@ def test_names_that_others_know_stay():
 
 def test_scripts_outside_import_units_under_their_own_names():
     program = linked(
+        loans={"starts": ("services.starts",)},
         meter__services__starts="def begin():\n    return 7\n",
         meter__app="def start():\n    return 1\n",
         main="""\
 import meter
+from meter import heap
+heap.borrow("starts")
 from meter.services import starts as how
 how.begin()
-meter.unload("services.starts")
+heap.give_back("starts")
+heap.borrow("app")
 from meter import app
 app.start()
-meter.unload("app")
 """,
     )
-    assert "from meter import starts as how\nhow.begin()\nmeter.unload('starts')" in program.plain["main.py"]
-    assert "def begin" in program.units["meter.starts"]
+    starts = unit_of(program, "meter.services.starts")
+    loan = int(starts[1:])  # of one unit
+    said = f"import meter as heap\nheap.borrow({loan})\nimport {starts} as how\nhow.begin()\nheap.give_back({loan})\n"
+    assert said in program.plain["main.py"]
+    assert "def begin" in program.units[starts]
 
 
 def test_a_fields_tuple_and_the_attributes_it_names_get_new_names_together():
@@ -275,7 +446,7 @@ def test_a_fields_tuple_and_the_attributes_it_names_get_new_names_together():
             return [getattr(s, name) for name in FIELDS]
         """
     )
-    assert "energy_wh" not in program.units["meter.app"]
+    assert "energy_wh" not in text_of(program)
     assert start(program) == [3, 5]
 
 
@@ -304,7 +475,7 @@ def test_a_global_assigned_in_a_function_stays_one_variable():
         ("def start():\n    class A:\n        pass\n    return A\n", "line 2: a class inside"),
         ("F = lambda: 1\ndef start():\n    return F\n", "line 1: a lambda outside"),
         ("def start(:\n", "line 1: "),
-        ("from meter import unload\ndef start():\n    unload('gone')\n", "unload() names meter.gone"),
+        ("from meter import heap\ndef start():\n    heap.borrow('gone')\n", "line 3: gone is no loan of heap.py"),
     ],
 )
 def test_what_the_linker_cannot_do_is_said_with_its_place(source, said):
@@ -345,7 +516,7 @@ def test_every_line_of_a_function_of_the_firmware_has_an_origin():
     modules, _ = firmware()
     for unit, lines in program.lines.items():
         known = {line for line, *_ in lines}
-        tree = ast.parse(program.units[unit] if unit in program.units else program.units[f"meter.{unit}"])
+        tree = ast.parse(program.units[unit])
         for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)):
             assert {n.lineno for n in function.body} <= known, (unit, function.name)
     for lines in program.lines.values():
@@ -353,11 +524,11 @@ def test_every_line_of_a_function_of_the_firmware_has_an_origin():
             assert 1 <= line <= modules[module].count("\n")
 
 
-def test_what_is_loaded_often_lies_beside_the_package_where_few_files_are():
+def test_what_is_on_loan_lies_beside_the_package_under_a_short_name():
     program = linker.link(*firmware())
-    assert {"meter", "minute", "figures", "troubles"} <= set(program.units)
-    assert "import minute" in program.units["meter"] and "from meter import minute" not in program.units["meter"]
-    assert "meter/minute.mpy" not in bundle.slot_files() and "minute.mpy" in bundle.slot_files()
+    assert all(len(unit) <= 3 for unit in program.units if unit != "meter")
+    minute = bundle.slot_modules()["meter.services.minute"]
+    assert "/" not in minute and minute in bundle.slot_files()
 
 
 def test_no_attribute_of_the_ports_classes_gets_another_name():

@@ -10,8 +10,8 @@ import tty
 from pathlib import Path
 
 import pytest
-from meter.core import settings
 from meter.documents import calibration_doc
+from meter.documents import parse as documents
 from meter.drivers.atm90e32.ic import Atm90e32
 from typer.testing import CliRunner
 
@@ -40,7 +40,7 @@ def made(file):
 
 
 def parse_as_meter(doc, scale=1):
-    cfg = settings.parse({"meter_number": NUMBER, "max_a": 100 if scale == 2 else 60})
+    cfg = documents.settings({"meter_number": NUMBER, "max_a": 100 if scale == 2 else 60})
     return calibration_doc.parse(doc, cfg, Atm90e32.calibrated())
 
 

@@ -15,8 +15,9 @@ from fractions import Fraction
 import pytest
 from meter.books import purchases
 from meter.books.books import Books
-from meter.core import codes, settings, tariff
+from meter.core import codes
 from meter.core.state import MeterState
+from meter.documents import parse
 from meter.drivers.metering_ic.sample import Sample
 from meter.storage import readings
 from meter.storage.ledger import FRESH, LOADED
@@ -143,8 +144,8 @@ class Household:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.memory = Memory()
-        self.cfg = settings.parse(SETTINGS)
-        self.tariffs = [tariff.parse(TARIFF), tariff.parse(LATER)]
+        self.cfg = parse.settings(SETTINGS)
+        self.tariffs = [parse.tariff(TARIFF), parse.tariff(LATER)]
         self.used = array("i")
         self.exported = array("i")
         self.did = {}

@@ -15,8 +15,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from meter.core import calendar, rates, settings, tariff
+from meter.core import calendar, rates
 from meter.core.errors import ConfigError
+from meter.core.zone import Zone
+from meter.documents import parse
 
 from host_tests.stands.tariff_documents import documents, moments
 from host_tests.years.year_oracle import Prices
@@ -74,7 +76,7 @@ def test_civil_fields_are_those_of_datetime(utc_s):
 
 @given(offsets, st.lists(seconds, min_size=1, max_size=20))
 def test_fixed_offset_is_that_of_datetime(offset_min, moments):
-    zone = calendar.Zone(offset_min)
+    zone = Zone(offset_min)
     oracle = timezone(timedelta(minutes=offset_min))
     for utc_s in moments:
         assert zone.fields(utc_s) == as_fields((Y2000 + timedelta(seconds=utc_s)).astimezone(oracle))
@@ -82,7 +84,7 @@ def test_fixed_offset_is_that_of_datetime(offset_min, moments):
 
 @given(offsets, rules, st.lists(seconds, min_size=1, max_size=20))
 def test_daylight_saving_is_that_of_zoneinfo(offset_min, rule, moments):
-    zone = calendar.Zone(offset_min, rule)
+    zone = Zone(offset_min, rule)
     oracle = posix_zone(posix_text(offset_min, rule))
     for utc_s in moments:
         assert zone.fields(utc_s) == as_fields((Y2000 + timedelta(seconds=utc_s)).astimezone(oracle))
@@ -90,7 +92,7 @@ def test_daylight_saving_is_that_of_zoneinfo(offset_min, rule, moments):
 
 @given(offsets, rules, st.integers(2001, 2134))
 def test_daylight_saving_switches_at_the_second_of_zoneinfo(offset_min, rule, year):
-    zone = calendar.Zone(offset_min, rule)
+    zone = Zone(offset_min, rule)
     oracle = posix_zone(posix_text(offset_min, rule))
 
     def truth(utc_s):
@@ -121,7 +123,7 @@ def test_daylight_saving_switches_at_the_second_of_zoneinfo(offset_min, rule, ye
     ],
 )
 def test_zones_people_live_in_hour_by_hour_for_30_years(name, offset_min, rule):
-    zone = calendar.Zone(offset_min, rule)
+    zone = Zone(offset_min, rule)
     oracle = posix_zone(name)
     moment = datetime(2020, 1, 1, tzinfo=UTC)
     utc_s = calendar.utc(2020, 1, 1)
@@ -136,7 +138,7 @@ def test_zones_people_live_in_hour_by_hour_for_30_years(name, offset_min, rule):
 def test_rate_price_and_signal_are_those_the_document_says(data):
     near = data.draw(moments())
     doc = data.draw(documents(near))
-    t, said = tariff.parse(json.loads(json.dumps(doc))), Prices(doc)
+    t, said = parse.tariff(json.loads(json.dumps(doc))), Prices(doc)
     assert t.rate_names[t.fallback] == said.names[said.fallback]
     assert (list(t.rate_names), list(t.prices_micro)) == (said.names, said.prices)
     assert (t.standing_micro, list(zip(t.steps[::2], t.steps[1::2], strict=True))) == (said.standing, said.steps)
@@ -156,7 +158,7 @@ def test_rate_price_and_signal_are_those_the_document_says(data):
 @given(st.integers(0, 999), st.text("0123456789", max_size=6))
 def test_price_is_exact(whole, part):
     text = f"{whole}.{part}" if part else str(whole)
-    t = tariff.parse({"name": "x", "currency": "EUR", "price": text})
+    t = parse.tariff({"name": "x", "currency": "EUR", "price": text})
     assert t.prices_micro == (Fraction(Decimal(text)) * 1_000_000,)
 
 
@@ -179,7 +181,7 @@ def test_a_document_damaged_anywhere_is_refused_with_words_or_still_means_someth
         place = place[key]
     place[key] = data.draw(json_values)
     try:
-        t = tariff.parse(doc)
+        t = parse.tariff(doc)
     except ConfigError as error:
         assert error.path and error.args[1]
         return
@@ -190,6 +192,6 @@ def test_a_document_damaged_anywhere_is_refused_with_words_or_still_means_someth
 def test_any_json_is_settings_or_is_refused_with_words(value):
     for doc in (value, {"meter_number": "1", "dst": value}, {"meter_number": "1", "alarm1": value}):
         try:
-            settings.parse(doc)
+            parse.settings(doc)
         except ConfigError as error:
             assert error.path and error.args[1]

@@ -7,7 +7,9 @@ from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
-from meter.core import calendar, settings
+from meter.core import calendar
+from meter.core.zone import Zone
+from meter.documents import parse
 from typer.testing import CliRunner
 
 from host_tests.unit.core.test_tariff_oracle import Y2000, posix_zone
@@ -16,8 +18,8 @@ from scripts.provision.errors import RefusedError
 
 FROM, UNTIL = calendar.utc(2026, 1, 1), calendar.utc(2038, 1, 1)
 # Rules that are in no zone today: the furthest POSIX allows, dates (Iran had these). zoneinfo keeps none whose edge
-# falls into another year: host_tests/upy/test_civil.py has those.
-# Hours of two digits: zoneinfo of Python 3.11.2 (Debian 12) reads no more. Three: host_tests/upy/test_civil.py.
+# falls into another year: host_tests/upy/test_calendar.py has those.
+# Hours of two digits: zoneinfo of Python 3.11.2 (Debian 12) reads no more. Three: host_tests/upy/test_calendar.py.
 OTHERS = [
     "<+0330>-3:30<+0430>,J79/24,J263/24",
     "AAA-1BBB,M3.2.1/99,M10.1.2/-99",
@@ -60,14 +62,14 @@ def keeps(text):
         return int((Y2000 + timedelta(seconds=utc_s)).astimezone(oracle).utcoffset().total_seconds())
 
     said = zones.from_rule(text)
-    cfg = settings.parse(json.loads(json.dumps({"meter_number": "1", **said})))
+    cfg = parse.settings(json.loads(json.dumps({"meter_number": "1", **said})))
     changes = edges_of(truth)
     assert len(changes) in (23, 24, 25), "two a year, but for one that falls into the year before or after"
-    walked = calendar.Zone(cfg.utc_offset_min, cfg.dst)
+    walked = Zone(cfg.utc_offset_min, cfg.dst)
     for at in changes:
         for utc_s in (at - 86_400, at - 3601, *range(at - 3, at + 4), at + 3600, at + 86_400):
             assert walked.offset_s(utc_s) == truth(utc_s), (text, utc_s - at)
-            assert calendar.Zone(cfg.utc_offset_min, cfg.dst).offset_s(utc_s) == truth(utc_s), (text, utc_s - at)
+            assert Zone(cfg.utc_offset_min, cfg.dst).offset_s(utc_s) == truth(utc_s), (text, utc_s - at)
     for utc_s in range(FROM, UNTIL, 20 * 3600 + 7):
         assert walked.offset_s(utc_s) == truth(utc_s), (text, utc_s)
 
@@ -88,8 +90,8 @@ def test_the_settings_keep_what_posix_can_say_and_no_place_has_today(text):
     "name", ["Africa/Cairo", "Asia/Jerusalem", "America/Santiago", "America/Nuuk", "Europe/Dublin"]
 )
 def test_a_place_by_its_name_has_the_local_time_that_the_database_gives_it(name):
-    cfg = settings.parse({"meter_number": "1", **zones.settings(name)})
-    zone = calendar.Zone(cfg.utc_offset_min, cfg.dst)
+    cfg = parse.settings({"meter_number": "1", **zones.settings(name)})
+    zone = Zone(cfg.utc_offset_min, cfg.dst)
     for utc_s in range(FROM, UNTIL, 1800):
         here = (Y2000 + timedelta(seconds=utc_s)).astimezone(ZoneInfo(name))
         assert zone.offset_s(utc_s) == here.utcoffset().total_seconds(), here
@@ -97,7 +99,7 @@ def test_a_place_by_its_name_has_the_local_time_that_the_database_gives_it(name)
 
 def test_every_place_there_is_can_be_said_in_the_settings():
     for text in rules():
-        settings.parse({"meter_number": "1", **zones.from_rule(text)})
+        parse.settings({"meter_number": "1", **zones.from_rule(text)})
 
 
 def test_the_times_of_egypt_israel_chile_gaza_and_greenland_are_said_as_posix_says_them():

@@ -14,6 +14,7 @@ from meter.core import settings as config
 from meter.core.errors import BusError, ConfigError
 from meter.documents import calibration_doc as calibration
 from meter.documents import load as made
+from meter.documents import parse
 from meter.drivers.atm90e26 import start
 from meter.drivers.atm90e26.ic import Atm90e26
 from meter.drivers.atm90e32 import regs
@@ -48,8 +49,8 @@ def document(words=WORDS, sealed=False, scale=1, serial=None, **changes):
     return {**doc, "crc32": check_sum(doc)}
 
 
-def parse(doc, part=Atm90e32, **changes):
-    return calibration.parse(doc, config.parse(settings(**changes)), part.calibrated())
+def parsed(doc, part=Atm90e32, **changes):
+    return calibration.parse(doc, parse.settings(settings(**changes)), part.calibrated())
 
 
 @pytest.fixture(autouse=True)
@@ -133,17 +134,17 @@ def test_a_document_without_registers_is_one(root):
 )
 def test_what_is_wrong_is_named(changes, path):
     with pytest.raises(ConfigError) as e:
-        parse(document() | changes)
+        parsed(document() | changes)
     assert e.value.path == path
 
 
 def test_the_other_part_has_other_registers():
     doc = document({0x23: 1, 0x31: 0x6000, 0x3A: 3}, ic="atm90e26")
-    table, _ = parse(doc, Atm90e26)
+    table, _ = parsed(doc, Atm90e26)
     assert list(zip(*table, strict=True)) == [(0x23, 1), (0x31, 0x6000), (0x3A, 3)]
     for addr in (0x21, 0x27, 0x2B, 0x61):
         with pytest.raises(ConfigError, match=f"registers.{addr:02X}"):
-            parse(document({addr: 1}, ic="atm90e26"), Atm90e26)
+            parsed(document({addr: 1}, ic="atm90e26"), Atm90e26)
 
 
 @pytest.mark.parametrize("mine, other", [(Atm90e32, "atm90e26"), (Atm90e26, "atm90e32")])
@@ -174,7 +175,7 @@ def test_what_the_settings_decide_can_be_set_neither_by_a_document_nor_past_it(p
     name, *_ = part.calibrated()
     for addr in never:
         with pytest.raises(ConfigError, match=f"registers.{addr:02X}"):
-            parse(document({addr: 0x55AA}, ic=name), part)
+            parsed(document({addr: 0x55AA}, ic=name), part)
     assert rows(()) == rows([(addr, 0x55AA) for addr in never])
 
 
@@ -182,7 +183,7 @@ def test_whatever_a_document_may_set_reaches_the_part():
     for part, table in ((Atm90e32, regs.init_table), (Atm90e26, start.table)):
         name, may, _, _ = part.calibrated()
         wanted = {addr: 0x4000 + addr for i in range(0, len(may), 2) for addr in range(may[i], may[i + 1] + 1)}
-        found, _ = parse(document(wanted, ic=name), part)
+        found, _ = parsed(document(wanted, ic=name), part)
         setup = SimpleNamespace(phases=1, pulse_constant=3200, calibration=list(zip(*found, strict=True)))
         assert wanted.items() <= {addr: value for _, addr, value in table(setup)}.items()
 
@@ -202,12 +203,12 @@ def test_every_register_is_under_the_check_sum():
     for key in doc["registers"]:
         other = {**doc, "registers": {**doc["registers"], key: doc["registers"][key] ^ 1}}
         with pytest.raises(ConfigError, match="crc32"):
-            parse(other)
+            parsed(other)
 
 
 def test_breaking_the_seal_breaks_the_check_sum():
     with pytest.raises(ConfigError, match="crc32"):
-        parse({**document(sealed=True), "sealed": False})
+        parsed({**document(sealed=True), "sealed": False})
 
 
 @pytest.mark.parametrize("key", document())
@@ -215,7 +216,7 @@ def test_every_key_must_be_there(key):
     doc = document()
     del doc[key]
     with pytest.raises(ConfigError, match=key):
-        parse(doc)
+        parsed(doc)
 
 
 def test_a_meter_whose_settings_are_lost_is_calibrated_all_the_same(root):

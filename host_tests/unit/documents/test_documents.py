@@ -10,10 +10,10 @@ import zlib
 
 import pytest
 from meter.commands import change, results
-from meter.core import calendar, codes, tariff
+from meter.core import calendar, codes
 from meter.core import settings as config
 from meter.core.errors import ConfigError, StorageError
-from meter.documents import files, keys_doc, load
+from meter.documents import files, keys_doc, load, parse
 
 from host_tests.bench.documents import as_files, keys, settings
 from host_tests.bench.documents import tariff as tariff_doc
@@ -245,8 +245,8 @@ class Books:
     """What change() needs of the books."""
 
     def __init__(self):
-        self.cfg = config.parse(settings())
-        self.tariff = tariff.parse(tariff_doc())
+        self.cfg = parse.settings(settings())
+        self.tariff = parse.tariff(tariff_doc())
         self.later = None
         self.now_minute = 0
         self.logged = []
@@ -348,7 +348,7 @@ def test_what_is_in_force_already_is_not_written_again(root):
 def test_what_parts_were_started_with_needs_a_restart(root, changes):
     books = Books()
     assert put(root, "settings.json", settings(**changes), books) == results.WITH_START
-    cfg, fresh = books.cfg, config.parse(settings())
+    cfg, fresh = books.cfg, parse.settings(settings())
     for name in ("phases", "three_wire", "current_scale", "u_input_v"):
         assert getattr(cfg, name) == getattr(fresh, name), "until then, all keeps to how the parts were started"
 

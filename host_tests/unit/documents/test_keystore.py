@@ -6,7 +6,7 @@ import json
 import sys
 
 import pytest
-from meter import storage
+from meter import heap, storage
 from meter.core.errors import StorageError
 from meter.documents import files as documents
 from meter.documents import keys_doc, keystore
@@ -24,7 +24,7 @@ def kept(root, name="keys.json"):
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """What is let go is loaded as another module the next time: here it stays the one that the tests take hold of."""
-    monkeypatch.setattr(keystore, "unload", lambda *names: None)
+    monkeypatch.setattr(heap, "_let_go", lambda module: None)
     monkeypatch.setitem(sys.modules, "meter.documents.files", documents)
     monkeypatch.setattr(storage, "documents", documents, raising=False)
     (tmp_path / "keys.json").write_text(json.dumps(keys_doc.pack(KEYS)))

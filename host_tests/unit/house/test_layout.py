@@ -9,20 +9,30 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from meter import heap
+
+from scripts.bundle import slot_modules
 
 ROOT = Path(__file__).resolve().parents[3]
 FIRMWARE = ROOT / "firmware"
 
-# What each layer may import of the others. drivers and storage stand side by side; base is meter/__init__.py.
-MAY_IMPORT = {
-    "base": set(),
-    "core": {"base", "core"},
-    "drivers": {"base", "core", "drivers"},
-    "storage": {"base", "core", "storage"},
-    "services": {"base", "core", "drivers", "storage", "services"},
-    "net": {"base", "core", "drivers", "storage", "services", "net"},
-    "main": {"base", "core", "drivers", "storage", "services", "net", "main"},
+# Who may enter which room; all may enter the core and meter/heap.py, and nobody the wiring.
+MAY_ENTER = {
+    "core": set(),
+    "drivers": set(),
+    "storage": set(),
+    "documents": set(),
+    "panel": set(),
+    "books": {"storage"},
+    "metering": {"drivers", "storage"},
+    "watch": {"books", "documents"},
+    "commands": {"documents", "books"},
+    "cards": {"drivers", "storage", "documents", "books", "panel", "commands"},
+    "net": {"storage", "books", "commands"},
+    "upkeep": {"drivers", "storage", "documents"},
 }
+WIRING = {"", "entry", "wiring"}  # the package itself, which main.py knows, and what wires all up
+FREE = {"heap", "core"}
 # The loader outlives versions of the firmware: it imports nothing of them, and they only what confirms a trial.
 MAY_LOAD = ("boot.py", "meter/upkeep/starts.py", "meter/commands/signature.py")
 # A bundle may need a newer MicroPython; the self-test says which one there is.
@@ -65,12 +75,9 @@ def named(paths):
     return pytest.mark.parametrize("path", paths, ids=lambda p: p.relative_to(ROOT).as_posix())
 
 
-def layer_of(module: str) -> str:
-    """Layer of a dotted module of the package; meter/wiring.py and its like are wiring and belong to main."""
-    parts = module.removesuffix(".__init__").split(".")
-    if parts == ["meter"]:
-        return "base"
-    return parts[1] if len(parts) > 1 and parts[1] in MAY_IMPORT else "main"
+def room_of(module: str) -> str:
+    """Room of a dotted module of the package: "" for the package itself, and the name of what stands beside rooms."""
+    return module.partition(".")[2].partition(".")[0]
 
 
 def is_module(dotted: str) -> bool:
@@ -94,15 +101,122 @@ def imports(path: Path) -> list[tuple[int, str]]:
     return found
 
 
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(FIRMWARE).with_suffix("").parts).removesuffix(".__init__")
+
+
+def trespasses(module: str, imported: list[str]) -> list[str]:
+    """What a module imports of rooms that its own may not enter."""
+    here = room_of(module)
+    if here in WIRING:
+        return []
+    allowed = FREE | {here} | MAY_ENTER.get(here, set())
+    return [name for name in imported if name.startswith("meter.") and room_of(name) not in allowed]
+
+
 @named(firmware_files())
-def test_imports_point_one_way(path):
-    here = layer_of(".".join(path.relative_to(FIRMWARE).with_suffix("").parts))
-    for line, module in imports(path):
-        if (here, module) == ("base", "meter.entry"):
-            continue  # main.py, which is the same for all versions, knows the package alone: meter.run()
-        if module.split(".")[0] == "meter":
-            there = layer_of(module)
-            assert there in MAY_IMPORT[here], f"line {line}: {here} imports {module}, which is {there}"
+def test_each_room_enters_only_those_it_may(path):
+    assert trespasses(dotted(path), [name for _, name in imports(path)]) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "imported"),
+    [("meter.core.account", "meter.books.day"), ("meter.panel.pages", "meter.books.books"),
+     ("meter.commands.document", "meter.cards.supplier"), ("meter.books.day", "meter.wiring"),
+     ("meter.heap", "meter.storage.ring"), ("meter.storage.ring", "meter.drivers.fram")],
+)  # fmt: skip
+def test_the_search_for_trespassers_finds_them(module, imported):
+    assert trespasses(module, [imported]) == [imported]
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that reach each other by imports."""
+
+    def reached(start):
+        found, waiting = set(), [start]
+        while waiting:
+            for name in graph.get(waiting.pop(), ()):
+                if name not in found:
+                    found.add(name)
+                    waiting.append(name)
+        return found
+
+    reach = {name: reached(name) for name in graph}
+    return sorted({tuple(sorted(n for n in reach[name] if name in reach.get(n, ()))) for name in graph} - {()})
+
+
+def test_no_imports_go_in_a_circle():
+    """Those inside functions, too. The package itself aside: main.py calls it, and it the start."""
+    graph = {dotted(p): {name for _, name in imports(p) if name != "meter"} for p in firmware_files()}
+    assert circles(graph) == []
+
+
+def test_the_search_for_circles_finds_them():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}) == [("a", "b", "c")]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+@named(firmware_files())
+def test_every_import_says_the_whole_way(path):
+    relative = [n.lineno for n in ast.walk(tree(path)) if isinstance(n, ast.ImportFrom) and n.level]
+    assert relative == []
+
+
+BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.IfExp, ast.comprehension, ast.match_case)
+
+
+def long_hands(module: ast.Module) -> list[str]:
+    """Functions of more than 60 lines, 12 branches or 6 parameters. A tool's options are no parameters of that kind."""
+    found = []
+    for node in ast.walk(module):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = node.end_lineno - node.lineno + 1
+            branches = sum(isinstance(n, BRANCHES) for n in ast.walk(node))
+            params = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            params = len(params) - (params[:1] in (["self"], ["cls"]))
+            if lines > 60 or branches > 12 or params > 6:
+                found.append(f"{node.name}: {lines} lines, {branches} branches, {params} parameters")
+    return found
+
+
+@named(firmware_files())
+def test_no_function_outgrows_a_reader(path):
+    assert long_hands(tree(path)) == []
+
+
+def test_the_search_for_long_hands_finds_them():
+    assert long_hands(ast.parse("def f(a, b, c, d, e, f, g): pass"))
+    assert long_hands(ast.parse("def f():\n" + "    if a: pass\n" * 13))
+    assert long_hands(ast.parse("def f():\n" + "    a()\n" * 60))
+    assert not long_hands(ast.parse("def f(self, a, b, c, d, e, f):\n" + "    if a: pass\n" * 12))
+
+
+# Reached by no firmware yet, and by whom it will be.
+WAITS_FOR = {
+    "backlight": "the page and the night",
+    "remote": "orders of the office over the network",
+    "Reader": "the load profile over the network",
+}
+
+
+def defined_and_unused() -> list[str]:
+    """Functions, methods and classes of firmware/ that no firmware names."""
+    names, used = {}, set()
+    for path in (*firmware_files(), *sorted((ROOT / "boards").rglob("*.py"))):
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                names.setdefault(node.name, path.relative_to(ROOT).as_posix())
+            elif isinstance(node, ast.Name):
+                used.add(node.id)
+            elif isinstance(node, ast.Attribute):
+                used.add(node.attr)
+            elif isinstance(node, ast.ImportFrom):
+                used.update(alias.name for alias in node.names)
+    return [f"{where}: {name}" for name, where in names.items() if name not in used and not name.startswith("__")]
+
+
+def test_what_only_tests_reach_is_named_here_with_what_it_waits_for():
+    assert {said.rpartition(" ")[2] for said in defined_and_unused()} == set(WAITS_FOR)
 
 
 @named(firmware_files())
@@ -183,12 +297,84 @@ def test_firmware_does_not_know_where_it_runs(path):
             )
 
 
+# -- what is on loan ------------------------------------------------------------------------------
+
+# Loans that are given back elsewhere than in a `finally` of the function that borrows them, and why.
+GIVEN_BACK_ELSEWHERE = {
+    ("cards/desk.py", "household"): "out as long as the desk has a Visit",
+    ("cards/desk.py", "supplier"): "out as long as the desk has a Utility",
+    ("cards/desk.py", "proof"): "out as long as the desk has a Proof",
+    ("cards/desk.py", "dialogue"): "out as long as the desk has a Dialogue",
+    ("drivers/atm90e32/energy.py", "atm90e32_audit"): "out as long as the line is noisy: judging is no time to load",
+    ("drivers/atm90e26/energy.py", "atm90e26_audit"): "the same",
+    ("drivers/atm90e32/energy.py", "atm90e32_phases"): "for good, on three phases",
+    ("meter/wiring.py", "flash_ledger"): "for good, on a board without FRAM",
+    ("begin.py", "metered"): "what runs then gives itself back",
+    ("metered.py", "metered"): "the same",
+}
+MAY_DROP = ("meter/heap.py", "meter/upkeep/starts.py")  # the loader, which is no part of the firmware, goes by itself
+
+
+def loans_in(node: ast.AST, what: str) -> list[str]:
+    """Names of the loans that calls of heap.borrow() or heap.give_back() in a piece of code have."""
+    return [
+        call.args[0].value
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == f"heap.{what}"
+        and isinstance(call.args[0], ast.Constant)
+    ]  # fmt: skip
+
+
+def functions(path: Path) -> list[ast.AST]:
+    return [n for n in ast.walk(tree(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def test_every_loan_is_borrowed_somewhere_and_every_module_of_it_exists():
+    borrowed = {name for path in firmware_files() for name in loans_in(tree(path), "borrow")}
+    assert borrowed == set(heap.LOANS)
+    for modules in heap.LOANS.values():
+        assert len(set(modules)) == len(modules)
+        for module in modules:
+            place = FIRMWARE if module.startswith("loader.") else FIRMWARE / "meter"
+            assert place.joinpath(*module.split(".")).with_suffix(".py").exists(), module
+
+
+@named(firmware_files())
+def test_what_is_borrowed_is_given_back_in_a_finally(path):
+    where = path.relative_to(FIRMWARE / "meter").as_posix() if path.is_relative_to(FIRMWARE / "meter") else ""
+    excepted = {name for file, name in GIVEN_BACK_ELSEWHERE if file == where}
+    for function in functions(path):
+        inner = [n for n in ast.walk(function) if isinstance(n, ast.Try)]
+        back = [name for n in inner for part in n.finalbody for name in loans_in(part, "give_back")]
+        out = loans_in(function, "borrow")
+        assert sorted(set(out) - excepted) == sorted(set(back) - excepted), function.name
+        assert len(out) == len(set(out)) and len(back) == len(set(back)), function.name
+
+
+def test_each_exception_is_one():
+    for file, name in GIVEN_BACK_ELSEWHERE:
+        code = tree(FIRMWARE / "meter" / file)
+        assert name in loans_in(code, "borrow") + loans_in(code, "give_back"), (file, name)
+
+
+@pytest.mark.parametrize("board", sorted(p.parent.name for p in (ROOT / "boards").glob("*/board.py")))
+def test_no_module_imports_at_its_top_what_may_be_let_go_before_it(board):
+    """Else the linker refuses (test_linker.py)."""
+    assert "meter.books.minute" in slot_modules(board)
+
+
+@named([p for p in firmware_files() if p.relative_to(FIRMWARE).as_posix() not in MAY_DROP])
+def test_nobody_else_lets_modules_go(path):
+    if path.relative_to(FIRMWARE).parts[0] == "meter":
+        assert "sys.modules" not in [ast.unparse(n) for n in ast.walk(tree(path)) if isinstance(n, ast.Attribute)]
+
+
 @named(sorted((ROOT / "boards").rglob("board.py")))
 def test_a_board_file_is_constants_and_the_metering_ics_driver(path):
     for node in tree(path).body:
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         constant = isinstance(node, ast.Assign) or ast.unparse(node) == "from micropython import const"
-        driver = re.fullmatch(r"from meter\.drivers\.\w+ import \w+", ast.unparse(node))
+        driver = re.fullmatch(r"from meter\.drivers\.\w+\.ic import \w+", ast.unparse(node))
         assert docstring or constant or driver, f"line {node.lineno}: {ast.unparse(node)}"
 
 

@@ -134,7 +134,7 @@ def entry(tool):
     from scripts.vend import cli as vend
 
     return {
-        "bundle": bundle.app, "calibrate": calibrate.app, "flash": flash.app, "image": image._cli,
+        "bundle": bundle.app, "calibrate": calibrate.app, "flash": flash.app, "image": image.cli,
         "provision": provision.app, "replay": lambda: typer.run(replay.main), "sim": lambda: typer.run(sim.main),
         "vend": vend.app,
     }[tool]  # fmt: skip

@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from meter.core import rates, tariff
+from meter.core import rates
+from meter.documents import parse
 
 from host_tests.bench.cards.deck import Deck
 
@@ -76,7 +77,7 @@ def asked_for() -> set[str]:
 
 
 def test_the_example_of_a_tariff_is_one():
-    parsed = tariff.parse(json.loads(blocks("json", section("Tariff document"))[0]))
+    parsed = parse.tariff(json.loads(blocks("json", section("Tariff document"))[0]))
     assert parsed.rate_names == ("night", "day", "peak", "weekend")
     monday_evening = (2026, 6, 15, 0, 18 * 60)
     christmas_friday = (2026, 12, 25, 4, 18 * 60)

@@ -15,6 +15,7 @@ from meter.core import codes
 from meter.core import settings as config
 from meter.core.errors import ConfigError
 from meter.core.state import MeterState
+from meter.documents import parse
 from meter.metering.profile import Profile
 from meter.storage import profile, profile_reader
 from meter.storage.profile import CLOCK_INVALID, CLOCK_SET, NOT_MEASURED, OUTAGE, SUPPLY_OFF
@@ -75,7 +76,7 @@ class Household:
     def __init__(self, dev=None, utc_s=0, import_counts=0, phases=1, **doc):
         VirtualTime()
         self.dev = dev or CutFlash(profile.BLOCKS)
-        self.books = Books(config.parse({"meter_number": "1", "phases": phases, **doc}))
+        self.books = Books(parse.settings({"meter_number": "1", "phases": phases, **doc}))
         self.said = self.books.said
         self.books.s.utc_s = utc_s
         self.books.s.import_counts = import_counts
@@ -110,7 +111,7 @@ class Household:
 
     def change(self, **doc):
         """Other settings come into force."""
-        self.books.cfg = config.parse({"meter_number": "1", "phases": self.books.cfg.phases, **doc})
+        self.books.cfg = parse.settings({"meter_number": "1", "phases": self.books.cfg.phases, **doc})
 
 
 def ends(rows):
@@ -458,7 +459,7 @@ def test_other_channels_leave_the_rows_before_as_they_were():
 )
 def test_settings_that_cannot_be_are_refused(doc, path):
     with pytest.raises(ConfigError) as e:
-        config.parse({"meter_number": "1", **doc})
+        parse.settings({"meter_number": "1", **doc})
     assert e.value.path == path
 
 
@@ -468,9 +469,9 @@ def test_each_choice_that_fits_comes_back_and_no_other_is_taken(names):
     size = sum(4 if name in ENERGIES else 2 for name in names)
     if size > 30:
         with pytest.raises(ConfigError, match="do not fit"):
-            config.parse(doc)
+            parse.settings(doc)
         return
-    mask = config.parse(doc).profile_channels
+    mask = parse.settings(doc).profile_channels
     values = list(range(1, 16))
     dev = CutFlash(profile.BLOCKS)
     profile.Rows(dev).append(profile.pack(NOON, mask, 1, 0, 15, values))

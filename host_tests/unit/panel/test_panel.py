@@ -7,6 +7,7 @@ import importlib
 from itertools import pairwise
 
 import pytest
+from meter import heap
 from meter.core import codes
 from meter.drivers.hd44780.lcd import Lcd
 from meter.panel import loaded, order, pages, troubles
@@ -220,7 +221,7 @@ def test_without_heap_to_load_pages_the_balance_is_shown_and_the_rotation_goes_o
     async def script():
         await asyncio.sleep_ms(500)
         monkeypatch.setattr(importlib.import_module("meter.panel.figures"), "page", starved)
-        monkeypatch.setattr(loaded, "unload", lambda *names: None)  # it would be another module next time
+        monkeypatch.setattr(heap, "_let_go", lambda module: None)  # it would be another module next time
         for _ in range(3):
             assert bench.shows(pages.balance(bench.books))
             await seconds(6)

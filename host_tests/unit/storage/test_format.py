@@ -13,9 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from loader import ed25519
 from meter.cards import records
 from meter.core import codes
-from meter.core import settings as config
 from meter.core.state import FIELDS, MeterState
-from meter.documents import keys_doc
+from meter.documents import keys_doc, parse
 from meter.storage import (
     crashes,
     events,
@@ -313,7 +312,7 @@ def test_the_table_of_channels_is_what_the_settings_choose_and_the_writer_writes
     for first, kind, names in rows:
         assert int(first) == bit
         for name in names.split():
-            cfg = config.parse({"meter_number": "1", "profile_channels": [name]})
+            cfg = parse.settings({"meter_number": "1", "profile_channels": [name]})
             assert cfg.profile_channels == 1 << bit
             values = [0] * profile.CHANNELS
             values[bit] = -2 if kind == "i16" else 2

@@ -5,8 +5,9 @@ three wires."""
 import asyncio
 
 import pytest
-from meter.core import codes, settings
+from meter.core import codes
 from meter.core.state import times
+from meter.documents import parse
 from meter.watch.watcher import Watcher
 
 from host_tests.unit.books.test_findings import NOON, Meter
@@ -159,7 +160,7 @@ def test_a_latch_that_was_being_cleared_is_no_phase_on_which_it_lasts(rings):
     home.s.tampers[2 * codes.TAMPER_COVER + 1] |= 0x80
     home.books.commit()
     home.on().seconds(10)
-    home.books.cfg = settings.parse({"meter_number": "1", "phases": 3})
+    home.books.cfg = parse.settings({"meter_number": "1", "phases": 3})
     home.seconds(10)
     assert home.codes() == [codes.LOG_COVER_UNPOWERED]
 
@@ -167,7 +168,7 @@ def test_a_latch_that_was_being_cleared_is_no_phase_on_which_it_lasts(rings):
 def test_other_settings_end_what_lasted_and_begin_anew(home):
     home.magnet(1)
     home.seconds(10)
-    home.books.cfg = settings.parse({"meter_number": "1", "events": {"magnet": None}})
+    home.books.cfg = parse.settings({"meter_number": "1", "events": {"magnet": None}})
     home.seconds(20)
     assert home.codes() == [codes.LOG_MAGNET_ON, codes.LOG_MAGNET_OFF]
 

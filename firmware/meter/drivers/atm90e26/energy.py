@@ -16,7 +16,7 @@ import time
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core.errors import ChipError
 from meter.drivers.metering_ic.checked_read import take
 
@@ -54,6 +54,11 @@ class Energy:
     def noise(self) -> None:
         """A frame was bad."""
         self.ic.disturbed += 1
+        self._beware()
+
+    def _beware(self):
+        if not self._wary:
+            heap.borrow("atm90e26_audit")
         self._wary = _WARY_TICKS
 
     def read(self, p: int, sample) -> int:
@@ -73,7 +78,7 @@ class Energy:
         if self._wary:
             self._wary -= 1
             if not self._wary:
-                unload("drivers.atm90e26.audit")
+                heap.give_back("atm90e26_audit")
         if self._starved:
             error = self._starved
             self._starved = None
@@ -127,7 +132,7 @@ class Energy:
                 self.noise()
             fits = _LOW <= diff <= _HIGH and forward + reverse <= limit
             if not (fits and low - margin <= forward - reverse <= high + margin):
-                self._wary = _WARY_TICKS
+                self._beware()
                 try:
                     from meter.drivers.atm90e26.audit import judge  # seldom: let go when all has been quiet again
 

@@ -18,7 +18,7 @@ time from tick to tick.
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core.errors import ChipError
 from meter.drivers.atm90e26.energy import Energy
 
@@ -66,12 +66,13 @@ class Atm90e26:
     def calibrated() -> tuple:
         """(name of the part, first and last of each range of registers, those that are gains, and trims of a power's
         gain): what a calibration document may set."""
-        from meter.drivers.atm90e26 import start as atm90e26_start
-
+        heap.borrow("atm90e26_start")
         try:
+            from meter.drivers.atm90e26 import start as atm90e26_start
+
             return atm90e26_start.NAME, atm90e26_start.CALIBRATED, atm90e26_start.GAINS, atm90e26_start.TRIMS
         finally:
-            unload("drivers.atm90e26.start", "drivers.metering_ic.checked_write")
+            heap.give_back("atm90e26_start")
 
     # -- frames -----------------------------------------------------------------------------------
 
@@ -120,12 +121,13 @@ class Atm90e26:
 
         A part that has kept power and configuration keeps its counts for the first tick; any other is reset.
         """
-        from meter.drivers.atm90e26 import start as atm90e26_start
-
         if setup is not None:
             self._configure(setup)
         self.stage = "identity"  # what a start that takes too long was at
+        heap.borrow("atm90e26_start")
         try:
+            from meter.drivers.atm90e26 import start as atm90e26_start
+
             self._cs1 = atm90e26_start.checksum(self._setup, 0x21)
             self._cs2 = atm90e26_start.checksum(self._setup, 0x31)
             kept = atm90e26_start.configured(self, self._setup)
@@ -136,7 +138,7 @@ class Atm90e26:
             # After a reset, what was counted is what the filters let through while settling.
             atm90e26_start.empty(self._energy, kept)
         finally:
-            unload("drivers.atm90e26.start", "drivers.metering_ic.checked_write")
+            heap.give_back("atm90e26_start")
         self._energy.restart()
 
     def _configure(self, setup):

@@ -17,7 +17,7 @@ import time
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core.errors import ChipError
 from meter.drivers.atm90e32.regs import AP_ENERGY_T, LAST_SPI_DATA, SA_ENERGY_T
 from meter.drivers.metering_ic.checked_read import take
@@ -45,8 +45,8 @@ class Energy:
         self._wary = 0
         self._audit_in = _AUDIT_EVERY
         self.by_phase = None  # or Phases
-        unload("drivers.atm90e32.phases")
         if phases == 3:
+            heap.borrow("atm90e32_phases")  # for good
             from meter.drivers.atm90e32.phases import Phases
 
             self.by_phase = Phases(sign)
@@ -58,7 +58,9 @@ class Energy:
 
     def restart(self) -> None:
         """The registers were emptied just now; what they held is owed, or was not worth keeping."""
-        self._wary = 0
+        if self._wary:
+            self._wary = 0
+            heap.give_back("atm90e32_audit")
         self._va_limit = 0xFFFF  # how long it has been counting, nobody knows
         for k in range(4):
             self._before[k] = 0
@@ -69,6 +71,8 @@ class Energy:
     def noise(self) -> None:
         """A frame was bad: audit every tick for a while."""
         self.ic.disturbed += 1
+        if not self._wary:
+            heap.borrow("atm90e32_audit")
         self._wary = _WARY_TICKS
 
     def read(self, p: int, sample) -> None:
@@ -120,10 +124,6 @@ class Energy:
                         owed[k] += counts[k]
                 raise
             self._audit_in = _AUDIT_EVERY
-            if self._wary:
-                self._wary -= 1
-                if not self._wary:
-                    unload("drivers.atm90e32.audit")
         else:
             before = self._before
             for k in range(4):
@@ -134,6 +134,10 @@ class Energy:
         self._short = min(w, p) - net if net < min(w, p) else min(0, max(w, p) - net)
         for k in range(4):
             owed[k] += counts[k]
+        if self._wary:
+            self._wary -= 1
+            if not self._wary:
+                heap.give_back("atm90e32_audit")
         if self._over:
             reason = self._over
             self._over = None

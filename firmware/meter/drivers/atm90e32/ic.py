@@ -16,7 +16,7 @@ Measured values are shown as read: a bad one lasts a second.
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.drivers.atm90e32.energy import Energy
 from meter.drivers.atm90e32.regs import (
     CRC_ERR_STATUS,
@@ -80,12 +80,13 @@ class Atm90e32:
     def calibrated() -> tuple:
         """(name of the part, first and last of each range of registers, those that are gains, and trims of a power's
         gain): what a calibration document may set."""
-        from meter.drivers.atm90e32 import regs
-
+        heap.borrow("atm90e32_start")
         try:
+            from meter.drivers.atm90e32 import regs
+
             return regs.NAME, regs.CALIBRATED, regs.GAINS, regs.TRIMS
         finally:
-            unload("drivers.atm90e32.start", "drivers.atm90e32.regs", "drivers.metering_ic.checked_write")
+            heap.give_back("atm90e32_start")
 
     # -- frames -----------------------------------------------------------------------------------
 
@@ -139,12 +140,13 @@ class Atm90e32:
 
         A part that has kept power and configuration keeps its counts for the first tick; any other is reset.
         """
-        from meter.drivers.atm90e32 import start as atm90e32_start
-
         if setup is not None:
             self._configure(setup)
         self.stage = "identity"  # what a start that takes too long was at
+        heap.borrow("atm90e32_start")
         try:
+            from meter.drivers.atm90e32 import start as atm90e32_start
+
             self._start_th = atm90e32_start.start_threshold(self._setup)
             kept = atm90e32_start.configured(self, self._setup)
             if not kept:
@@ -153,7 +155,7 @@ class Atm90e32:
             # After a reset, what was counted is what the filters let through while settling.
             atm90e32_start.empty(self._energy, self._phases, kept)
         finally:
-            unload("drivers.atm90e32.start", "drivers.atm90e32.regs", "drivers.metering_ic.checked_write")
+            heap.give_back("atm90e32_start")
         self._energy.restart()
 
     def _configure(self, setup):
@@ -172,12 +174,13 @@ class Atm90e32:
             seen = self.read(P_START_TH)
         elif self.holds(CRC_ERR_STATUS, 0):
             return
-        from meter.drivers.atm90e32 import start as atm90e32_start
-
+        heap.borrow("atm90e32_start")
         try:
+            from meter.drivers.atm90e32 import start as atm90e32_start
+
             atm90e32_start.upset(seen, self._start_th)
         finally:
-            unload("drivers.atm90e32.start", "drivers.atm90e32.regs", "drivers.metering_ic.checked_write")
+            heap.give_back("atm90e32_start")
 
     def read_tick(self, sample) -> None:
         """The one-second read: U, I, P and the energy since the last one. Never waits; allocates only in audits.

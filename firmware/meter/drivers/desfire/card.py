@@ -13,7 +13,7 @@ import os
 import cryptolib
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core import codes
 from meter.core.cmac import ZERO, Cmac, same
 from meter.core.errors import CardError
@@ -81,12 +81,13 @@ class Desfire:
         answer = await self._exchange(bytes((_LOGIN_EV2, key_no, 0)), 17)
         if len(answer) == 1 and answer[0] == _ILLEGAL:
             return await self.login_ev1(key_no, key)
-        from meter.drivers.desfire import ev2
-
+        heap.borrow("ev2")
         try:
+            from meter.drivers.desfire import ev2
+
             self._session = await ev2.login(self._exchange, answer, key)
         finally:
-            unload("drivers.desfire.ev2")
+            heap.give_back("ev2")
 
     async def login_ev1(self, key_no: int, key: bytes, rnd_a: bytes = b"") -> None:
         """The same as cards of the first generation do it. rnd_a is for published examples only."""

@@ -12,7 +12,7 @@ import asyncio
 
 from micropython import const
 
-from meter import unload
+from meter import heap
 from meter.core.errors import BusError
 
 # Which port pin drives what; the common backpack. Others differ only here.
@@ -52,12 +52,13 @@ class Lcd:
         nothing was wrong. BusError when the display is missing."""
         self.ready = False
         await asyncio.sleep_ms(_POWER_UP_MS)
-        from meter.drivers.hd44780 import start as hd44780_start
-
+        heap.borrow("hd44780_start")
         try:
+            from meter.drivers.hd44780 import start as hd44780_start
+
             await hd44780_start.run(self, keep)
         finally:
-            unload("drivers.hd44780.start")
+            heap.give_back("hd44780_start")
 
     def show(self, rows) -> None:
         """Show 4 strings of 20 characters (ASCII and glyph codes); only cells that changed are sent."""
