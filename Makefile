@@ -75,7 +75,7 @@ lint: setup ## ruff, and pyright: the firmware with the ESP32 stubs, the shop an
 	@echo "lint: clean"
 
 unit: device-tools ## Rules, drivers and models on CPython
-	@$(PYTEST) -m "not long" --numprocesses 2 --dist worksteal host_tests/unit host_tests/upy
+	@$(PYTEST) -m "not long" --numprocesses 2 --dist worksteal --junitxml build/log/unit.xml host_tests/unit host_tests/upy
 
 upy: setup ## The core's tests on real MicroPython, 32-bit and 64-bit
 	@for arch in i386 amd64; do \
@@ -116,7 +116,7 @@ size: setup ## Bytes and heap of each part of the firmware; fails when one has g
 hostile: setup ## 10,000 corrupted and hostile bundles and boot states against the loader [ARGS="--cases 500 --seed 1"]
 	@$(BENCH).hostile $(ARGS)
 
-measures: setup ## Measure what the README states; prints a table
+measures: setup ## Measure what this project promises; prints a table [ARGS="--only heap"]
 	@$(BENCH).measure.measures $(ARGS)
 
 ##@ Look after
@@ -129,10 +129,10 @@ device-tools: setup ## Also install esptool and mpremote, to talk to a real boar
 	@$(PYTHON) -m scripts.setup.tools --device
 	@$(PYTHON) -m scripts.setup.npm || [ "$$PENNYWATT_NO_SKIP" != 1 ]  # without it some tests are skipped, and say so
 
-wiring: setup ## Draw the boards' wiring and the README's table anew from boards/*/board.py [ARGS=--check]
+wiring: setup ## Draw the boards' wiring, and the table of boards/FIRST_BOARD.md, from boards/*/board.py [ARGS=--check]
 	@$(PY) -m scripts.wiring $(if $(ARGS),$(ARGS),--write)
 
-lock: ## Pin the Python tools anew from requirements.in and scripts/lock/*.in
+lock: ## Pin newer Python tools from requirements.in and scripts/lock/*.in
 	@$(PYTHON) -m scripts.setup.tools --lock
 
 clean: ## Remove what was built, but keep the tools and interpreters that were fetched

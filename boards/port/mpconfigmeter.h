@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the meter's boards have in common; each mpconfigboard.h includes this last.
 
-// No REPL: whoever reaches the console could read keys and write credit. Output stays, see ../modules/console.py.
+// No REPL: anybody who reaches the console could read keys and write credit. Output stays, see ../modules/console.py.
 // The variant DEVELOPMENT says 1 (mpconfigdevelopment.cmake).
 #ifndef MICROPY_HW_ENABLE_UART_REPL
 #define MICROPY_HW_ENABLE_UART_REPL (0)

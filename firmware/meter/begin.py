@@ -87,9 +87,7 @@ async def _wired():
     try:
         from meter import wiring
 
-        parts = await wiring.start(self_test, made_with, how)
-        wiring.settle(made_with[0])
-        return parts
+        return await wiring.start(self_test, made_with, how)
     finally:
         heap.give_back("wiring")
 

@@ -16,11 +16,9 @@ def run() -> None:
     try:
         asyncio.run(_main())
     except KeyboardInterrupt:
-        import machine
+        from meter.upkeep import starts  # not borrowed: nothing runs any more
 
-        machine.WDT(timeout=3_600_000)  # it cannot be stopped
-        machine.RTC().memory(b"")  # nor is this a start that did not last
-        print("Stopped. machine.reset() starts the meter again, or the watchdog in an hour.")
+        starts.stopped()
     except Exception as e:
         gc.collect()
         from meter.upkeep import starts  # not borrowed: it ends with a reset

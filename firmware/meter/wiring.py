@@ -15,6 +15,7 @@ import machine
 from micropython import const
 
 from meter import heap
+from meter.books import opening
 from meter.books.books import Books
 from meter.core import codes
 from meter.core.errors import BusError, ChipError, StorageError
@@ -24,13 +25,13 @@ from meter.drivers.relay import Relay
 from meter.metering.clock import Clock
 from meter.metering.guard import Guard
 from meter.metering.metering import Metering
-from meter.storage import events, ledger
 from meter.storage.events import EventLog
 from meter.storage.ledger import FELL_BACK, Ledger
 from meter.storage.seal import LOST
 from meter.upkeep.supervisor import Supervisor
 
 _SEAL_TRIES = const(5)
+_FRAM = const(2)  # of what storage() gives
 
 
 async def open_ledger(books, supervisor, self_test):
@@ -43,7 +44,7 @@ async def open_ledger(books, supervisor, self_test):
     passes = 0
     while True:
         try:
-            return books.open(_keeps(books))
+            return opening.read_ledger(books, _keeps(books))
         except (BusError, ChipError, StorageError) as e:
             if not isinstance(e, ChipError):  # that has been said
                 books.fault(codes.FAULT_FRAM, True)
@@ -233,15 +234,14 @@ async def start(self_test, made_with, how=(0, 0, "", 0)):
     card_i2c = buses.card_i2c()
     spi = buses.spi()
     cfg, tariff, later, keys, faults = made_with
-    ledger, events, fram = storage(i2c)
-    books = Books(MeterState(), ledger, events, fram, cfg, tariff, later)
+    kept_in = storage(i2c)
+    fram = kept_in[_FRAM]
+    books = Books(MeterState(), kept_in, cfg, tariff, later)
     supervisor = Supervisor(books, machine.WDT, fram)
-    books.faults = faults & 0xFFFF
-    safe, safe_s, books.trouble, fell = how
-    if faults >> 16:
-        books.trouble = _aside(faults >> 16)
+    safe, safe_s, trouble, fell = how
+    books.fault(faults & 0xFFFF, True, _aside(faults >> 16) if faults >> 16 else trouble)
     if safe:
-        books.faults |= codes.FAULT_SAFE_MODE
+        books.fault(codes.FAULT_SAFE_MODE, True)
         supervisor.lasts = safe_s // 2
     clock = Clock(i2c, books)
     relay = Relay(
@@ -256,22 +256,14 @@ async def start(self_test, made_with, how=(0, 0, "", 0)):
 
     panel = display(i2c, books, supervisor) if safe < 2 else None
     supervisor.start("clock", clock.run)
-    parts = i2c, spi, meter_cs, card_i2c  # what no task looks at yet
+    meter_ic = board.MeterIc(spi, meter_cs, cfg)
+    parts = i2c, meter_ic, card_i2c  # what no task looks at yet
     found = await open_ledger(books, supervisor, lambda: self_test(supervisor, panel, parts))
     odd = await sealed(fram, cfg, supervisor, fell)
-    meter_ic = board.MeterIc(spi, meter_cs, cfg)
     books.log(codes.LOG_RESET, machine.reset_cause())
-    if odd:
-        if odd <= LOST:
-            books.found(codes.LOG_CALIBRATION, 3, odd)
-        books.faults |= codes.FAULT_CALIBRATION
-    if found == FELL_BACK:
-        books.log(codes.LOG_LEDGER_FALLBACK)
-    for n in range(16):
-        # What was found wrong before there was a log to write it to. (Of a FRAM that keeps nothing, books tell later.)
-        if books.faults & ~codes.FAULT_FRAM_KEEPS & 1 << n:
-            books.log(codes.LOG_FAULT, 1 << n)
-    books.fault(codes.FAULT_FRAM, False)
+    if odd and odd <= LOST:
+        books.found(codes.LOG_CALIBRATION, 3, odd)
+    opening.tell(books, found == FELL_BACK, codes.FAULT_CALIBRATION if odd else 0)
     gc.collect()
     supervisor.start("metering", Metering(meter_ic, clock, books).run, silence_ms=10_000, critical=True)
     desk = None
@@ -281,28 +273,3 @@ async def start(self_test, made_with, how=(0, 0, "", 0)):
         if panel:
             desk = card_desk(card_i2c, books, panel, keys, supervisor)
     return supervisor, panel, i2c, Guard(relay, books), desk
-
-
-def settle(cfg):
-    """Let go of what is done once: nothing here is made a second time (Fram is, should all fall). 2 KB of heap."""
-    from meter.cards.desk import CardDesk
-    from meter.drivers.hd44780.lcd import Lcd
-    from meter.drivers.metering_ic.sample import Sample
-    from meter.drivers.pn532 import Pn532
-    from meter.metering.profile import Profile
-    from meter.panel.panel import Panel
-    from meter.watch.watcher import Watcher
-
-    for part in (
-        board.MeterIc, board.MeterIc.energy, Books, CardDesk, Clock, EventLog, Guard, Lcd, Ledger, Metering,
-        Panel, Pn532, Profile, Relay, Sample, Supervisor, Watcher,
-    ):  # fmt: skip
-        # Deleted, it would stay: its slot in the class's table keeps the value.
-        part.__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
-    board.MeterIc.calibrated = None  # pyright: ignore[reportAttributeAccessIssue]
-    # Its module has gone: other settings are of a class of their own.
-    type(cfg).__init__ = None  # pyright: ignore[reportAttributeAccessIssue]
-    Books.open = None  # pyright: ignore[reportAttributeAccessIssue]
-    CardDesk.fit = None  # pyright: ignore[reportAttributeAccessIssue]
-    ledger.settle()
-    events.settle()

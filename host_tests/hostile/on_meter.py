@@ -6,7 +6,7 @@
 
     on_meter.py PLACE      PLACE: where `loader` is, as sources or linked
 
-One JSON object a line comes in, one goes out behind "=". {"define": name, "files": {path: hex}} makes a file system to
+One JSON object a line comes in, one goes out after "=". {"define": name, "files": {path: hex}} makes a file system to
 begin from. A case is one of these with changes, and starts:
 
     base      its name          changes   [[path, hex], [path, null: removed], [path, "folder"], [path, "fill"]]

@@ -145,7 +145,7 @@ class World:
         return parse(self.read(SLOTS[slot] + "/manifest") or b"")
 
     def whole(self, slot) -> Manifest | None:
-        """Its manifest, if all its files are as they should be."""
+        """Return the slot's manifest, if all its files are as they should be."""
         m = self.manifest(slot)
         if not m or not m.files:
             return None
@@ -159,7 +159,7 @@ class World:
         return {path for path in self.tree if path.startswith(SLOTS[slot] + "/")}
 
     def looks_whole(self, slot) -> bool:
-        """As far as a start sees that follows one that lasted: so many files, and no other kind of thing."""
+        """Is it whole as far as a start looks that follows one that lasted: how many files, and nothing else?"""
         m, inside = self.manifest(slot), self.inside(slot)
         if not m or not m.files:
             return False

@@ -77,7 +77,7 @@ class OnMeter:
 
 @contextmanager
 def on_meter(arch: str = "i386", linked: bool = False, heap: str = "24m"):
-    """linked: the loader as it goes onto a meter; it verifies each signature anew."""
+    """linked: the loader as it goes onto a meter; it verifies each signature itself."""
     with tempfile.TemporaryDirectory() as place:
         path = ROOT / "firmware"
         if linked:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import floor
 from types import SimpleNamespace
 
+from meter.books import visits
 from meter.core import codes
 from meter.drivers.metering_ic.sample import Sample
 from meter.storage import ledger
@@ -100,7 +101,7 @@ class Sides:
             return lambda: books.relay_failed(wanted), lambda m: m.relay_fails(wanted)
         if what == "utility":
             serial = self.model.serial + 7
-            return lambda: books.utility_card(serial), lambda m: m.utility_card(serial)
+            return lambda: visits.served(books, serial), lambda m: m.utility_card(serial)
         if what in ("cover", "magnet"):
             code = codes.LOG_MAGNET_ON if what == "magnet" else codes.LOG_COVER_OPEN
             return lambda: books.found(code, 3, 1), lambda m: m.found(what)
@@ -109,7 +110,7 @@ class Sides:
         return lambda: books.remote(what == "remote_on"), getattr(Model, what)
 
     def _do(self, act, step, must_store=True):
-        """Something the firmware does in one go."""
+        """Do something that the firmware does in one go."""
         after = self.model.copy()
         step(after)
         before = self._before()

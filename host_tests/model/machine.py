@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from meter.books import visits
 from meter.core.state import MeterState
 from meter.drivers.fram import Fram
 from meter.storage import ledger
@@ -247,7 +248,7 @@ class MeterMachine(Sides, RuleBasedStateMachine):
         assert s.purchased_micro == sum(self.sold[: s.purchase_count]), "a purchase lost or doubled"
         assert s.purchase_count <= len(self.sold)
         assert books.wants_closed() == (model.claims == 0)
-        assert books.locked_s() == model.locked_s
+        assert visits.locked_s(books) == model.locked_s
         assert books.alarm == model.alarm
         assert books.faults & ~is_.FAULT_FRAM == is_.FAULT_RELAY * model.relay_fault
 

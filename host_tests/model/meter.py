@@ -114,7 +114,7 @@ class Prices:
         return self.names.index([name for start, name in self.switches if start <= now][-1])
 
     def worth(self, used: int, n: int, rate: int) -> Fraction:
-        """Of n counts, when so many have been used this month."""
+        """What n counts are worth, when `used` have been used this month."""
         before, after = Fraction(used, COUNTS_PER_KWH), Fraction(used + n, COUNTS_PER_KWH)
         beyond = [(max(after - kwh, 0) - max(before - kwh, 0)) * more for kwh, more in self.steps]
         return (after - before) * self.prices[rate] + sum(beyond)
@@ -165,7 +165,7 @@ class Model(Calendar):
         return other
 
     def rebooted(self, prices, fresh):
-        """As it must be after a power cut, if self is what was kept. fresh: nothing was."""
+        """The meter as it must be after a power cut, if self is what was kept. fresh: nothing was."""
         other = self.copy()
         other._wake(prices)
         if fresh:

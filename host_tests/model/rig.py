@@ -7,6 +7,7 @@ import zlib
 from dataclasses import asdict
 from functools import cache
 
+from meter.books import opening
 from meter.books.books import Books
 from meter.cards.desk import CardDesk
 from meter.core import codes
@@ -37,7 +38,7 @@ class FailingFram(Mb85rc256vChip):
 
     def __init__(self):
         super().__init__(0x50)
-        # (so many writes go well, of at least so many bytes; bytes of the next one that are kept; does power fail?)
+        # (how many writes go well, of at least how many bytes; bytes of the next one that are kept; does power fail?)
         self.fail = None
 
     def i2c_write(self, data: bytes, now_us: int, byte_us: int) -> None:
@@ -119,7 +120,7 @@ class Card:
         return other
 
     def put(self, count: int, amount: int, debt: int = 0, damage: int = 0) -> None:
-        """Write a purchase as whoever has all keys could."""
+        """Write a purchase as anybody who has all keys could."""
         self.count, self.amount, self.debt = count, amount, debt
         record = bytearray(cards.purchase(count, amount, debt, generation=self.generation, number=self.number))
         record[9] ^= damage
@@ -202,10 +203,10 @@ class World(Slot):
         self.log = EventLog(fram)
         store = Ledger(fram)
         self._listen(self.log, store)
-        self.books = books = Books(MeterState(), store, self.log, fram, self._cfg, _parse_tariff(self.tariff_n))
+        self.books = books = Books(MeterState(), (store, self.log, fram), self._cfg, _parse_tariff(self.tariff_n))
         while True:
             try:
-                found = books.open()
+                found = opening.read_ledger(books)
                 break
             except BusError:
                 books.fault(codes.FAULT_FRAM, True)
@@ -280,7 +281,7 @@ class World(Slot):
     # -- what is in the FRAM ----------------------------------------------------------------------
 
     def sequences(self):
-        """Of the sound copies of the ledger, read by FORMAT.md."""
+        """The sequence numbers of the sound copies of the ledger, read by FORMAT.md."""
         found = []
         for at in (0, 0x400):
             record = bytes(self.fram.data[at : at + 376])
@@ -289,7 +290,7 @@ class World(Slot):
         return found
 
     def months(self):
-        """Of the newest sound readings, read by FORMAT.md: [(month, counts)], newest first."""
+        """The months of the newest sound readings, read by FORMAT.md: [(month, counts)], newest first."""
         newest, found = 0, []
         for at in (0xC00, 0xE00):
             record = bytes(self.fram.data[at : at + 188])

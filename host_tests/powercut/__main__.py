@@ -83,7 +83,7 @@ def _all(sample: int, second: int, jobs: int, quiet: bool):
 
 def main(
     case: Annotated[str, typer.Option(help="Only this one, e.g. fram-0123-half")] = "",
-    sample: Annotated[int, typer.Option(help="Only so many, evenly spread (0: all)")] = 0,
+    sample: Annotated[int, typer.Option(help="Only this many, evenly spread (0: all)")] = 0,
     second: Annotated[int, typer.Option(help="Cuts after which all operations of the start are cut too")] = 24,
     jobs: Annotated[int, typer.Option(help="How many at a time")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")] = False,

@@ -8,7 +8,7 @@
     card-0017-unheard|heard         an exchange: cut before the card has heard it, or before the meter hears the answer
     pull-0017-unheard|heard         no cut: the card leaves the slot at this exchange
 
-Numbers begin anew with each cut, so a second cut is named by what it hits after the first:
+Numbers begin again with each cut, so a second cut is named by what it hits after the first:
 fram-0123-half+relay-0001-mid.
 """
 

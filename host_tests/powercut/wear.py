@@ -5,8 +5,8 @@ Counted at the chips: accesses of each row of the FRAM (8 bytes; reading wears i
 each block of the flash. Three things are counted apart and scaled apart to a month, upwards:
 
     metering    some hours of it, as they are, by the hour
-    climbing    maximum demand is kept with each minute that has a new one, and begins anew with each month: the first
-                quarter hour of a meter, in which each minute is a new maximum, so many times (the ledger's seconds
+    climbing    maximum demand is kept with each minute that has a new one, and begins again with each month: the first
+                quarter hour of a meter, in which each minute is a new maximum, that often (the ledger's seconds
                 of it come on top of those of metering)
     the rest    what happens now and then, as much of it as in a month: every midnight of a month, one of them the
                 month's end, each with a power cut before it (which costs a slot of the ring); incidents, each with its
@@ -169,7 +169,7 @@ def _counters(b):
 
 
 def measure(board: str, hours: int, on_hour=lambda: None) -> list[Row]:
-    """Run a meter; gives a row for each area it has."""
+    """Run a meter. Return a row for each area it has."""
     new, start, metered, end = _count(board, hours, on_hour)
     rows = []
     for area, memory, places, in_turn in AREAS:

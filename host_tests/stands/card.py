@@ -6,6 +6,7 @@ import contextlib
 import tempfile
 
 import pytest
+from meter.books import opening
 from meter.books.books import Books
 from meter.cards.desk import CardDesk
 from meter.core.state import MeterState
@@ -105,11 +106,11 @@ class Meter(Slot):
         self.boot()
 
     def boot(self):
-        """The microcontroller starts anew: books from FRAM, another desk."""
+        """The microcontroller starts again: books from FRAM, another desk."""
         fram = Fram(self.fram_i2c, 0x50)
         self.events = EventLog(fram)
-        self.books = Books(MeterState(), Ledger(fram), self.events, fram, self.cfg, parse.tariff(TARIFF))
-        self.books.open()
+        self.books = Books(MeterState(), (Ledger(fram), self.events, fram), self.cfg, parse.tariff(TARIFF))
+        opening.read_ledger(self.books)
         self.desk = CardDesk(self.reader, self.books, self.panel, self.keys)
         self.desk.root = CardDesk.root or _FILES.name
 
@@ -130,7 +131,7 @@ class Meter(Slot):
             raise failed
 
     async def show(self, card, seconds=4.0):
-        """Insert a card, leave it in for so long, take it out (if it is still there) and wait a little."""
+        """Insert a card, leave it in for some seconds, take it out (if it is still there) and wait a little."""
         self.panel.said.clear()
         self.insert(card)
         await asyncio.sleep(seconds)
@@ -140,5 +141,5 @@ class Meter(Slot):
 
     def logged(self, code):
         """The values of all log records of this code."""
-        records = [self.events.read(n) for n in range(1, self.events.next_number)]
+        records = [self.events.record(n) for n in range(1, self.events.next_number)]
         return [value for _, _, c, _, value in records if c == code]

@@ -5,7 +5,7 @@ from host_tests.bench.plant.flash import SECTOR, NorFlash
 
 
 class PowerCut(Exception):
-    """Power fails here. Whoever catches this in the code under test is wrong: it is no OSError."""
+    """Power fails here. Code under test that catches this is wrong: it is no OSError."""
 
 
 class CutFlash:

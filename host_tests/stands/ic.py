@@ -6,9 +6,9 @@ A further IC joins with a class of its own here: its row of facts is all that te
 
 from types import SimpleNamespace
 
-from meter.drivers.atm90e26 import start as atm90e26_start
+from meter.drivers.atm90e26 import table as atm90e26_table
 from meter.drivers.atm90e26.ic import Atm90e26
-from meter.drivers.atm90e32 import regs
+from meter.drivers.atm90e32 import table as atm90e32_table
 from meter.drivers.atm90e32.ic import Atm90e32
 from meter.drivers.metering_ic.sample import Sample
 
@@ -68,7 +68,7 @@ class IcBench:
             self.counted = [self.chip.lifetime(addr) for addr in self.registers]
 
     def restart(self):
-        """The microcontroller begins anew; the part has kept its power."""
+        """The microcontroller begins again; the part has kept its power."""
         self.ic = self.driver(self.wire, self.spi.cs_pin, self.setup)
 
     def start(self):
@@ -126,7 +126,7 @@ class E26Bench(IcBench):
     chip_type, driver = Atm90e26Chip, Atm90e26
     registers = (0x40, 0x41, 0x43, 0x44)
     step, baudrate, frame_bytes, seed = 10, 150_000, 3, 26
-    table = staticmethod(atm90e26_start.table)
+    table = staticmethod(atm90e26_table.init_table)
     # For test_ic_contract.py. A register's address, a value that is not the driver's, and the driver's.
     upset = 0x23, 0x0001, 0x0000
     stuck = 0x29
@@ -148,7 +148,7 @@ class E32Bench(IcBench):
     chip_type, driver = Atm90e32Chip, Atm90e32
     registers = (0x80, 0x84, 0x88, 0x8C)
     step, baudrate, frame_bytes, seed = 1, 1_000_000, 4, 32
-    table = staticmethod(regs.init_table)
+    table = staticmethod(atm90e32_table.init_table)
     upset = 0x62, 0x8001, 0x8000
     stuck = 0x38
     runs = ((0x7F, 0),)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A hand-set stand-in for the books, for tests of what the panel makes of them."""
 
+from types import SimpleNamespace
+
 from meter.core.settings import Settings
 from meter.core.state import MeterState
 
@@ -33,15 +35,14 @@ class PanelBooks:
             assert hasattr(self.cfg, name)
             setattr(self.cfg, name, value)
         self.tariff = Tariff("Day", "Night")
-        self.rate = 0
-        self.price_micro = 250_100
         self.utc_s = 845_649_000
         self.time = (2026, 10, 18, 6, 14, 30, 5)
         self.sample = Sample()
         self.alarm = 0
-        self.daily_micro = 0
-        self.day_spent_micro = self.yesterday_micro = self.month_cost_micro = None
-        self.signal = ""
+        self.spending = SimpleNamespace(
+            daily_micro=0, day_spent_micro=None, yesterday_micro=None, month_cost_micro=None
+        )
+        self.terms = SimpleNamespace(rate=0, price_micro=250_100, signal="")
         self.faults = 0
         self.trouble = ""
         self.ready = True
@@ -51,7 +52,7 @@ class PanelBooks:
 
     @property
     def rate_name(self):
-        return self.tariff.rate_names[self.rate]
+        return self.tariff.rate_names[self.terms.rate]
 
     def spent_micro(self):
         return sum(self.s.rate_cost_micro) + self.s.charges_micro
@@ -63,6 +64,9 @@ class PanelBooks:
         if bool(self.faults & bit) != bool(on):
             self.faults ^= bit
             self.fault_edges.append((bit, bool(on)))
+
+    def ran_short(self):
+        self.starved += 1
 
     def button(self):
         self.buttons += 1

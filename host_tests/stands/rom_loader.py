@@ -360,7 +360,7 @@ class Loader:
         self._read_on(struct.pack("<I", 0))
 
     def _read_on(self, acknowledged: bytes):
-        """The next block; behind the last, the MD5 of all."""
+        """The next block; after the last, the MD5 of all."""
         t = self._transfer
         if acknowledged != struct.pack("<I", t["sent"]):
             return self._breaks("a read acknowledged with another number of bytes than were sent")

@@ -44,7 +44,7 @@ def moments(draw):
 
 
 def _around(near, minutes: int):
-    """Times within so many minutes of it, on the same calendar as the document."""
+    """Times within this many minutes of it, on the same calendar as the document."""
     offsets = st.integers(-minutes, minutes)
     return offsets.map(lambda n: near + timedelta(minutes=n))
 

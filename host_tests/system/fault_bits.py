@@ -231,7 +231,7 @@ class Bits(Case):
         """A function of the number of a start: which sort of transfer is hit (None: any), which bit of it, and after
         how many others."""
         if self.part == "rtc":
-            # Date and time, and the status register: behind two address bytes and the register's number.
+            # Date and time, and the status register: after two address bytes and the register's number.
             bits = [*range(8, 16), *range(24, 24 + 56), *range(24 + 15 * 8, 24 + 16 * 8)]
             return lambda n: (CLOCK, bits[n % len(bits)], n % 4)
         if self.part == "fram":

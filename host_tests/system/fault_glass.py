@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A second display that sees every transfer as it was sent, whatever becomes of it on the way to the first."""
+"""A second display that sees every transfer as it was sent, whatever happens to it on the way to the first."""
 
 from scripts.chips.pcf8574_hd44780 import Hd44780Backpack
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The firmware with a fault written into one of its tasks, for tests of what becomes of it.
+"""The firmware with a fault written into one of its tasks, for tests of what comes of it.
 
 A copy of firmware/ gets a module `oops`, and the task calls it once per turn. From second AT_S of the bench on it
 strikes: once, or in every start.

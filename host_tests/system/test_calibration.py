@@ -44,7 +44,7 @@ def wrong(b):
 
 
 def booked_at_s(b):
-    """Run until a tick has just been booked; gives when."""
+    """Run until a tick has just been booked. Return when."""
     before = b.state().import_counts
     while b.state().import_counts == before:
         b.run_s(0.01)
@@ -71,7 +71,7 @@ def restarted(b, doc, old=None, up_s=5):
 
 
 def silent_at_the_seal(b, times):
-    """From now on the FRAM does not acknowledge so many transfers that begin at the seal."""
+    """From now on the FRAM does not acknowledge n transfers that begin at the seal."""
     genuine = b.plant.fram.i2c_write
     left = [None] * times
 

@@ -18,7 +18,7 @@ from .visits import show
 
 ALL = 3
 SINCE = 150  # a comparison begins with what was counted before
-# By default a minute, of a lost current four hours: the first test behind these has the defaults.
+# By default a minute, of a lost current four hours: the first test after these has the defaults.
 SOON = {"hold_s": 10, "release_s": 10}
 EASY = {"reverse": SOON, "no_voltage": SOON, "neutral": SOON}
 EASY_3 = {**EASY, "current_loss": SOON}

@@ -148,7 +148,7 @@ BROKEN = {
         ("fram", "none", "ledger", "a purchase"),
         "credited, 25123456 sold",
     ),
-    "the event log does not look behind the ledger's mark": (
+    "the event log does not look past the ledger's mark": (
         "storage/events.py",
         ("while number < end + _AHEAD:", "while False:"),
         ("fram", "all", "event", "alarm 2"),
@@ -196,7 +196,7 @@ BROKEN = {
         ("flash", "none", "692 bytes", "midnight"),
         "there are 0 readings for",
     ),
-    "incidents begin anew with each start": (
+    "incidents begin again with each start": (
         "storage/incidents.py",
         ("        self.ring.open()\n", ""),
         ("fram", "all", "ledger", "voltage gone"),

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from meter.drivers.atm90e32 import energy, regs
+from meter.drivers.atm90e32 import energy
+from meter.drivers.atm90e32.table import start_threshold
 
 from host_tests.bench.documents import tariff
 from host_tests.years import replay, trace, year_oracle
@@ -176,7 +177,7 @@ def test_a_row_the_part_cannot_count_is_named_by_its_line_value_and_limit(refuse
 def test_limits_of_a_row_are_those_of_driver_and_part():
     assert trace.MOST_M == 1000 * energy._MAX_VA
     assert trace.MOST_MV * trace.MOST_MA <= 1000 * trace.MOST_M
-    assert regs.start_threshold(object()) * 8 // 25 == trace.START_M
+    assert start_threshold(object()) * 8 // 25 == trace.START_M
     assert trace.MOST_MA == 0xFFFF
 
 

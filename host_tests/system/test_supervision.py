@@ -170,7 +170,7 @@ def test_what_asyncio_does_not_catch_ends_in_a_restart(bench):
 @pytest.mark.parametrize("name", ["cardvisit", "carddialogue"])
 def test_a_service_that_cannot_be_loaded_costs_itself_only(bench, name):
     papers = documents.as_files(documents.settings(initial_credit="50.00"))
-    files = collect(papers, instead={f"{name}.mpy": b"M\x06\x00"})
+    files = collect(papers, instead={slot_modules()[f"meter.services.{name}"]: b"M\x06\x00"})
     b = bench(load_w=3000, image=pack(files))
     b.insert("good")
     b.run_s(20)
@@ -182,7 +182,7 @@ def test_a_service_that_cannot_be_loaded_costs_itself_only(bench, name):
 
 
 def test_without_the_code_for_suppliers_cards_they_cost_themselves_only(bench):
-    files = collect(documents.as_files(), instead={"utility.mpy": b"M\x06\x00"})
+    files = collect(documents.as_files(), instead={slot_modules()["meter.cards.supplier"]: b"M\x06\x00"})
     b = bench(load_w=3000, image=pack(files))
     show(b, utility_card(RELAY_TEST), 3)
     assert "carddesk" in {crash.text.decode().split("\n")[0] for crash in b.crashes()}

@@ -126,8 +126,8 @@ def test_an_inspector_releases_nothing_that_was_not_blocked(bench, shop):
 
 
 def test_the_commands_of_the_readme_sell_through_a_card_file(bench, tmp_path, monkeypatch):
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    section = readme.partition("## Cards and the shop")[2].partition("\n## ")[0]
+    readme = (Path(__file__).parents[2] / "scripts/vend/README.md").read_text()
+    section = readme.partition("## Selling")[2].partition("\n## ")[0]
     issue, sell, read = (shlex.split(line) for line in re.findall(r'^make vend ARGS="(.+)"$', section, re.M))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "build").mkdir()

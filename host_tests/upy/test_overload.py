@@ -31,7 +31,7 @@ class Guard:
         return event
 
     def run(self, power_mw, seconds):
-        """Events within so many seconds; no current flows while supply is off."""
+        """Events within this many seconds; no current flows while supply is off."""
         events = []
         for _ in range(seconds):
             event = self.tick(power_mw if self.on() else 0)

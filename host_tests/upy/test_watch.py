@@ -23,7 +23,7 @@ def at(figure, phase):
 
 
 class Home:
-    """Figures, and what was told of them. Each look is a second behind the one before."""
+    """Figures, and what was told of them. Each look is a second after the one before."""
 
     def __init__(self, *rows, phases=1, three_wire=False, seconds=1):
         table = array("h")

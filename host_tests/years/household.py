@@ -27,7 +27,7 @@ def rows() -> list:
 
 
 class Span(NamedTuple):
-    """How things are for so many seconds. Per phase: (u_mv, p_mw, q_mvar)."""
+    """How things are for some seconds. Per phase: (u_mv, p_mw, q_mvar)."""
 
     seconds: int
     phases: tuple
@@ -36,7 +36,7 @@ class Span(NamedTuple):
 class Household:
     """day(n) gives the spans of each step of a day; None: an hour without mains begins.
 
-    step_min: only every so many minutes' row is taken, for as long: coarser, and as much faster.
+    step_min: only one row in this many minutes is taken, for as long: coarser, and as much faster.
     """
 
     def __init__(self, rows, phases=1, solar=False, holidays=True, seed=1, holiday_days=14, step_min=1):

@@ -27,7 +27,7 @@ from unittest import mock
 
 import typer
 from meter import heap
-from meter.books import books
+from meter.books import books, opening
 from meter.core import codes
 from meter.core import watch as w
 from meter.core.state import KINDS, MeterState, times
@@ -140,8 +140,8 @@ class Meter:
 
     def boot(self):
         self.log = EventLog(self.fram)
-        self.books = books.Books(MeterState(), Ledger(self.fram), self.log, self.fram, self.cfg, self.tariff)
-        self.books.open()
+        self.books = books.Books(MeterState(), (Ledger(self.fram), self.log, self.fram), self.cfg, self.tariff)
+        opening.read_ledger(self.books)
         self.watcher = watch.Watcher(self.books, lambda: 0, lambda _level: None, lambda: 0, self.pulses)
         self.watcher._begin()
         self._told = self.log.next_number
@@ -159,7 +159,7 @@ class Meter:
         self.pulses.counts = self.books.s.import_counts + self.books.s.export_counts
         self.pulses.counts += abs(p_all) * rng.randrange(1000) // 1000 * 100 // 1_125_000
         while self._told < self.log.next_number:
-            record = self.log.read(self._told)
+            record = self.log.record(self._told)
             self.found.append((record[1], record[2], record[4]))
             self._told += 1
 
@@ -203,7 +203,7 @@ class Meter:
 
 
 def life(days: int, household: Household, exports=False, on_day=lambda d: None, **settings):
-    """Live so many days; gives the meter."""
+    """Live n days. Return the meter."""
     with memory_of_its_own():
         lived = Meter(household.phases, exports, **settings)
         rng = random.Random(household.seed)

@@ -72,7 +72,7 @@ while True:
 
 
 class _Partition(Rings):
-    """To be written, too."""
+    """A partition to be written, too."""
 
     def writeblocks(self, block, data, offset):
         self.flash.program(RINGS_AT + block * SECTOR + offset, bytes(data))
@@ -83,7 +83,7 @@ class _Partition(Rings):
 
 
 def fill(flash: NorFlash, days: int, set_back: int) -> int:
-    """Rows of so many days, written by the firmware's own writer. Gives the end of the newest."""
+    """Rows of that many days, written by the firmware's own writer. Return the end of the newest."""
     rows = profile.Rows(_Partition(flash))
     mask = Settings().profile_channels
     end_s = BEGIN_S

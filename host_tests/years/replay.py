@@ -100,7 +100,7 @@ def run(
     trace, tariff_doc: dict, credit: int | None, arch: str, heap=None, on_progress=lambda s: None, later=None,
     billing_day=1,
 ) -> dict:  # fmt: skip
-    """Replay a trace; gives the result as a dict. credit: in millionths. arch: i386, amd64 or cpython. later: a tariff
+    """Replay a trace. Return the result as a dict. credit: in millionths. arch: i386, amd64 or cpython. later: a tariff
     that waits for its time."""
     credit = min(_default_credit(trace, (tariff_doc, later)), most_credit()) if credit is None else credit
     settings = documents.settings(
@@ -174,7 +174,7 @@ def run(
 
 
 def _run_process(plant, arch, heap, run_s, statuses) -> int:
-    """On MicroPython; gives the bytes of its heap."""
+    """On MicroPython. Return the bytes of its heap."""
     with MeterProcess(plant, arch, heap) as meter:
         meter.on_line = lambda line: statuses.append(line) if line.startswith(("STATUS", "BENCH")) else None
         try:

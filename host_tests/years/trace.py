@@ -55,7 +55,7 @@ class Trace:
         return [(row.line, step) for row, step in zip(self.rows[1:], steps, strict=True) if step > 3 * usual]
 
     def first(self, n: int) -> "Trace":
-        """Its first n rows as a trace of their own."""
+        """Return the first n rows as a trace of their own."""
         if n >= len(self.rows):
             return self
         return Trace(self.rows[:n], self.rows[n].at_s)

@@ -35,7 +35,7 @@ from scripts.chips.mb85rc256v import Mb85rc256vChip
 BEGIN = date(2026, 1, 1)
 DAYS_KEPT, MONTHS_KEPT = 67, 25  # storage/freezes.py promises them
 _CLOSELY_S = 2400  # after each thing that happens
-_SHARE = 97  # of so many ticks, one at random is looked at
+_SHARE = 97  # of this many ticks, one at random is looked at
 _DIFFERENCES = 20  # are enough
 
 
@@ -133,8 +133,8 @@ class Meter:
         ledger = import_module("meter.storage.ledger").Ledger(self.fram)
         events = import_module("meter.storage.events").EventLog(self.fram)
         state = import_module("meter.core.state").MeterState()
-        self.books = books.Books(state, ledger, events, self.fram, self.cfg, *self.tariffs)
-        self.books.open()
+        self.books = books.Books(state, (ledger, events, self.fram), self.cfg, *self.tariffs)
+        import_module("meter.books.opening").read_ledger(self.books)
 
     def tick(self, utc_s, counts):
         sample = None
@@ -163,7 +163,8 @@ def of_books(meter, oracle, timed):
     wanted = oracle.state()
     out = _differ("state", {name: getattr(s, name) for name in wanted}, wanted)
     wanted = oracle.shown()
-    found = {name: getattr(books, name) for name in wanted}
+    shown = vars(books.terms) | vars(books.spending)
+    found = {name: shown[name] for name in wanted}
     found["month_cost_micro"] = found["month_cost_micro"] and list(found["month_cost_micro"])
     out += _differ("books", found, wanted)
     record = read_registers(meter.chip)

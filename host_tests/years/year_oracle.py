@@ -2,14 +2,14 @@
 """What a meter's books must come to: registers, rates, freezes and maximum demand from documents, calendar and sums.
 
 The oracle of the simulated year, of a replay and of the tariff's tests. Shares nothing with the firmware. It is told
-what happened (power on, a tick at this time with so many counts, a purchase, other documents) and applies the rules as
+what happened (power on, a tick at this time with its counts, a purchase, other documents) and applies the rules as
 they are written down:
 
     a tick       belongs to the minute, rate, day and month in which it is read; without a clock, to the fallback rate
     a day        begins with its first tick: all is frozen, the day is charged by the tariff that held when it began,
                  then the tick is booked. Days without a tick are charged and frozen with the next one; set back,
                  nothing is done until the last day is over. The day on which a meter first has a clock is not charged
-    a month      begins on the billing day, with the day; maxima begin anew when the minute before has been counted
+    a month      begins on the billing day, with the day; maxima begin again when the minute before has been counted
     demand       whole minutes metered without a break, at the rate of the last of them. Power off, no clock, a clock
                  that leaves out a minute or goes back to one before, another interval: what was before is forgotten
 
@@ -201,7 +201,7 @@ class Oracle:
         """Nothing metered; a minute is under way, or none."""
         self.minute = minute
         self.in_minute = 0
-        self.metered = []  # (minute, counts), one behind the other
+        self.metered = []  # (minute, counts), one after the other
 
     def _minute(self, minute):
         if minute == self.minute:

@@ -131,7 +131,7 @@ class House:
         return (counts, 0) if mws >= 0 else (0, counts)
 
     def use(self, utc_s: int, lasted_s: int) -> dict:
-        """What the IC has counted by utc_s, since so many seconds before."""
+        """What the IC has counted by utc_s, since some seconds before."""
         loads = self.loads(utc_s - 1)
         p = sum(p for p, _ in loads)
         q = sum(q for _, q in loads)
@@ -191,7 +191,7 @@ class Schedule:
         return sorted(found)
 
     def ticks(self, day, behind_s: int) -> list:
-        """All ticks of a local day, whose clock is so many seconds behind the right one."""
+        """All ticks of a local day, whose clock is this many seconds slow."""
         begins = self.utc(datetime(day.year, day.month, day.day))
         ends = self.utc(datetime(day.year, day.month, day.day) + timedelta(1))
         rand = self.random.randrange

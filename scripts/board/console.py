@@ -186,11 +186,11 @@ def follow(
         if line.startswith(_RESCUE):
             raise StartError(
                 "No firmware on the board can be started, and it waits for one. Deploy again; if it says the same,"
-                " flash it anew (make flash)."
+                " flash it again (make flash)."
             )
         if line.startswith("loader: "):
             start.loader.append(line.removeprefix("loader: "))
-            if INSTALLING in line or installing:  # a start that falls over and begins anew gets no more time
+            if INSTALLING in line or installing:  # a start that falls over and begins again gets no more time
                 installing = INSTALLING in line
                 allowed, began = INSTALL_S if installing else start_s, time.monotonic()
         elif line.startswith("selftest: "):
@@ -225,5 +225,5 @@ def _last_words(start: Start, within_s: float = 0) -> str:
     within = f" within {within_s:.0f} s" if within_s else ""
     return (
         f"The firmware did not come up{within}: {why}. Press the board's reset button and look at its console"
-        " (mpremote); then deploy again, or flash it anew."
+        " (mpremote); then deploy again, or flash it again."
     )

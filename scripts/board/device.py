@@ -54,7 +54,7 @@ class Device:
             if int(free) + int(left) < len(content) + 4096:
                 raise FullError(
                     f"The board's file system has {int(free):,} bytes left, and {path} needs {len(content):,}. Remove"
-                    " what does not belong there (mpremote rm), or flash the board anew (make flash), which clears it."
+                    " what does not belong there (mpremote rm), or flash the board again (make flash), which clears it."
                 )
             self._write(content, names, progress)
         if progress:
@@ -193,13 +193,13 @@ def plain(said: str, args: list[str]) -> DeviceError:
     last = lines[-1].removeprefix("mpremote: ")
     if re.search(r"OSError: (\[Errno )?28\b|ENOSPC|No space left", text):
         return FullError(
-            "The board's file system is full. Remove what does not belong there (mpremote rm), or flash the board anew"
+            "The board's file system is full. Remove what does not belong there (mpremote rm), or flash the board again"
             " (make flash), which clears it.",
             last,
         )
     if re.search(r"OSError: (\[Errno )?5\b|EIO|Input/output error", text):
         return DeviceError(
-            "The board cannot read or write its file system. Flash it anew (make flash); if that happens again,"
+            "The board cannot read or write its file system. Flash it again (make flash); if that happens again,"
             " its flash is worn out.",
             last,
         )

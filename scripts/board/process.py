@@ -78,7 +78,7 @@ def _follow(program, silence_s, watch, alive):
 
 
 def _end(program):
-    """It, and what it started; an interrupted command leaves nothing behind that holds the port."""
+    """End a program and what it started; an interrupted command leaves nothing that holds the port."""
     if program.poll() is None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(program.pid, signal.SIGTERM)

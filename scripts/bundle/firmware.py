@@ -104,7 +104,7 @@ def slot_modules(board: str = "esp32_devkit", firmware: Path | None = None) -> d
 
 def loader_files(board: str, public: bytes, firmware: Path | None = None) -> dict[str, bytes]:
     """Path on the meter -> content, of what lies outside the slots: the two scripts, the loader, and the public key
-    (32 bytes) of whoever may give this meter firmware."""
+    (32 bytes) of those who may give this meter firmware."""
     firmware = firmware or ROOT / "firmware"
     arch = board_facts(board)["arch"]
     files = {name: (firmware / name).read_bytes() for name in SCRIPTS}
@@ -133,10 +133,11 @@ def explain(text: str, board: str = "esp32_devkit", firmware: Path | None = None
 def _sources(board, firmware):
     """Modules, and the script that uses them, each as pairs of name and text. main.py is the same for all versions: of
     a version it knows one name alone."""
-    board_py = ROOT / "boards" / board / "board.py"
-    if not board_py.exists():
-        board_facts(board)
-    modules = {"board": board_py.read_text()}
+    board_facts(board)
+    try:
+        modules = {"board": board_files.source(board, ROOT / "boards")}
+    except board_files.BoardFileError as e:
+        raise BundleError(str(e)) from None
     for path in sorted(firmware.rglob("*.py")):
         name = path.relative_to(firmware).as_posix()
         if name in SCRIPTS or (name.startswith("loader/") and name not in OF_BOTH):

@@ -111,7 +111,7 @@ class BoardLink:
         if isinstance(there, dict) and there.get("sealed") and there != document:
             raise DocumentError(
                 "The calibration on this board is sealed and is not replaced: the meter would not take another."
-                " To calibrate it anew, its FRAM must be replaced."
+                " To calibrate it again, its FRAM must be replaced."
             )
         if there == document:
             return

@@ -91,7 +91,7 @@ def refuse_other(path: Path, serial: str) -> dict | None:
     if there["sealed"]:
         raise DocumentError(
             f"{path} is sealed and is not overwritten: its meter takes no other calibration."
-            " Name another file with --out; to calibrate the meter anew, its FRAM must be replaced."
+            " Name another file with --out; to calibrate the meter again, its FRAM must be replaced."
         )
     return there
 

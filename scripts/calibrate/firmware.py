@@ -47,7 +47,7 @@ def settings(phases: int = 1, scale: int = 1, words: dict[int, int] | None = Non
 def init_table(phases: int, scale: int, words: dict[int, int]) -> list[tuple[int, int]]:
     """(address, value) of every configuration register, in the order the firmware writes them."""
     made = settings(phases, scale, words)
-    from meter.drivers.atm90e32.regs import init_table as rows
+    from meter.drivers.atm90e32.table import init_table as rows
 
     return [(addr, value) for _, addr, value in rows(made)]
 
@@ -55,7 +55,7 @@ def init_table(phases: int, scale: int, words: dict[int, int]) -> list[tuple[int
 def part_of(board: str) -> tuple | None:
     """What the driver of a board's metering IC lets a calibration set; None: the board names none."""
     use()
-    driver = _DRIVER.search(board_files.text(board, "board.py"))
+    driver = _DRIVER.search(board_files.source(board))
     return getattr(importlib.import_module(driver[1]), driver[2]).calibrated() if driver else None
 
 

@@ -10,7 +10,7 @@ Where the datasheet is silent, the model decides, and says so here:
     a write of 24 clocks to a register that cannot be written is dropped, but LastData logs it; LastData read by a
         frame is loaded with itself
     PLconstH reads back what was written at once, though it counts only from the write of PLconstL on
-    the part takes 20 ms to start. Checksums are calculated anew every 10 ms: until then CS1 and CS2 read as they were.
+    the part takes 20 ms to start. Checksums are calculated again every 10 ms: until then CS1 and CS2 read as they were.
         Metering or measurement that a wrong checksum has stopped stays so until CalStart or AdjStart is written again;
         its bits in SysStatus come back with each calculation
 The UART, three-wire mode and the pins WarnOut, IRQ, ZX and CFx are left out.

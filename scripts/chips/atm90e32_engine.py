@@ -10,7 +10,7 @@ Where the datasheet is silent, the model decides, and says so here:
     with three wires (MMode0 bit 8), B's channels read 0 and count nothing
     harmonics are zero: fundamental energy and power equal the total ones
     U and I offsets add before their gains (so that offset first, gain second, as the application note has it, leaves
-        no offset), a power offset behind; a reading below zero is zero
+        no offset), a power offset after it; a reading below zero is zero
 Without effect: DC offsets, segment, frequency and temperature compensation, the currents' phase order.
 """
 
@@ -19,7 +19,7 @@ from math import atan2, cos, degrees, isqrt, radians, sin
 
 from scripts.chips.atm90e32_front import FrontEnd, phi_radians, turned
 
-CYCLES = 16  # a measured value is a mean over so many periods of the mains
+CYCLES = 16  # a measured value is a mean over this many periods of the mains
 _UW_PER_LSB = 320  # 0.00032 W
 _GAINS = 1 << 45  # three of them, Q15
 _PJ_PER_UNIT = 80_000  # of PL_constant

@@ -28,8 +28,8 @@ class Mb85rc256vChip:
         self.data = bytearray(SIZE) if data is None else data
         self.accesses = [0] * (SIZE // ROW)
         self.keeps_nothing: bool | int = False
-        self.nak_next = 0  # so many transfers are not acknowledged
-        self.cut_after_bytes: int | None = None  # so many more data bytes are kept, then power fails
+        self.nak_next = 0  # this many transfers are not acknowledged
+        self.cut_after_bytes: int | None = None  # this many more data bytes are kept, then power fails
         self.on_cut = None
         self._address = 0
 

@@ -10,7 +10,7 @@ from math import log
 
 
 class SpiSlave:
-    """Of a part: _reset(now_us), advance(now_us); _ready_us, before which it does not answer."""
+    """A part brings _reset(now_us), advance(now_us), and _ready_us, before which it does not answer."""
 
     min_baud: int
     max_baud: int

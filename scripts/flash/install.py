@@ -2,7 +2,7 @@
 """Loader files and a bundle onto a board that runs MicroPython, and the start after it.
 
 The loader installs /deploy.pwb at the next start, into the slot not in use, after it has checked the signature with
-/trust.key. Files that are the same already are left alone. A key that is there is never replaced: whoever may give a
+/trust.key. Files that are the same already are left alone. A key that is there is never replaced: who may give a
 meter firmware was decided when it was provisioned. Raises FlashError.
 """
 
@@ -70,7 +70,7 @@ def _check_key(there: bytes | None, plan: Plan) -> None:
 
 @contextlib.contextmanager
 def stopped(device: Device) -> Iterator[None]:
-    """Its firmware is stopped. Whatever fails meanwhile, Ctrl-C too, the board is restarted with what it has."""
+    """Stop the board's firmware. If anything fails meanwhile, Ctrl-C too, it is restarted with what it has."""
     try:
         yield
     except BaseException:
@@ -105,5 +105,5 @@ def check_file_system(device: Device, board: Board) -> None:
     if size != board.row("vfs").size:
         raise DeviceError(
             f"The board's file system has {size:,} bytes, and {board.name} has {board.row('vfs').size:,}: its partition"
-            " table is another. Flash it anew (make flash), with BOARD= if it is another board."
+            " table is another. Flash it again (make flash), with BOARD= if it is another board."
         )

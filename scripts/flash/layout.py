@@ -63,7 +63,7 @@ def with_our_table(micropython: bytes, board: Board) -> bytes:
 
 
 def _set_flash_size(image: bytearray, board: Board) -> None:
-    """In the boot loader's header, whose own SHA-256 follows its code where it has one."""
+    """Set it in the boot loader's header, whose own SHA-256 follows its code where it has one."""
     code = _SIZES.get(board.flash_size >> 20)
     if code is None:
         raise LayoutError(f"A boot loader knows no flash of {board.flash_size:,} bytes. Correct flash_mib.")
@@ -86,7 +86,7 @@ def regions(board: Board, micropython: bytes, vfs: bytes) -> list[Region]:
     image, row, app = with_our_table(micropython, board), board.row("vfs"), board.app
     start = board.micropython.offset
     if len(vfs) != row.size:
-        raise LayoutError(f"The file system has {len(vfs):,} bytes, and its partition {row.size:,}. Build it anew.")
+        raise LayoutError(f"The file system has {len(vfs):,} bytes, and its partition {row.size:,}. Build it again.")
     cut = app.offset - start
     parts = [
         Region("boot loader", start, AT - start, image[: AT - start].rstrip(_BLANK)),

@@ -25,7 +25,7 @@ from scripts.image.documents import read as read_documents
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = 4096
-LOG = 512  # bytes of a folder's log, written anew beyond that: finding a file reads it, up to where its name would be
+LOG = 512  # bytes of a folder's log, written again beyond that: finding a file reads it, up to where its name would be
 CONSOLE_MAX = 1 << 24
 DEVELOPMENT = "0.0.0.dev"  # version of firmware that is nobody's release
 _OURS = ("a/", "b/", "boot/", "board.", "meter/", "loader/")

@@ -4,7 +4,7 @@
     parse_csv(text) -> list[Row]     encode(rows) -> 0xC00 bytes     decode(bytes) -> list[Row]
 
 Binary, little-endian (Espressif's documentation of ESP-IDF 5.5, "Partition Tables"): 32 bytes a row, being magic
-AA 50, type, subtype, offset, size, name (16 bytes, zeros behind), flags. Then a row EB EB, fourteen FF, MD5 of all
+AA 50, type, subtype, offset, size, name (16 bytes, zeros after it), flags. Then a row EB EB, fourteen FF, MD5 of all
 rows before it. The rest is FF. Offsets and sizes are in bytes; a flag is a bit (FLAGS), and several are written with
 colons: encrypted:readonly. All three raise TableError, whose text says what is wrong and in which row; rows come back
 in the order in which they stand.

@@ -12,7 +12,8 @@ import ast
 from .sources import PACKAGE, LinkError, in_order, like
 
 HEAP = f"{PACKAGE}.heap"
-# In place of heap.py. A loan that is not out is given back without a word.
+# In place of the table and what reads it. A loan that is not out is given back without a word.
+_READERS = ("borrow", "give_back")
 _LINKED = """
 import sys
 from micropython import const
@@ -44,12 +45,16 @@ class Loans:
         self._table = {}  # loan -> its modules
         if HEAP not in sources:
             return
+        text, linked = sources[HEAP].splitlines(), _LINKED.splitlines()
         for node in ast.parse(sources[HEAP]).body:
             match node:
+                case ast.FunctionDef(name=name) if name[0] != "_" and name not in _READERS:
+                    linked += [""] * (node.lineno - 1 - len(linked))  # it stays, in its lines
+                    linked += text[node.lineno - 1 : node.end_lineno]
                 case ast.Assign(targets=[ast.Name(id="LOANS")], value=value):
                     table = ast.literal_eval(value)
                     self._table = {loan: {f"{PACKAGE}.{name}" for name in names} for loan, names in table.items()}
-        sources[HEAP] = _LINKED
+        sources[HEAP] = "\n".join(linked) + "\n"
 
     def of(self, module):
         """The loans that name a module."""

@@ -149,7 +149,8 @@ class Rewriter(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Raise(self, node):
-        if self._unit_of[self._module.name] == PACKAGE and _is_value_error(node.exc):
+        home = self._module.name.partition("'")[0]  # of what has gone from there (once.py)
+        if self._unit_of[home] == PACKAGE and _is_value_error(node.exc):
             node.exc = node.exc.func
         return self.generic_visit(node)
 

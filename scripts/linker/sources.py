@@ -138,7 +138,7 @@ def bind(module, modules):
 
 
 def in_order(modules, members):
-    """The members, each behind what it imports at its top."""
+    """The members, each after what it imports at its top."""
     order = []
     seen = set()
 
@@ -161,6 +161,10 @@ def constant(node, module, modules):
             return value
         case ast.UnaryOp(operand=inner):
             parts = [inner]
+        case ast.BoolOp(op=ast.And(), values=values):
+            # `no and what is not known` is no.
+            found = [constant(value, module, modules) for value in values]
+            return next((n for n in found if n == 0), None if None in found else found[-1])
         case ast.BinOp(left=left, right=right):
             parts = [left, right]
         case ast.Name(id=name):
@@ -196,6 +200,41 @@ def take_constants(module, modules, called):
         if number is not None and (module.name, name) not in called:
             module.constants[name] = number
             module.body.remove(node)
+
+
+def take_aliases(module, modules, called):
+    """NAME = other, where other is a class or a function, is no variable any more: it is the other everywhere."""
+    for node in list(module.body):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=other)) if (module.name, name) not in called:
+                means = module.names.get(other, ("",))
+                at = modules[means[1]] if means[0] == "global" else module
+                if any(isinstance(n, (*FUNCTION, ast.ClassDef)) and n.name == other for n in at.body):
+                    module.names[name] = ("global", at.name, other)
+                    module.body.remove(node)
+
+
+class Decided(ast.NodeTransformer):
+    """Of an `if` whose condition is a number, as a board's facts are, what is never run goes."""
+
+    def __init__(self, module, modules):
+        self._module, self._modules = module, modules
+
+    def generic_visit(self, node):
+        super().generic_visit(node)
+        for part in ("body", "orelse", "finalbody"):
+            statements = getattr(node, part, None)
+            if isinstance(statements, list):
+                ends = [n for n, statement in enumerate(statements, 1) if isinstance(statement, ast.Return | ast.Raise)]
+                del statements[ends[0] if ends else len(statements) :]
+        return node
+
+    def visit_If(self, node):
+        self.generic_visit(node)
+        number = constant(node.test, self._module, self._modules)
+        if number is None:
+            return node
+        return (node.body if number else node.orelse) or like(node, ast.Pass())
 
 
 def defines(node):

@@ -21,7 +21,7 @@ _PARTS = {
     "fram": "the FRAM: check SDA, SCL and its address pins",
     "card": "the card reader: check its wires, and that it is set to I2C",
     "relay": "the relay: check its coils and the sense wire",
-    "storage": "the file system: flash the board anew",
+    "storage": "the file system: flash the board again",
     "settings": "the settings: provision the meter again",
     "keys": "the keys: provision the meter again",
     "calibration": "the calibration: calibrate the meter, then seal it (provision seal)",

@@ -33,7 +33,7 @@ def parse(content: bytes, what: str) -> dict:
 
 
 def packed(document: dict) -> bytes:
-    """As it goes onto the meter."""
+    """The document as it goes onto the meter."""
     return json.dumps(document, separators=(",", ":")).encode()
 
 
@@ -116,7 +116,7 @@ def demo_keys(number: str) -> set[str]:
 
 
 def _key_texts(part):
-    """Its keys, secret and public, in hexadecimal."""
+    """The keys of a part, secret and public, in hexadecimal."""
     texts = [part.get(name) for name in ("card_key", "utility_key")]
     texts += [signer[-1] for name in ("sale", "order") if (signer := part.get(name))]
     return [text.lower() for text in texts if text]
@@ -131,7 +131,7 @@ def is_demo_trust(key: bytes) -> bool:
 
 
 def slot_in_force(boot_state: bytes) -> str:
-    """Its folder, by the meter's /boot.bin; "" where that is lost or names none."""
+    """Return the slot's folder, by the meter's /boot.bin; "" where that is lost or names none."""
     sources.use()
     from loader import state
 

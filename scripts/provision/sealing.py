@@ -53,7 +53,7 @@ def _objection(found, calibration):
         scale = firmware.settings(found.settings).current_scale
         if calibration["current_scale"] != scale:
             why = f"current_scale: is {calibration['current_scale']}, and by the settings' max_a it is {scale}"
-    return why and f"The meter itself would refuse its calibration. {why}. Calibrate it anew, then seal it."
+    return why and f"The meter itself would refuse its calibration. {why}. Calibrate it again, then seal it."
 
 
 def judge(board: Board, found: Found, name: str) -> tuple[str, str]:

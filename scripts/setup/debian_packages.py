@@ -135,7 +135,7 @@ def described_by_machine(work: Path) -> tuple[list[str], Path]:
 
 
 def unpack(packages: tuple, suite: str, folders: dict[str, Path]) -> str:
-    """Unpack the packages of a suite into folders[architecture]; gives the mirror they came from."""
+    """Unpack the packages of a suite into folders[architecture]. Return the mirror they came from."""
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         raise SetupError(f"packages can be fetched for x86-64 Linux only, and this is {platform.machine()}.")
     missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]

@@ -126,7 +126,7 @@ def install_wrapper(folder: Path, name: str, program: str | None) -> Path:
 
 
 def fetch(names: list[str], into: Path) -> str:
-    """Unpack Debian's interpreter of each architecture to into/<name>/root; gives the mirror."""
+    """Unpack Debian's interpreter of each architecture to into/<name>/root. Return the mirror."""
     try:
         return unpack(PACKAGES, SUITE, {name: into / name / "root" for name in names})
     except SetupError as e:
@@ -164,7 +164,7 @@ def cached(target: Path) -> dict | None:
 
 
 def adopt(target: Path) -> dict | None:
-    """Interpreters that are in place and work, but carry no mark of an earlier run."""
+    """Take interpreters that are in place and work, but carry no mark of an earlier run."""
     if not target.is_dir():
         return None
     interpreters = {}

@@ -83,7 +83,7 @@ def pip_reason(said: str) -> str:
 
 
 def make_venv(venv: Path) -> Path:
-    """The environment's python. One that no longer runs, or that pip was stopped in, is made anew."""
+    """The environment's python. One that no longer runs, or that pip was stopped in, is made again."""
     python = venv / "bin" / "python"
     if not (venv / HALF).exists() and run([python, "-m", "pip", "--version"]).returncode == 0:
         return python
@@ -186,7 +186,7 @@ def main() -> int:
         prog="scripts.setup.tools", description="Install the pinned Python tools into build/venv."
     )
     parser.add_argument("--device", action="store_true", help="also esptool and mpremote, for a real board")
-    parser.add_argument("--lock", action="store_true", help="pin requirements.in and scripts/lock/*.in anew")
+    parser.add_argument("--lock", action="store_true", help="pin newer versions: requirements.in, scripts/lock/*.in")
     args = parser.parse_args()
     if sys.version_info < OLDEST:
         tell(f"Python 3.11 or newer is needed, and this is {sys.version.split()[0]}: say PYTHON=path")

@@ -2,7 +2,7 @@
 """The journal of everything done to cards: append-only, and ahead of the card.
 
 An entry `intent` is on disk before a card is touched; `done` or `void` follows when the outcome is known. What
-has neither is open: the program, the computer or the card went away in between, and whoever next has that card
+has neither is open: the program, the computer or the card went away in between, and who next has that card
 on the reader settles it by reading what the card carries (user_card.py). So money is sold once: never twice by
 a repeated command, never taken for sold when the card lacks it.
 
@@ -86,7 +86,7 @@ class Entry:
 
     @property
     def purchase(self) -> Purchase:
-        """Of a sale, and of the card a replacement makes."""
+        """The purchase of a sale, and of the card a replacement makes."""
         return Purchase(self.count, self.data["amount_micro"], self.data["debt_micro"], self.data["sold_utc_s"])
 
 
@@ -181,7 +181,7 @@ class Journal:
             self._add(SEEN, READING, None, uid.hex(), meter, back.purchase_count, {"write_back": back.pack().hex()})
 
     def note(self, job: str, uid: bytes, meter: str, data: dict) -> None:
-        """Something learned that settles nothing."""
+        """Keep something learned that settles nothing."""
         self._add(SEEN, job, None, uid.hex(), meter, 0, data)
 
     def adopt(self, job: str, uid: bytes, meter: str, count: int, data: dict) -> None:
@@ -275,7 +275,7 @@ class Journal:
         return found[0] if found and found[0].job != BLANK else None
 
     def currency_of(self, meter: str) -> str:
-        """Of the meter's valid card, as it was put right; "": there is none."""
+        """Return the currency of the meter's valid card, as it was put right; "": there is none."""
         found = self.done((ISSUE, REPLACE, CORRECT), meter)
         return found[0].data["currency"] if found else ""
 
@@ -307,9 +307,9 @@ class Journal:
             raise JournalError(f"The journal {self._path} cannot be used: {_REMEDIES[sqlite3.SQLITE_CORRUPT]}.") from e
 
     def next_serial(self, now_utc_s: int) -> int:
-        """Of the next utility card: now, and above every card written before, for a meter takes no older card after
-        a newer one. To be asked and used in one transaction. A serial more than a day ahead came from a wrong clock:
-        meters refuse it, and it does not count."""
+        """Return the next utility card's serial: now, and above every card written before, for a meter takes no older
+        card after a newer one. To be asked and used in one transaction. A serial more than a day ahead came from a
+        wrong clock: meters refuse it, and it does not count."""
         made = self._run(
             "SELECT max(count) FROM entries WHERE job = 'utility' AND what = 'intent' AND count <= ?",
             (now_utc_s + _DAY_S,),

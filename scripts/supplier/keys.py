@@ -114,7 +114,7 @@ class KeySet:
     # -- derived ----------------------------------------------------------------------------------
 
     def card_key(self, version: int, meter_number: str) -> bytes:
-        """Of one meter alone; all keys no. 1 of its user cards come from it."""
+        """Return the key of one meter alone; all keys no. 1 of its user cards come from it."""
         return cmac_div(self.masters(version)[METER], b"CARD" + meter_number_bytes(meter_number))
 
     def utility_key(self, version: int) -> bytes:

@@ -13,10 +13,10 @@ _ROOT = Path(__file__).resolve().parents[2]
 _SOURCES = (_ROOT / "firmware", _ROOT / "host_tests" / "bench" / "shims")
 _CHECK = """
 import json, sys
-from meter.core import config, tariff
 from meter.core.errors import ConfigError
+from meter.documents import parse
 try:
-    (config if sys.argv[1] == "settings" else tariff).parse(json.loads(sys.stdin.buffer.read().decode("utf-8")))
+    getattr(parse, sys.argv[1])(json.loads(sys.stdin.buffer.read().decode("utf-8")))
 except ConfigError as e:
     print(e.text)
 except (TypeError, ValueError, AttributeError, LookupError, OverflowError, RecursionError, MemoryError):

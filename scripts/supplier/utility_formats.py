@@ -289,7 +289,7 @@ class TrustChange:
     @classmethod
     def of(cls, sale: SigningKeys, order: SigningKeys, sale_number: int | None = None,
            order_number: int | None = None) -> "TrustChange":  # fmt: skip
-        """Of the private keys of these numbers, or the newest."""
+        """Make it of the private keys of these numbers, or the newest."""
         numbers = (sale_number or sale.newest, order_number or order.newest)
         bare = cls(*numbers, sale.public(numbers[0]), order.public(numbers[1]))
         return replace(bare, proof=order.sign(bare.message(), bare.order_number))
@@ -319,5 +319,5 @@ class TrustChange:
         return cls(sale_number, order_number, sale, order, document[_TRUST_CHANGE.size :])
 
     def proven(self) -> bool:
-        """Has whoever made it the new order key's private half?"""
+        """Has its maker the new order key's private half?"""
         return verify(self.order, self.proof, self.message())

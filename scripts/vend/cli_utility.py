@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def meters_of(text: str) -> Meters:
-    """Of a --meter option: "", A, A..B or A,B,C."""
+    """Return the meters of a --meter option: "", A, A..B or A,B,C."""
     first, dots, last = text.partition("..")
     if dots:
         return Meters(first.strip(), last.strip())

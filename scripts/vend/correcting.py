@@ -98,7 +98,7 @@ def resign(shop: Shop, carrier: Carrier, sale_key: int | None = None) -> Correct
 
 
 def blank(shop: Shop, carrier: Carrier) -> str:
-    """Make a card that was never at its meter a blank one, for another meter; gives the meter it was for.
+    """Make a card that was never at its meter a blank one, for another meter. Return the meter it was for.
 
     Cut off? The same again. Refused: there is a purchase on it, or its meter has taken it.
     """

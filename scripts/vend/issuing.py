@@ -144,7 +144,7 @@ def _refuse_unfit(shop, card, version):
 
 
 def _begin(shop, card, job, identity, version, purchase, extra=None) -> Entry:
-    """In a transaction. identity: of which the generation is not known yet."""
+    """Begin an entry, in a transaction. identity: its generation is not known yet."""
     journal, number = shop.journal, identity.meter_number
     generation = journal.highest_generation(number) + 1
     if generation > GENERATION_MAX:

@@ -107,7 +107,7 @@ def change_keys(card: Desfire, known: KnownKey, version: int) -> None:
 
 
 def make_files(card: Desfire, master: bytes, files: Iterable[FileSpec]) -> None:
-    """Create what is missing, and make anew what does not serve.
+    """Create what is missing, and make again what does not serve.
 
     What serves is kept: a card never gets back the memory of a deleted file, short of formatting.
     """
@@ -122,7 +122,7 @@ def make_files(card: Desfire, master: bytes, files: Iterable[FileSpec]) -> None:
 
 
 def login(card: Desfire, number: int, known: KnownKey, what: str) -> int:
-    """Log in with whatever version the card has of this key; gives the version. Refused in words for people."""
+    """Log in with whatever version the card has of this key. Return the version. Refused in words for people."""
     version = card.key_version(number)
     if version == 0:
         raise Refused(f"This {what} was never finished. Issue it again with the same meter number.")

@@ -219,7 +219,9 @@ def _booked_otherwise(journal, uid, number, back):
 
 
 def purchase_data(purchase: Purchase, sale_key: int) -> dict:
-    """As the journal keeps it, beside the count. sale_key: number of the key it is signed with; 0: nothing sold."""
+    """The purchase as the journal keeps it, beside the count.
+
+    sale_key: number of the key it is signed with; 0: nothing sold."""
     return {
         "sale_key": sale_key,
         "amount_micro": purchase.amount_micro,

@@ -4,7 +4,7 @@
     a rate begins           what export, reactive and apparent energy have come to goes to the rate before
     a maximum is passed     it is kept, with the end of its interval
     a day begins            all registers are frozen; consumption is compared with what was usual
-    a billing month begins  they are frozen as the month's, and maxima begin anew
+    a billing month begins  they are frozen as the month's, and maxima begin from 0
     a month comes back      the clock was wrong: maxima and costs are again those of the month it had ended
 
 Each of these looks at what is written before it writes, so a power cut between any two writes leaves nothing out and
@@ -25,11 +25,12 @@ _MONTHS_MAX = const(24)
 _DAYS_MAX = const(62)
 _READINGS = const(12)  # months in storage/readings.py
 _COSTS = const(9)  # of storage/snapshot.py
+_DAY, _MONTH = const(0), const(1)  # of Waiting.due_day
 
 # Consumption is odd when the mean of the last two weeks is a fifth of that of the six weeks before, or less, or five
 # times as much, and that was a kWh a day or more. A house that stands empty uses little, too, or nothing, but the same
 # each day; where people live, days differ. So a fifth or less is odd only if they do, without the five highest and the
-# lowest: some of the days were before the journey, or behind it.
+# lowest: some of the days were before the journey, or after it.
 _RECENT = const(14)
 _USUAL = const(42)
 _LOW_PERCENT = const(20)
@@ -41,52 +42,67 @@ _DIFFER_PERCENT = const(120)
 
 
 def load(books) -> None:
-    """At the start. Raises BusError."""
+    """At the start. Raise BusError."""
     record = Registers(books.fram)
     minutes = books.cfg.demand_min
-    books.demand = demand.begin(minutes, record.maxima() if record.minutes == minutes else None)
-    books.rate_kept = record.rate
+    waiting = books.waiting
+    waiting.demand = demand.begin(minutes, record.maxima() if record.minutes == minutes else None)
+    waiting.rate_kept = record.rate
     if record.month:
-        books.month_cost_micro = record.month_costs()
+        books.spending.month_cost_micro = record.month_costs()
 
 
-def store(books, utc_s: int, rate: int, snapshot, maxima, day) -> None:
-    """What minute.work() has noted before it was changed by a tick: a rate begins, there are new maxima, and, if day is
-    (day, month, jumped), a day and perhaps a billing month. jumped: the date has moved by more than a day.
+def store(books) -> None:
+    """Write what minute.work() has noted before it was changed by a tick: a rate begins, there are new maxima, or a day
+    and perhaps a billing month.
 
-    Raises BusError. A reading the flash does not take is kept in books.unwritten for the next minute; the registers in
-    FRAM do not wait for it.
+    Raise BusError. A reading the flash does not take is kept in Waiting.unwritten for the next minute; the registers
+    in FRAM do not wait for it.
     """
+    waiting = books.waiting
+    day = waiting.due_day
     record = Registers(books.fram)
-    minutes = len(books.demand) - demand.RING
+    minutes = len(waiting.demand) - demand.RING
     if record.minutes != minutes:
         record.begin_maxima(minutes)
     for i in range(demand.MAXIMA):
-        if maxima[i] > record.peak(i)[0]:
-            record.put_peak(i, maxima[i], utc_s // 60 * 60)
+        if waiting.maxima[i] > record.peak(i)[0]:
+            record.put_peak(i, waiting.maxima[i], waiting.due_s // 60 * 60)
     if day:
-        if record.month > day[1]:
-            _go_back(books, record, day[1])
-        if record.pattern_day > day[0]:
-            record.odd_on(0)
-        began = record.month if record.month < day[1] else 0
-        books.unwritten = utc_s, snapshot, record.image(totals(snapshot)), began, day
-    if books.unwritten:
+        _read_out(books, record, day)
+    if waiting.unwritten:
         _freeze(books, record)
     if day:
-        if record.month != day[1]:
-            record.begin_month(costs(snapshot), day[1])
-            record.begin_maxima(minutes)
-            for i in range(demand.MAXIMA):
-                books.demand[i] = 0
-        books.month_cost_micro = record.month_costs()
-    if record.rate != rate:
-        record.begin_rate(totals(snapshot), rate)
+        _begin_month(books, record, day[_MONTH])
+    if record.rate != waiting.due_rate:
+        record.begin_rate(totals(waiting.snapshot), waiting.due_rate)
     record.store()
-    books.rate_kept = rate
+    waiting.rate_kept = waiting.due_rate
     for i in range(demand.MAXIMA):
-        if books.demand[i] > record.peak(i)[0]:
-            books.rate_kept = -1  # another maximum since: with the next minute
+        if waiting.demand[i] > record.peak(i)[0]:
+            waiting.rate_kept = -1  # another maximum since: with the next minute
+
+
+def _read_out(books, record, day):
+    """A day begins: its reading is noted for the flash."""
+    waiting = books.waiting
+    if record.month > day[_MONTH]:
+        _go_back(books, record, day[_MONTH])
+    if record.pattern_day > day[_DAY]:
+        record.odd_on(0)
+    began = record.month if record.month < day[_MONTH] else 0
+    waiting.unwritten = waiting.due_s, waiting.snapshot, record.image(totals(waiting.snapshot)), began, day
+
+
+def _begin_month(books, record, month):
+    """Unless this month is under way already."""
+    waiting = books.waiting
+    if record.month != month:
+        record.begin_month(costs(waiting.snapshot), month)
+        record.begin_maxima(len(waiting.demand) - demand.RING)
+        for i in range(demand.MAXIMA):
+            waiting.demand[i] = 0
+    books.spending.month_cost_micro = record.month_costs()
 
 
 def _rings():
@@ -118,7 +134,7 @@ def _go_back(books, record, month):
         record.begin_month(costs_micro, began)
         for i in range(demand.MAXIMA):
             record.put_peak(i, *peaks[i])
-            books.demand[i] = peaks[i][0]
+            books.waiting.demand[i] = peaks[i][0]
 
 
 def _refill(books, months, month):
@@ -135,21 +151,23 @@ def _refill(books, months, month):
 
 
 def _freeze(books, record):
-    utc_s, snapshot, image, began, (day, month, jumped) = books.unwritten
+    waiting = books.waiting
+    utc_s, snapshot, image, began, (day, month, jumped) = waiting.unwritten
+    reading = snapshot, image, record.minutes, utc_s
     try:
         dev = _rings()
         if began or jumped:
             months = Frozen(dev, True)
             if began:
-                _keep(months, snapshot, image, record.minutes, utc_s, began, month - 1, _MONTHS_MAX)
+                _keep(months, reading, began, month - 1, _MONTHS_MAX)
                 told(books, months.ring)
             if jumped:
                 _refill(books, months, month)
         days = Frozen(dev)
-        if _keep(days, snapshot, image, record.minutes, utc_s, day, day, _DAYS_MAX) and not jumped:
+        if _keep(days, reading, day, day, _DAYS_MAX) and not jumped:
             _compare(books, record, days, day, utc_s)
         told(books, days.ring)
-        books.unwritten = None
+        waiting.unwritten = None
     except StorageError as e:
         _failed(books, e)
 
@@ -160,12 +178,13 @@ def _failed(books, e):
     books.fault(codes.FAULT_FLASH, True)
 
 
-def _keep(frozen, snapshot, image, minutes, utc_s, first, last, most):
-    """False: that is there already. Readings of later days are a wrong clock's: no reason not to write this one."""
-    newest = frozen.reading(last, last, utc_s)[1]
+def _keep(frozen, reading, first, last, most):
+    """reading: what Frozen.keep() takes first. False: that is there already. Readings of later days are a wrong
+    clock's: no reason not to write this one."""
+    newest = frozen.reading(last, last, reading[-1])[1]
     if newest >= last:
         return False
-    frozen.keep(snapshot, image, minutes, utc_s, max(newest + 1 if newest else first, last - most + 1), last)
+    frozen.keep(*reading, max(newest + 1 if newest else first, last - most + 1), last)
     return True
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The books: the one place that changes the meter's state, and commits it.
 
-Every method here runs to its end without awaiting, so no other task ever sees half a change. A change that
+Every method here ends without awaiting, so no other task ever sees half a change. A change that
 money hangs on (a purchase, a write-back, credit lent) is committed and read back before it is told to anybody, and
 undone when that fails; what a tick counted is kept in memory through a FRAM fault and committed with the next tick
 that works. A tick is booked whole or not at all: what it takes memory for comes before the first change.
@@ -12,61 +12,40 @@ import asyncio
 from micropython import const
 
 from meter import heap
+from meter.books.terms import fall_back
 from meter.core import account, codes, overload, supply
 from meter.core.errors import BusError, ChipError
 from meter.core.state import RELAY_UNKNOWN
 from meter.core.zone import Zone
-from meter.storage.ledger import FRESH
 
-_LOCK_FREE = const(2)  # failed logins in a row that cost nothing
-_BEGIN = const(0)
-_WORK = const(1)
-_STORE = const(2)
 _FRAM_GOOD = const(10)  # commits in a row: a FRAM that comes and goes must not fill its own log
 _KEPT_GOOD = const(70)  # ... nor one that keeps all but what the minute writes
 _FRAM_FAULTS = const(codes.FAULT_FRAM | codes.FAULT_FRAM_KEEPS)
 _LATE_S = const(120)  # since the minute's work was done last: it has failed for a minute
 
 
-def room() -> None:
-    """MemoryError now, and not half-way through a change of the state: a KiB of heap, in pieces as large as the
-    largest a change asks for (the fields of a ledger record). In one piece it is missing long before heap is."""
-    _ = bytearray(256), bytearray(256), bytearray(256), bytearray(256)
-
-
 class Books:
-    def __init__(self, state, ledger, events, fram, cfg, tariff, later=None):
-        """fram: for what is neither ledger nor log. later: a tariff whose time has not come yet, or None."""
+    def __init__(self, state, storage, cfg, tariff, later=None):
+        """storage: ledger, event log, and the FRAM for what is neither. later: a tariff whose time has not come yet, or
+        None. What they open: opening.py."""
+        from meter.books import opening
+
         self.s = state
         self.cfg = cfg
         self.tariff = tariff
         self.later = later
-        self.fram = fram
-        self._ledger = ledger
-        self._events = events
+        self.ledger, self.events, self.fram = storage
         self._overload = overload.Overload()
-        self._zone = Zone(cfg.utc_offset_min, cfg.dst)
+        self.terms, self.spending, self.waiting = opening.records(cfg, tariff)
         self.uptime_s = 0
-        self.locked_at_s = 0
+        self.locked_at_s = 0  # uptime_s at the last card that could not prove what it is
+        self._minute = -2  # the minute minute.py was at work in; -1: one without a clock
         self._worked_s = 0  # uptime_s when that was
         self.starved = 0  # MemoryErrors that were caught; a count somebody can read (STATUS, LOG_HEAP)
-        self._minute = -2  # the minute minute.py was at work in; -1: one without a clock
-        self.date = ()  # of the day whose work is done
-        self.day_at_s = self.jump_at_s = None  # uptime_s when the last day, and that before a jump, began (day.py)
-        self.friendly = self._testing = False
-        self.daily_micro = 0  # what a day costs, in the mean of the last seven; 0: not known
-        self.day_spent_micro = None  # spent_micro() when this day began
-        self.yesterday_micro = None  # what yesterday cost
-        self.month_cost_micro = None  # rate_cost_micro and charges_micro when this billing month began
-        self.demand = None  # of demand.py
-        self.rate_kept = -1  # the rate storage/registers.py has
-        self.due = None  # what minute.py is to write there: (utc_s, rate, snapshot, maxima, day or None)
-        self.unwritten = None  # a reading the flash has not taken yet (billing.py)
+        self.testing = False  # supply is off, although nothing asks for it (visits.py)
         self.faults = 0
         self.utc_s = self.sample = None
         self.alarm = 0
-        self._fall_back()
-        self.signalled = None, 0  # the one that ended last, and when
         self.changed = asyncio.ThreadSafeFlag()  # the guard waits on it: the supply decision may be another
         self.ticked = asyncio.ThreadSafeFlag()  # the panel waits on it: a new second
         self.counted = asyncio.Event()  # the load profile waits on it: a new second
@@ -74,32 +53,7 @@ class Books:
         self.trouble = ""  # one display row: what fell last
         self._fram_good = 0  # commits since one failed
         self._unproved = 2  # commits to be read back: both copies
-        self._fram_lost_at = None  # utc_s when it fell silent: it cannot take that record itself
-        self.off_since = 0  # utc_s of the last commit before this start, until the first tick has told it
-
-    def open(self, keeps: bool = True) -> int:
-        """Read the ledger; gives ledger.FRESH, LOADED or FELL_BACK. keeps: the FRAM does (storage/scratch.py). Raises
-        BusError, StorageError, and ChipError for a new meter whose FRAM does not: each start would be its first."""
-        s = self.s
-        found = self._ledger.load(s)
-        if found == FRESH:
-            if not keeps:
-                raise ChipError(0, "no ledger, and the FRAM keeps none")
-            s.credit_micro = self.cfg.initial_credit_micro
-        if self.cfg.phases == 1:
-            s.phase_counts = []
-        elif not s.phase_counts:
-            s.phase_counts = [0] * 12
-        self._events.open(s.event_seq)
-        self._minutely(_BEGIN)
-        s.boots += 1
-        self.off_since = s.utc_s
-        self.ready = True
-        if found == FRESH:
-            self.assess(log=False)  # a meter without credit must not begin by switching on
-        else:
-            self._set_alarm(log=False)  # claims are as they were left; what is owed now, the first tick knows
-        return found
+        self._fram_lost_s = 0  # utc_s when it fell silent: it cannot take that record itself; 0: nobody knows
 
     def judge(self, sample, utc_s) -> bool:
         """The load of a second, before it is booked. True: the supply is to move, and the guard should not wait for
@@ -125,13 +79,13 @@ class Books:
         minute = -1 if utc_s is None else utc_s // 60
         begins = minute != self._minute
         if begins:
-            if self._minutely(_WORK):
+            if self._minutely(False):
                 self._minute = minute
                 self._worked_s = self.uptime_s
                 self.fault(codes.FAULT_HEAP, False)
                 self._unproved = 2
             elif self.uptime_s - self._worked_s >= _LATE_S:
-                self._fall_back()
+                fall_back(self.terms, self.tariff)
                 if not self.faults & codes.FAULT_HEAP:
                     self.fault(codes.FAULT_HEAP, True)
                     self.log(codes.LOG_HEAP, self.starved)
@@ -139,8 +93,8 @@ class Books:
             self.book(sample)
         self.assess()
         self.commit()
-        if begins and self.due:
-            self._minutely(_STORE)
+        if begins and self.waiting.due_s is not None:
+            self._minutely(True)
         self.ticked.set()
         self.counted.set()
 
@@ -158,7 +112,7 @@ class Books:
         before = s.export_counts, s.q_import_counts, s.q_export_counts
         account.book_unpriced(s, sample.export_counts, sample.q_import_counts, sample.q_export_counts)
         try:
-            account.book(s, counts, self.rate, self.rate_micro, self.tariff.steps)
+            account.book(s, counts, self.terms.rate, self.terms.rate_micro, self.tariff.steps)
         except MemoryError:
             s.export_counts, s.q_import_counts, s.q_export_counts = before
             raise
@@ -167,62 +121,52 @@ class Books:
         s.phase_counts = phases
         sample.booked = True
 
-    def _fall_back(self):
-        """The tariff's rate for when nobody knows which one holds."""
-        self.rate = self.tariff.fallback
-        self.rate_micro = self.price_micro = self.tariff.prices_micro[self.rate]
-        self.signal = ""  # name of the price signal in force
-
     def put_in_force(self, cfg, tariff, later) -> None:
         """Other settings or another tariff, checked, from now on (commands/change.py)."""
         self.cfg = cfg
         self.tariff = tariff
         self.later = later
-        self._zone = Zone(cfg.utc_offset_min, cfg.dst)
-        if not self._minutely(_WORK):
+        self.terms.zone = Zone(cfg.utc_offset_min, cfg.dst)
+        if not self._minutely(False):
             self._minute = -2  # with the next tick
-            self._fall_back()
+            fall_back(self.terms, tariff)
         self.assess()
         self.keep()
-        if self.due:
-            self._minutely(_STORE)
+        if self.waiting.due_s is not None:
+            self._minutely(True)
 
-    def _minutely(self, what) -> bool:
-        """Begin, work or store of minute.py. False: the heap is too small just now. MemoryError: it cannot begin."""
+    def _minutely(self, store: bool) -> bool:
+        """store() or work() of minute.py. False: the heap is too small just now."""
         heap.borrow("minute")
         try:
             from meter.books import minute
 
-            if what == _BEGIN:
-                minute.begin(self)
-            elif what == _WORK:
-                minute.work(self)
-            else:
+            if store:
                 minute.store(self)
+            else:
+                minute.work(self)
         except MemoryError:
-            if what == _BEGIN:
-                raise
-            self.starved += 1
+            self.ran_short()
             return False
         finally:
             heap.give_back("minute")
         return True
 
     def is_past(self, minute: int, utc_s=None) -> bool:
-        """Is it so many minutes since 2000 by local time, or later? utc_s: another time than now."""
+        """Is it that minute since 2000 by local time, or a later one? utc_s: another time than now."""
         utc_s = utc_s or self.utc_s
-        return utc_s is not None and (utc_s + self._zone.offset_s(utc_s)) // 60 >= minute
+        return utc_s is not None and (utc_s + self.terms.zone.offset_s(utc_s)) // 60 >= minute
 
     def assess(self, log=True):
         """Let credit move claims and the alarm level."""
         s, cfg = self.s, self.cfg
         before = s.claims
         off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
-        supply.after_credit(s, cfg.alarm2_micro, off_micro, self.friendly)
+        supply.after_credit(s, cfg.alarm2_micro, off_micro, self.terms.friendly)
         self.note(before)
-        self._set_alarm(log)
+        self.set_alarm(log)
 
-    def _set_alarm(self, log):
+    def set_alarm(self, log):
         s, cfg = self.s, self.cfg
         off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
         alarm = account.alarm_level(s.credit_micro, cfg.alarm1_micro, cfg.alarm2_micro, off_micro)
@@ -250,13 +194,14 @@ class Books:
         self.changed.set()
 
     def commit(self) -> bool:
+        """Write the state to the ledger. False: it is not there; the next tick tries again."""
         if not self.ready:
             return False  # what the ledger holds must be read before anything is written over it
-        self.s.event_seq = self._events.next_number
+        self.s.event_seq = self.events.next_number
         faults = self.faults & _FRAM_FAULTS
-        self._ledger.proves = self._unproved or faults
+        self.ledger.proves = self._unproved or faults
         try:
-            self._ledger.commit(self.s)
+            self.ledger.commit(self.s)
         except (BusError, ChipError) as e:
             self.fram_lost(e)
             return False
@@ -265,11 +210,7 @@ class Books:
         self._fram_good += 1
         if faults and self._fram_good >= (_FRAM_GOOD if faults & codes.FAULT_FRAM else _KEPT_GOOD):
             faults = faults & codes.FAULT_FRAM or faults  # the other one takes longer
-            now_s = self.utc_s
-            self.utc_s = self._fram_lost_at
-            told = self.log(codes.LOG_FAULT, faults)
-            self.utc_s = now_s
-            if told:
+            if self.log(codes.LOG_FAULT, faults, self._fram_lost_s):
                 self.fault(faults, False)
         return True
 
@@ -283,14 +224,14 @@ class Books:
         record itself: told when it is well again."""
         self._fram_good = 0
         if not self.faults & _FRAM_FAULTS:
-            self._fram_lost_at = self.utc_s
+            self._fram_lost_s = self.utc_s or 0
         self.faults |= codes.FAULT_FRAM_KEEPS if isinstance(e, ChipError) else codes.FAULT_FRAM
 
     def local(self):
         """(year, month, day, weekday 0=Mon, hour, minute, second) by the household's clock, or None."""
         if self.utc_s is None:
             return None
-        return self._zone.fields(self.utc_s)
+        return self.terms.zone.fields(self.utc_s)
 
     def spent_micro(self) -> int:
         """What all energy and all standing charges have cost."""
@@ -298,29 +239,45 @@ class Books:
 
     @property
     def rate_name(self):
-        return self.tariff.rate_names[self.rate]
+        return self.tariff.rate_names[self.terms.rate]
 
     def wants_closed(self) -> int:
-        return 1 if supply.closed(self.s) and not self._testing else 0
+        return 1 if supply.closed(self.s) and not self.testing else 0
 
-    def log(self, code: int, value: int = 0) -> int:
-        """Append to the event log; gives the record's number, 0 if there is none (no ledger yet, or a FRAM fault)."""
-        number = self._events.next_number
+    def log(self, code: int, value: int = 0, at_s=None) -> int:
+        """Append to the event log. at_s: utc_s when it was, if that is not now; 0: nobody knows.
+
+        Return the record's number, 0 if there is none (no ledger yet, or a FRAM fault)."""
+        number = self.events.next_number
         if not self.ready:
             return 0
         try:
-            self._events.append(code, value, self.utc_s)
+            self.events.append(code, value, self.utc_s if at_s is None else at_s or None)
         except (BusError, ChipError) as e:
             self.fram_lost(e)
             return 0
         return number
 
-    def fault(self, bit: int, on: bool) -> None:
-        """Raise or clear a fault; each edge is logged once."""
+    def fault(self, bit: int, on: bool, row: str = "") -> None:
+        """Raise or clear a fault; each edge is logged once. row: what fell, for the display."""
+        if row:
+            self.trouble = row
         if bool(self.faults & bit) == bool(on):
             return
         self.faults ^= bit
         self.log(codes.LOG_FAULT if on else codes.LOG_FAULT_CLEARED, bit)
+
+    def fell(self, e, row: str = "") -> None:
+        """Something fell, and there is no heap to log it: a word on the display, a count for later."""
+        if isinstance(e, MemoryError):
+            self.starved += 1
+        self.faults |= codes.FAULT_PROGRAM
+        if row:
+            self.trouble = row
+
+    def ran_short(self) -> None:
+        """A MemoryError was caught: what needed the heap is left out, or tried again."""
+        self.starved += 1
 
     def relay_is(self, closed: int) -> None:
         """The guard has sensed the contact where it should be."""
@@ -345,22 +302,6 @@ class Books:
         if not wanted:
             self.step(codes.EV_FAULT)
 
-    def locked_s(self) -> int:
-        """How long no card is read, after so many bad ones: from the third on 2, 4 ... 1024 s. A start begins anew."""
-        lock = self.s.lock
-        if lock <= _LOCK_FREE:
-            return 0
-        return max(0, (1 << (lock - _LOCK_FREE)) - self.uptime_s + self.locked_at_s)
-
-    def next_writeback(self) -> int:
-        """The number of the next write-back; 0 when it cannot be stored: a number must not be used twice."""
-        s = self.s
-        s.writeback_seq += 1
-        if self.keep():
-            return s.writeback_seq
-        s.writeback_seq -= 1
-        return 0
-
     def found(self, code: int, phase: int, value: int, lasted_s: int = -1) -> bool:
         """What is watched for (watch.py) has begun, or ended after lasted_s. value: its most extreme figure.
         False: nothing was kept, for the heap is too small just now, or the ledger has not been read yet."""
@@ -370,26 +311,16 @@ class Books:
 
             return findings.found(self, code, phase, value, lasted_s)
         except MemoryError:
-            self.starved += 1
+            self.ran_short()
             return False
         finally:
             heap.give_back("incidents")
-
-    def utility_card(self, serial: int) -> None:
-        """A utility card has changed something: no older one may change it back."""
-        self.s.utility_serial = serial
-        self.keep()
-
-    def test_relay(self, off: bool) -> None:
-        """Supply goes off although nothing asks for it, or comes back; never remembered over a start."""
-        self._testing = off
-        self.changed.set()
 
     def button(self) -> None:
         self.step(codes.EV_BUTTON)
         self.keep()
 
     def remote(self, on: bool) -> None:
-        """The supplier's command, already authenticated by whoever brings it."""
+        """The supplier's command, authenticated already."""
         self.step(codes.EV_REMOTE_ON if on else codes.EV_REMOTE_OFF)
         self.keep()

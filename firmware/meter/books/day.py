@@ -12,9 +12,9 @@ record of their own) are taken from it, and made up for when they could not be w
 
 from micropython import const
 
-from meter.books.books import room
 from meter.core import calendar, codes, days
 from meter.core.errors import BusError, ChipError
+from meter.heap import room
 from meter.storage.readings import Readings
 
 _DAY_S = const(86_400)
@@ -29,7 +29,7 @@ def undo(books, local) -> int:
     room()  # too little heap: nothing has been changed yet
     undone = days.undo(books.s, calendar.days(local[0], local[1], local[2]))
     if undone:
-        books.day_at_s = books.jump_at_s
+        books.spending.day_at_s = books.spending.jump_at_s
         books.log(codes.LOG_CLOCK_UNDONE, undone)
     return undone
 
@@ -37,7 +37,7 @@ def undo(books, local) -> int:
 def work(books, local, undone: int):
     """undone: of undo(), which has been called. Changes the state before the tick is booked, which then commits it.
 
-    Return (day, month, jumped) for billing.store(), None on a date before the day charged last. A month begins on
+    Return (day, month, jumped) for Waiting.due_day, None on a date before the day charged last. A month begins on
     Settings.billing_day.
     """
     s = books.s
@@ -45,8 +45,9 @@ def work(books, local, undone: int):
     month = (local[0] - 2000) * 12 + local[1] - 1 - (local[2] < books.cfg.billing_day)
     room()
     before = s.day
+    spending = books.spending
     if not any(s.jump):
-        books.jump_at_s = books.day_at_s
+        spending.jump_at_s = spending.day_at_s
     n, taken_micro = days.begin(s, today, month, _most(books), _cost(books))
     spent_micro = books.spent_micro() - taken_micro  # before this day's charges
     follows = not undone and s.day == before + 1
@@ -54,49 +55,59 @@ def work(books, local, undone: int):
     if n is not None:
         if before and not follows:
             books.log(codes.LOG_DAYS, n)
-        before_micro = books.day_spent_micro
-        books.yesterday_micro = spent_micro - before_micro if follows and before_micro is not None else None
-        books.day_spent_micro = spent_micro
-    if not books.date and not undone and today == s.day:
-        books.day_at_s = books.uptime_s  # a start has found this date
-    elif n and books.day_at_s is not None:
-        books.day_at_s = min(books.uptime_s, books.day_at_s + n * _DAY_S)
+        before_micro = spending.day_spent_micro
+        spending.yesterday_micro = spent_micro - before_micro if follows and before_micro is not None else None
+        spending.day_spent_micro = spent_micro
+    if not books.waiting.date and not undone and today == s.day:
+        spending.day_at_s = books.uptime_s  # a start has found this date
+    elif n and spending.day_at_s is not None:
+        spending.day_at_s = min(books.uptime_s, spending.day_at_s + n * _DAY_S)
+    _read(books, spent_micro)
+    return (s.day, s.month, jumped) if today >= s.day else None
+
+
+def _read(books, spent_micro):
+    """The readings of days and months (storage/readings.py): this day's is added, and what they say is shown.
+
+    spent_micro: when the day began."""
+    s = books.s
+    spending = books.spending
     try:
         readings = Readings(books.fram)
         readings.forget(s.month, s.month_counts, s.day + 1)  # of a later date than the ledger: a wrong clock's, or cut
         readings.month_began(s.month, s.month_counts)
         readings.day_began(s.day, spent_micro)
         readings.store()
-        books.daily_micro = readings.daily_micro()
+        spending.daily_micro = readings.daily_micro()
         # A start has only what was written.
         began_micro = readings.spent(s.day)
         before_micro = readings.spent(s.day - 1)
         if began_micro is not None:
-            books.day_spent_micro = began_micro
+            spending.day_spent_micro = began_micro
             if before_micro is not None:
-                books.yesterday_micro = began_micro - before_micro
+                spending.yesterday_micro = began_micro - before_micro
     except (BusError, ChipError) as e:
         books.fram_lost(e)
-    return (s.day, s.month, jumped) if today >= s.day else None
 
 
 def passed(books) -> None:
     """Nobody knows the time, and what a day costs is about to change: charge the whole days that have passed for
     certain, since the last one began or since the start. Not committed."""
     s = books.s
-    since_s = books.day_at_s or 0
+    since_s = books.spending.day_at_s or 0
     n = (books.uptime_s - since_s) // _DAY_S
     if s.day and n:
         room()
         days.begin(s, s.day + n, s.month, n, _cost(books))
-        books.day_at_s = since_s + n * _DAY_S
+        books.spending.day_at_s = since_s + n * _DAY_S
 
 
 def _most(books):
     """How many days can have begun since the last one."""
-    if books.day_at_s is None:
+    day_at_s = books.spending.day_at_s
+    if day_at_s is None:
         return days.YEAR
-    passed_s = books.uptime_s - books.day_at_s
+    passed_s = books.uptime_s - day_at_s
     return (passed_s + passed_s // 16 + _SLACK_S) // _DAY_S + 1
 
 

@@ -16,10 +16,11 @@ from meter.storage.snapshot import snapshot
 
 _CLOCK_BACK_S = const(60)
 _TWICE_S = const(7200)
+_FROM, _UNTIL, _PRICE, _NAME = const(0), const(1), const(2), const(3)  # columns of Tariff.signals
 
 
 def begin(books) -> None:
-    """At the start, when the ledger has been read. Raises BusError."""
+    """At the start, when the ledger has been read. Raise BusError."""
     take_later(books, books.s.utc_s, log=False)  # its time came before this start
     heap.borrow("billing")
     try:
@@ -32,77 +33,114 @@ def begin(books) -> None:
 
 def work(books) -> None:
     """Before the tick at books.utc_s is booked; None: the clock is invalid. What is to be written is noted in
-    books.due, and written by store() when the tick is safe."""
+    books.waiting, and written by store() when the tick is safe."""
     s = books.s
+    terms = books.terms
+    waiting = books.waiting
     local = books.local()
-    signal = None
-    day = None
+    signal = day = before = None
     dated = False
-    before = None
     if local is None:
         rate = books.tariff.fallback
-        demand.minute(books.demand, s.import_counts, 0, rate)  # which no minute follows
+        demand.minute(waiting.demand, s.import_counts, 0, rate)  # which no minute follows
     else:
-        if books.off_since is not None:
-            powered_up(books, books.utc_s)
-        if len(books.demand) != demand.RING + books.cfg.demand_min:
-            books.demand = demand.begin(books.cfg.demand_min)  # maxima of another interval are none of this one
-            books.rate_kept = -1
-        if demand.minute(books.demand, s.import_counts, books.utc_s // 60, books.rate):
-            books.rate_kept = -1  # a maximum is to be written, whatever the heap says to the rest of this
-        books.friendly = is_friendly(books.cfg.friendly, local)
-        take_later(books, books.utc_s)
-        if local[:3] != books.date:
-            heap.borrow("day")
-            try:
-                from meter.books import day as daily
-
-                undone = daily.undo(books, local)
-                before = snapshot(s)  # without this day's charges
-                day = daily.work(books, local, undone)
-                dated = True
-            except MemoryError:
-                books.starved += 1  # tried again in a minute; the tick must be booked
-            finally:
-                heap.give_back("day")
+        _begins(books, local)
+        if local[:3] != waiting.date:
+            dated, before, day = _day(books, local)
         rate = rate_at(books.tariff, local[0], local[1], local[2], local[3], local[4] * 60 + local[5])
-        for entry in books.tariff.signals:
-            if books.is_past(entry[0]):
-                if not books.is_past(entry[1]):
-                    # Not once more in the hour that is there twice when summer time ends.
-                    ended, ended_s = books.signalled
-                    if entry != ended or not 0 <= books.utc_s - ended_s < _TWICE_S:
-                        signal = entry
-                elif books.signal == entry[3] and entry != books.signalled[0]:
-                    books.signalled = entry, books.utc_s
-    rate_micro = signal[2] if signal else books.tariff.prices_micro[rate]
+        signal = _signal(books)
+    rate_micro = signal[_PRICE] if signal else books.tariff.prices_micro[rate]
     price_micro = price(s, rate_micro, books.tariff.steps)
-    if day or books.unwritten or rate != books.rate_kept:
-        utc_s = books.utc_s or s.utc_s
-        maxima = books.demand[: demand.MAXIMA]
-        if books.due and not day and (books.due[4] or books.due[1] == rate):
-            # It could not be written yet: the registers of that moment count, not those of this one.
-            before = books.due[2]
-            if books.due[4]:
-                utc_s, _, _, maxima, day = books.due
-        books.due = utc_s, rate, before or snapshot(s), maxima, day
+    if day or waiting.unwritten or rate != waiting.rate_kept:
+        _note(books, rate, before, day)
     # Only now, for nothing from here on takes memory: a rate and the price of another one must not be left.
-    books.rate = rate
-    books.rate_micro = rate_micro
-    books.price_micro = price_micro
-    books.signal = signal[3] if signal else ""
+    terms.rate = rate
+    terms.rate_micro = rate_micro
+    terms.price_micro = price_micro
+    terms.signal = signal[_NAME] if signal else ""
     if local and dated:
-        books.date = local[:3]
+        waiting.date = local[:3]
+
+
+def _begins(books, local):
+    """A minute of the household's clock: what does not depend on the date."""
+    waiting = books.waiting
+    if books.waiting.off_since is not None:
+        powered_up(books, books.utc_s)
+    if len(waiting.demand) != demand.RING + books.cfg.demand_min:
+        waiting.demand = demand.begin(books.cfg.demand_min)  # maxima of another interval are none of this one
+        waiting.rate_kept = -1
+    if demand.minute(waiting.demand, books.s.import_counts, books.utc_s // 60, books.terms.rate):
+        waiting.rate_kept = -1  # a maximum is to be written, whatever the heap says to the rest of this
+    books.terms.friendly = is_friendly(books.cfg.friendly, local)
+    take_later(books, books.utc_s)
+
+
+def _day(books, local):
+    """Another date. Return (is its work done?, snapshot without this day's charges, what day.work() returned)."""
+    before = day = None
+    dated = False
+    heap.borrow("day")
+    try:
+        from meter.books import day as daily
+
+        undone = daily.undo(books, local)
+        before = snapshot(books.s)
+        day = daily.work(books, local, undone)
+        dated = True
+    except MemoryError:
+        books.ran_short()  # tried again in a minute; the tick must be booked
+    finally:
+        heap.give_back("day")
+    return dated, before, day
+
+
+def _signal(books):
+    """The price signal in force, or None; of several, the last. What has ended is remembered: not once more in the
+    hour that is there twice when summer time ends."""
+    terms = books.terms
+    signal = None
+    for entry in books.tariff.signals:
+        if not books.is_past(entry[_FROM]):
+            continue
+        if not books.is_past(entry[_UNTIL]):
+            if entry != terms.ended or not 0 <= books.utc_s - terms.ended_s < _TWICE_S:
+                signal = entry
+        elif terms.signal == entry[_NAME] and entry != terms.ended:
+            terms.ended = entry
+            terms.ended_s = books.utc_s
+    return signal
+
+
+def _note(books, rate, before, day):
+    """Registers as they are before this tick are due to be written: a rate begins, or a day, or a maximum is new.
+
+    before: the snapshot, if it was taken; day: of day.work(), or None. Without a clock, the moment is the time last
+    known."""
+    waiting = books.waiting
+    due_s = books.utc_s or books.s.utc_s
+    maxima = waiting.demand[: demand.MAXIMA]
+    if waiting.due_s is not None and not day and (waiting.due_day or waiting.due_rate == rate):
+        # It could not be written yet: the registers of that moment count, not those of this one.
+        before = waiting.snapshot
+        if waiting.due_day:
+            due_s, maxima, day = waiting.due_s, waiting.maxima, waiting.due_day
+    if not before:
+        before = snapshot(books.s)
+    # All or nothing: from here on nothing takes memory.
+    waiting.due_s = due_s
+    waiting.due_rate = rate
+    waiting.due_day = day
+    waiting.snapshot = before
+    waiting.maxima = maxima
 
 
 def powered_up(books, utc_s) -> None:
     """The first time this start has a clock: tell how long there was no power."""
-    before_s = books.off_since
-    books.off_since = None
+    before_s = books.waiting.off_since
+    books.waiting.off_since = None
     if before_s:
-        books.utc_s = before_s
-        books.log(codes.LOG_POWER_DOWN)
-        books.utc_s = utc_s
+        books.log(codes.LOG_POWER_DOWN, 0, before_s)
     # The clock may have come later than the power.
     books.log(codes.LOG_POWER_UP, utc_s - before_s - books.uptime_s + 1 if before_s else -1)
     if before_s - utc_s > _CLOCK_BACK_S:
@@ -111,12 +149,13 @@ def powered_up(books, utc_s) -> None:
 
 def store(books) -> None:
     """After the tick: write what was noted. What cannot be written is tried again with the next minute."""
+    waiting = books.waiting
     heap.borrow("billing")
     try:
         from meter.books import billing
 
-        billing.store(books, *books.due)
-        books.due = None
+        billing.store(books)
+        waiting.due_s = waiting.snapshot = waiting.maxima = waiting.due_day = None
     except (BusError, ChipError) as e:
         books.fram_lost(e)
     finally:

@@ -8,15 +8,16 @@ is undone.
 
 from micropython import const
 
-from meter.books.books import room
+from meter.books import visits
 from meter.core import account, codes, supply
 from meter.core.errors import CardError
+from meter.heap import room
 
 _KWH = const(1000)  # that credit may hold by default
 
 
 def purchase(books, amount_micro: int, debt_micro: int):
-    """Apply a purchase; gives what it changed, as it was before, for user_card(), which stores both. Raises CardError;
+    """Apply a purchase. Return what it changed, as it was before, for user_card(), which stores both. Raise CardError;
     then nothing has changed."""
     s = books.s
     kept_micro = amount_micro - account.share(s.debt_micro + debt_micro, amount_micro, books.cfg.debt_percent)
@@ -30,7 +31,7 @@ def purchase(books, amount_micro: int, debt_micro: int):
     )  # fmt: skip
     account.purchase(s, amount_micro, debt_micro, cfg.debt_percent)
     off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
-    supply.after_credit(s, cfg.alarm2_micro, off_micro, books.friendly)
+    supply.after_credit(s, cfg.alarm2_micro, off_micro, books.terms.friendly)
     return before
 
 
@@ -61,10 +62,10 @@ def user_card(books, uid: bytes, generation: int, new: bool, bought=None) -> int
     if lent:
         supply.step(s, codes.EV_EMERGENCY)
         off_micro = supply.floor_micro(s, cfg.overdraft_micro, cfg.emergency_micro)
-        supply.after_credit(s, cfg.alarm2_micro, off_micro, books.friendly)
+        supply.after_credit(s, cfg.alarm2_micro, off_micro, books.terms.friendly)
     s.card_uid = uid
     s.card_generation = generation
-    number = books.next_writeback()
+    number = visits.next_writeback(books)
     if not number:
         s.claims, s.latches, s.lock, s.card_uid, s.card_generation = before
         if bought:

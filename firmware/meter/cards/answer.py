@@ -40,10 +40,10 @@ async def write(u, order, result: int, value) -> bool:
 
 def _report(books, number, key_version):
     """What the household's card would carry back."""
-    heap.borrow("report")
+    heap.borrow("household")
     try:
         from meter.cards import records
 
         return records.pack_writeback(books, number, key_version, records.months(books))
     finally:
-        heap.give_back("report")
+        heap.give_back("household")

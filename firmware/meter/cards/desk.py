@@ -117,7 +117,7 @@ class CardDesk:
 
             self._visit = Utility(self, *about)
         elif event == at.NEW:
-            await self._swap(heap.borrow("proof"))
+            await self._swap(heap.borrow("signature"))
             from meter.cards.proof import Proof
 
             self._visit = Proof(self, *about)

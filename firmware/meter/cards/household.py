@@ -11,6 +11,7 @@ insertion (equal count, nothing to credit) and no money. No wait is without an e
 from micropython import const
 
 from meter import heap
+from meter.books import visits
 from meter.cards import records
 from meter.cards import states as at
 from meter.cards.visitor import Guest
@@ -55,7 +56,7 @@ class Visit(Guest):
         if self.desk.keys is None:
             raise CardError(0, "key")
         books = self.books
-        if books.locked_s():
+        if visits.locked_s(books):
             raise CardError(codes.CARD_LOCKED, "lock")
         self._months = records.months(books)  # now, for what reads them needs room that the session takes later
         card = self.card

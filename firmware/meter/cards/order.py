@@ -13,6 +13,7 @@ from binascii import crc32
 from micropython import const
 
 from meter import heap
+from meter.books import visits
 from meter.commands import envelope, orders
 from meter.core import cmac, codes
 from meter.core.errors import CardError
@@ -45,7 +46,7 @@ async def read(u) -> tuple:
         await _listed(u, sha, head, number)
     if envelope.is_work(head):
         _check(sha, head)
-    u.books.s.lock = 0
+    visits.believed(u.books)
     return head[envelope.KIND], head[envelope.SERIAL], codes.BY_CARD, await _document(u, sha, head)
 
 

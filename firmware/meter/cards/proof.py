@@ -7,8 +7,8 @@ nothing is booked.
 
 from micropython import const
 
-from meter import heap
 from meter.cards import states as at
+from meter.commands.signature import good
 from meter.documents import keys_doc
 
 _PREFIX = b"PW purchase\0"
@@ -25,11 +25,7 @@ class Proof:
 
     async def do(self, state: int):
         """The event that ends the state."""
-        heap.borrow("signature")
-        try:
-            self._bought = self._bought[:-1] + (await self._good(self._bought[-1]),)
-        finally:
-            heap.give_back("signature")
+        self._bought = self._bought[:-1] + (await self._good(self._bought[-1]),)
         return at.LOOKED
 
     def about(self, event: int) -> tuple:
@@ -37,6 +33,4 @@ class Proof:
         return self._uid, 0, 1, self._bought
 
     def _good(self, record):
-        from meter.commands.signature import good
-
         return good(self._public, record[_SIGNATURE_AT:], _PREFIX + record[:_SIGNED])

@@ -27,7 +27,8 @@ from meter import heap
 from meter.core import codes
 from meter.core.errors import BusError, CardError
 from meter.core.state import others, times
-from meter.storage.readings_at import DAYS_AT, MAGIC, MONTHS_AT, SIZE, SLOT_A, SLOT_B
+from meter.storage.map import READINGS_A, READINGS_B
+from meter.storage.readings import DAYS_AT, MAGIC, MONTHS_AT, SIZE  # numbers: it is not loaded for them
 
 AID = b"\x01WP"
 KEY_METER = const(1)
@@ -129,7 +130,7 @@ def months(books) -> bytes:
     try:
         from meter.storage.twin import Twin
 
-        return bytes(Twin(books.fram, SLOT_A, SLOT_B, SIZE, MAGIC).buf[MONTHS_AT:DAYS_AT])
+        return bytes(Twin(books.fram, READINGS_A, READINGS_B, SIZE, MAGIC).buf[MONTHS_AT:DAYS_AT])
     except BusError:
         return bytes(_MONTHS_N)
     finally:

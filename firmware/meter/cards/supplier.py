@@ -84,10 +84,10 @@ async def _answer(u, order, result, value):
 
 
 def _words(u, kind, result, value):
-    heap.borrow("answers")
+    heap.borrow("answer")
     try:
         from meter.cards import answers
 
         return answers.rows(kind, result, value, u.books)
     finally:
-        heap.give_back("answers")
+        heap.give_back("answer")

@@ -4,11 +4,11 @@
 from micropython import const
 
 from meter import heap
+from meter.books import visits
 from meter.cards import states as at
 from meter.core import codes
 
 _REFUSAL_MS = const(5000)
-_LOCK_MAX = const(12)
 
 
 class Guest:
@@ -32,19 +32,8 @@ class Guest:
         if e.code == codes.CARD_PULLED:
             return at.PULLED
         if e.code:
-            self._refuse(e.code)
+            visits.refused(self.books, e.code)
         return at.REFUSED
-
-    def _refuse(self, code):
-        books = self.books
-        s = books.s
-        s.refused_cards += 1
-        if code in (codes.CARD_AUTH, codes.CARD_SIGNATURE):  # neither is a mistake of a household's
-            s.failed_logins = min(s.failed_logins + 1, 0xFFFF)
-            s.lock = min(s.lock + 1, _LOCK_MAX)
-            books.locked_at_s = books.uptime_s
-        books.log(codes.LOG_CARD_REFUSED, code)
-        books.keep()
 
     def about(self, event: int) -> tuple:
         """What the code that comes after this event needs to know: as a rule, the dialogue."""

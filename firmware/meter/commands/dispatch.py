@@ -7,6 +7,7 @@ keeps the serial of the newest one, committed after the change, which a repetiti
 """
 
 from meter import heap
+from meter.books import visits
 from meter.commands import orders, results
 from meter.core.errors import ConfigError, StorageError
 
@@ -18,44 +19,17 @@ async def do(books, keeper, order) -> tuple:
     place there.
     """
     kind = order[orders.KIND]
-    if kind == orders.TRUST:
-        done = await _trust_change(books, keeper, order)
-    elif kind == orders.RELAY:
-        done = await _relay_test(books)
-    else:
-        done = _at_once(books, keeper, order)
-    if (kind <= orders.KEYS or kind == orders.TRUST) and done[0] & results.OUTCOME <= results.WITH_START:
-        books.utility_card(order[orders.SERIAL])
-    return done
-
-
-def _at_once(books, keeper, order):
-    kind = order[orders.KIND]
+    changes = True
     if kind <= orders.TARIFF:
-        return _change(books, keeper, order)
-    if kind == orders.KEYS:
-        heap.borrow("keys")
-        try:
-            from meter.commands import key_change
-
-            return key_change.do(books, keeper, order)
-        finally:
-            heap.give_back("keys")
-    if kind == orders.READ_OUT:
-        heap.borrow("read_out")
-        try:
-            from meter.commands import read_out
-
-            return read_out.do(books)
-        finally:
-            heap.give_back("read_out")
-    heap.borrow("cover")
-    try:
-        from meter.commands import cover_reset
-
-        return cover_reset.do(books)
-    finally:
-        heap.give_back("cover")
+        done = _change(books, keeper, order)
+    elif kind in (orders.KEYS, orders.TRUST):
+        done = await _keys(books, keeper, order)
+    else:
+        changes = False
+        done = await _work(books, kind)
+    if changes and done[0] & results.OUTCOME <= results.WITH_START:
+        visits.served(books, order[orders.SERIAL])
+    return done
 
 
 def _change(books, keeper, order):
@@ -74,21 +48,33 @@ def _change(books, keeper, order):
         heap.give_back("document")
 
 
-async def _trust_change(books, keeper, order):
-    heap.borrow("trust")
+async def _keys(books, keeper, order):
+    heap.borrow("keys")
     try:
+        if order[orders.KIND] == orders.KEYS:
+            from meter.commands import key_change
+
+            return key_change.do(books, keeper, order)
         from meter.commands import trust_change
 
         return await trust_change.do(books, keeper, order)
     finally:
-        heap.give_back("trust")
+        heap.give_back("keys")
 
 
-async def _relay_test(books):
-    heap.borrow("relay")
+async def _work(books, kind):
+    heap.borrow("work")
     try:
-        from meter.commands import relay_test
+        if kind == orders.RELAY:
+            from meter.commands import relay_test
 
-        return await relay_test.do(books)
+            return await relay_test.do(books)
+        if kind == orders.READ_OUT:
+            from meter.commands import read_out
+
+            return read_out.do(books)
+        from meter.commands import cover_reset
+
+        return cover_reset.do(books)
     finally:
-        heap.give_back("relay")
+        heap.give_back("work")

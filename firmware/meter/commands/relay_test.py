@@ -9,6 +9,7 @@ import asyncio
 
 from micropython import const
 
+from meter.books import visits
 from meter.commands import results
 from meter.core import codes
 
@@ -20,11 +21,11 @@ _PATIENCE_MS = const(5000)
 async def do(books) -> tuple:
     """Return (DONE, STUCK_CLOSED or STUCK_OPEN, 0)."""
     try:
-        books.test_relay(True)
+        visits.test_relay(books, True)
         opened = await _becomes(books, 0)
         await asyncio.sleep_ms(_OFF_MS)
     finally:
-        books.test_relay(False)
+        visits.test_relay(books, False)
     closed = await _becomes(books, books.wants_closed())
     books.log(codes.LOG_RELAY_TEST, opened + 2 * closed)
     if not opened:

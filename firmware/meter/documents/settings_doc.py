@@ -1,36 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The settings document: checked whole, or refused whole.
-
-Only meter_number (1 to 12 digits, capitals, "-") must be given. Amounts are decimal strings in the currency,
-times are in the unit their key ends in. All keys, with the defaults:
-    {"meter_number": "00012345", "phases": 1, "currency": "EUR", "decimals": 2,
-     "utc_offset_min": 0, "dst": null, "alarm1": "10.00", "alarm2": "5.00", "overdraft": "0",
-     "initial_credit": "0", "emergency": "0", "debt_per_day": "0", "debt_percent": 0, "friendly": null,
-     "overload_w": 0, "overload_hold_s": 30, "overload_wait_s": 0,
-     "relay_pulse_ms": 60, "pulse_constant": 3200, "provisioned": false, "three_wire": false,
-     "nominal_v": 230, "hz": 50, "base_a": 5, "max_a": 60, "exports": false, "demand_min": 15,
-     "billing_day": 1, "profile_min": 15,
-     "profile_channels": ["import", "export", "q_import", "q_export", "voltage", "current", "pf", "peak"],
-     "events": {}, "tamper_trips": []}
-emergency is credit lent once when all is used, to whoever inserts the card; the next purchases pay it back. Debt
-comes with a purchase and is recovered by debt_per_day and by debt_percent of each purchase. friendly is null, or
-says when credit alone switches nobody off (what was owed comes at the end), all parts optional:
-    {"from": "18:00", "until": "08:00", "weekend": true, "holidays": ["2026-12-25", "*-01-01"]}
-hoard: a purchase that would lift credit above it is refused; 0 is no cap. Left out, a provisioned meter's is what
-1000 kWh cost at the highest price of its tariff, or twice alarm1 if that is more; any other has none. overload_w 0 is
-no supervision, overload_wait_s 0 no automatic return. alarm2 may go down to
-minus overdraft, where it never trips. dst is null, "eu", or an object
-    {"start": [month, week, "sun", "02:00"], "end": [10, 5, "sun", "03:00"], "shift_min": 60, "basis": "wall"}
-with week 1..4 or 5 for the last; basis "utc", "standard" or "wall" says which clock shows those times. They count
-from that day's midnight and may be of another day, as in POSIX: "24:00" in Egypt, "50:00" in Gaza, "-01:00" in
-Greenland, up to 167 hours. An edge on a date of each year is ["03-21", "24:00"].
-three_wire: three phases without neutral, voltages A-B on input A and C-B on input C. nominal_v is phase to neutral all
-the same. exports: this household may feed
-in. demand_min is the demand interval, billing_day the day a month begins on. events and tamper_trips: watch_doc.py.
-profile_min is the period of the load profile, which divides an hour; profile_channels is what a row of it holds, in any
-order: of "import", "export", "q_import", "q_export", "va" and "voltage", "current", "pf", "peak", "u1", "u2", "u3",
-"i1", "i2", "i3", what goes into 30 bytes: four for each of the five energies, two for any other.
-"""
+"""The settings document: checked whole, or refused whole. All keys, with defaults: SETTINGS.md beside this file."""
 
 from micropython import const
 

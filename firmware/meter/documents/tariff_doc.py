@@ -1,34 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tariff document: checked whole, or refused whole.
-
-    {"name": "Home 2026", "currency": "EUR",
-     "rates": [{"name": "night", "price": "0.1825"}, {"name": "day", "price": "0.2940"}],
-     "days": {"weekday": [["00:00", "night"], ["06:30", "day"], ["22:00", "night"]],
-              "sunday": [["00:00", "night"]]},
-     "weeks": {"all": ["weekday", "weekday", "weekday", "weekday", "weekday", "weekday", "sunday"]},
-     "seasons": [["04-01", "all"]],
-     "special_days": [["2026-12-25", "sunday"], ["*-01-01", "sunday"]],
-     "fallback": "day",
-     "standing": "0.25", "steps": [[100, "0.05"], [300, "0.10"]], "from": "2027-01-01 00:00",
-     "signals": [["2027-01-15 17:00", "2027-01-15 20:00", "0.90", "Peak event"]]}
-
-price    per kWh, a decimal string of at most 6 decimals, 0 to 100,000; up to 8 rates.
-days     switch times in local time, the first 00:00, rising; a rate holds until the next time or midnight.
-         Up to 24 days of up to 16 switch times, 100 in all.
-weeks    seven day names, Monday first. May be left out when there is one day profile.
-seasons  first day (MM-DD) of each, rising; before the first one of a year the last one goes on. May be left
-         out when there is one week.
-special_days  go before the week; a date with its year goes before the same date of every year ("*").
-fallback the rate while the clock is not set. May be left out when there is one rate.
-standing what each day costs, whatever is used; charged when the day begins. 0 when left out.
-steps    [kWh, price]: beyond so many kWh in a billing month, each kWh costs so much more, on top of the steps
-         before. A negative price makes it cheaper, but never less than nothing. Up to 6.
-from     the local time from which this tariff holds; the one before goes on until then. At once when left out.
-signals  prices for a time, announced ahead: from, until (local time), the price per kWh in place of the rate's, and
-         its name. Energy stays in the register of its rate; steps go on top. One after the other, up to 12. In the
-         hour that comes twice when summer time ends, the first time counts.
-One price at all times: {"name": "Flat", "currency": "EUR", "price": "0.30"}; the last four may go with it.
-"""
+"""The tariff document: checked whole, or refused whole. The language, with examples: TARIFF.md beside this file."""
 
 from micropython import const
 

@@ -21,14 +21,13 @@ from meter.core.errors import BusError, ChipError
 _EVERY_S = const(3600)
 _SOON_S = const(30)  # while a time is in doubt
 _RETRY_S = const(10)
-_LOADED_S = const(2)  # after the first reads
 
 
 class Clock:
     """Owns the RTC. i2c: its bus."""
 
     def __init__(self, i2c, books):
-        self._i2c = i2c
+        self.i2c = i2c
         self._books = books
         self._utc_s = None
         self._second_at = time.ticks_ms()  # tick count at which the current second began
@@ -36,7 +35,7 @@ class Clock:
         self.known = asyncio.Event()  # the time, or that there is none
 
     def tick(self):
-        """Move on to now; gives utc_s or None. Called at least once per tick period (12 days) by metering."""
+        """Move on to now. Return utc_s or None. Called at least once per tick period (12 days) by metering."""
         behind_ms = time.ticks_diff(time.ticks_ms(), self._second_at)
         if behind_ms >= 1000:
             seconds = behind_ms // 1000
@@ -68,20 +67,17 @@ class Clock:
                 wait_s -= 60
 
     async def _look(self):
-        """Look at the RTC, and take its time over if it is to be believed. Return the seconds until the next look.
-        Raises BusError, ChipError."""
         heap.borrow("look")
         try:
             from meter.metering import clock_look
 
-            if not self.known.is_set():
-                self._judge(*clock_look.first(self._i2c))
-                return _LOADED_S
-            return self._judge(*await clock_look.look(self._i2c))
+            return await clock_look.one(self)
         finally:
             heap.give_back("look")
 
-    def _judge(self, utc_s, began_ms):
+    def take_over(self, utc_s, began_ms) -> int:
+        """A look has seen that this second began then: take it over if it is to be believed. Return the seconds until
+        the next look."""
         from meter.core import timekeeping
 
         books = self._books
@@ -96,7 +92,7 @@ class Clock:
         self._utc_s = utc_s
         if own_s is None:
             # The time last known; of the time before this start, minute.powered_up() tells.
-            own_s = books.s.utc_s if books.off_since is None else utc_s
+            own_s = books.s.utc_s if books.waiting.off_since is None else utc_s
         if abs(utc_s - own_s) > 60:
             books.log(codes.LOG_CLOCK_SET, utc_s - own_s)
             if utc_s < own_s:

@@ -26,10 +26,20 @@ _LONGEST_MS = const(2200)  # two seconds: one change may be missed
 _STILL_MS = const(1200)
 _TIMES = const(3)
 _FIRST = const(9)  # transfers
+_LOADED_S = const(2)  # from the first look of a start to the next: by then all is loaded
+
+
+async def one(clock) -> int:
+    """One look of a Clock, which takes the time over if it is to be believed. Return the seconds until the next one.
+    Raises BusError, ChipError."""
+    if not clock.known.is_set():
+        clock.take_over(*first(clock.i2c))
+        return _LOADED_S
+    return clock.take_over(*await look(clock.i2c))
 
 
 def first(i2c) -> tuple:
-    """Return (utc_s, tick count at the first of three transfers that agreed). Raises BusError, ChipError."""
+    """Return (utc_s, tick count at the first of three transfers that agreed). Raise BusError, ChipError."""
     rtc = Ds3231(i2c)
     before = None
     same = wrong = at = 0
@@ -53,7 +63,7 @@ def first(i2c) -> tuple:
 
 
 async def look(i2c) -> tuple:
-    """Return (utc_s, tick count at which that second began). Raises BusError, ChipError."""
+    """Return (utc_s, tick count at which that second began). Raise BusError, ChipError."""
     rtc = Ds3231(i2c)
     started = time.ticks_ms()
     steady = before = None

@@ -2,7 +2,7 @@
 """The tick: once a second, read the metering IC, judge the load, book what was counted, let the rules decide, commit.
 
 Owns the metering IC. A dead, wrong or upset chip is a fault with a name; the tick goes on without a sample
-(rates, alarms, supply and display live on) and the chip is set up anew with back-off. Counts the chip
+(rates, alarms, supply and display live on) and the chip is set up again with back-off. Counts the chip
 gathered meanwhile are read when it is back: an IC that kept power kept its registers.
 What was read and could not be booked, for the heap ran out in between, stays in the sample (booked False) and is
 booked before anything is read again, by this run or the next.
@@ -12,10 +12,10 @@ import asyncio
 
 from micropython import const
 
-from meter.books.books import room
 from meter.core import codes
 from meter.core.errors import BusError, ChipError
 from meter.drivers.metering_ic.sample import Sample
+from meter.heap import room
 
 _SLOW_EVERY = const(5)  # ticks between readings of Q, S, PF, frequency, status
 _RETRY_MAX_TICKS = const(30)

@@ -68,15 +68,16 @@ def purchases(books) -> tuple:
 def costs(books) -> tuple:
     """What is being spent, and how long credit lasts as things go."""
     spent_micro = books.spent_micro()
+    spending = books.spending
     today = month = days = "-"
-    if books.day_spent_micro is not None:
-        today = _money(books, spent_micro - books.day_spent_micro)
-    if books.month_cost_micro is not None:
-        month = _money(books, spent_micro - sum(books.month_cost_micro))
-    if books.daily_micro > 0:
-        n = max(books.s.credit_micro, 0) // books.daily_micro
+    if spending.day_spent_micro is not None:
+        today = _money(books, spent_micro - spending.day_spent_micro)
+    if spending.month_cost_micro is not None:
+        month = _money(books, spent_micro - sum(spending.month_cost_micro))
+    if spending.daily_micro > 0:
+        n = max(books.s.credit_micro, 0) // spending.daily_micro
         days = "%d days" % n if n <= _MOST_DAYS else "over %d days" % _MOST_DAYS
-    yesterday = "-" if books.yesterday_micro is None else _money(books, books.yesterday_micro)
+    yesterday = "-" if spending.yesterday_micro is None else _money(books, spending.yesterday_micro)
     return (
         _yields("Today " + books.cfg.currency, "Today", today),
         _yields("Yesterday", "Yest.", yesterday),
@@ -87,7 +88,7 @@ def costs(books) -> tuple:
 
 def month(books) -> list:
     """What this month has cost at each rate, under a title; nothing while that is not known."""
-    before = books.month_cost_micro
+    before = books.spending.month_cost_micro
     n = _rates(books)
     if before is None or not n:
         return []
@@ -125,7 +126,7 @@ def three_phases(books) -> tuple:
 def no_time(books) -> tuple:
     """In the clock's place."""
     words = "\x03 Set clock\nThe time is lost:\nuntil it is set the\nrate is"
-    return pairs(words, "", "", "", books.signal or books.rate_name)
+    return pairs(words, "", "", "", books.terms.signal or books.rate_name)
 
 
 def status(books) -> tuple:
@@ -150,7 +151,7 @@ def _rates(books):
 
 
 def _name(books, rate):
-    return ("~ " if rate == books.rate else "  ") + books.tariff.rate_names[rate]
+    return ("~ " if rate == books.terms.rate else "  ") + books.tariff.rate_names[rate]
 
 
 def _four(rows, n):

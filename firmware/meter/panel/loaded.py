@@ -25,7 +25,7 @@ def page(books, n: int, turn: int = 0) -> tuple:
 
         return figures.page(books, n)
     except MemoryError:
-        books.starved += 1
+        books.ran_short()
         return n, pages.balance(books) if books.ready else (" " * 20,) * 4
     finally:
         heap.give_back("troubles")
@@ -46,7 +46,7 @@ def ahead(books, n: int) -> list:
             out.append("" if n == order.POWER or pages.live(books, n) else "".join(rows))
             n += 1
     except MemoryError:
-        books.starved += 1
+        books.ran_short()
         out = [n, "".join(pages.balance(books))]
     finally:
         heap.give_back("figures")

@@ -24,14 +24,13 @@ def live(books, n: int):
 def balance(books) -> tuple:
     """Credit, rate and price now, load and what it costs an hour."""
     s = books.s
-    m = books.sample
     alarm = books.alarm
     decimals = books.cfg.decimals
     local = books.local()
     corner = "\x03"
     if not (alarm or books.faults):
         corner = "%02d:%02d" % local[4:6] if local else ""
-    now = books.signal or books.rate_name
+    now = books.terms.signal or books.rate_name
     if not books.tariff.name:
         pass  # there is none (documents/load.py), whatever else there is to say
     elif local is None:
@@ -46,19 +45,7 @@ def balance(books) -> tuple:
     title = "Credit         Low credit     Very low creditCredit used up "[15 * alarm : 15 * alarm + 15]
     if s.latches & codes.LATCH_EMERGENCY and alarm < 3:
         title = "Emergency credit"
-    if m is None:
-        load = "Meter chip fault" if books.faults & codes.FAULT_METER_IC else "Load not measured"
-        cost = ""
-    else:
-        p_mw = m.p_total_mw
-        load = fixed(abs(p_mw), 1000, 3)
-        micro = max(p_mw, 0) * books.price_micro // 1_000_000
-        cost = money(micro, decimals)
-        if len(load + cost) > 12:  # what arrow, units and a space leave
-            load = fixed(abs(p_mw), 100_000, 1)
-            cost = money(micro, 0)
-        load = "%s %s kW" % ("\x05" if p_mw < 0 else "\x04", load)
-        cost += "/h"
+    load, cost = _load(books)
     return pairs(
         "%s %s\n%s\n%s\n%s" % ("\x00" if s.relay_closed == 1 else "\x01", title, books.cfg.currency, now, load),
         corner,
@@ -66,6 +53,21 @@ def balance(books) -> tuple:
         price,
         cost,
     )
+
+
+def _load(books):
+    """What flows now, and what that costs an hour; of large figures without their ends."""
+    m = books.sample
+    if m is None:
+        return "Meter chip fault" if books.faults & codes.FAULT_METER_IC else "Load not measured", ""
+    p_mw = m.p_total_mw
+    load = fixed(abs(p_mw), 1000, 3)
+    micro = max(p_mw, 0) * books.terms.price_micro // 1_000_000
+    cost = money(micro, books.cfg.decimals)
+    if len(load + cost) > 12:  # what arrow, units and a space leave
+        load = fixed(abs(p_mw), 100_000, 1)
+        cost = money(micro, 0)
+    return "%s %s kW" % ("\x05" if p_mw < 0 else "\x04", load), cost + "/h"
 
 
 def power(books) -> tuple:
@@ -93,7 +95,7 @@ def clock(books) -> tuple:
         "MonTueWedThuFriSatSun"[day : day + 3] + "\nTime\nRate\nPrice",
         "%04d-%02d-%02d" % local[:3],
         "%02d:%02d:%02d" % local[4:],
-        books.signal or books.rate_name,
+        books.terms.signal or books.rate_name,
         _price(books),
     )
 
@@ -102,7 +104,7 @@ def _price(books):
     if not books.tariff.name:
         return ""
     # Prices need finer figures than amounts; of large ones, zeros at the end leave room for the rate.
-    micro = books.price_micro
+    micro = books.terms.price_micro
     decimals = min(books.cfg.decimals + 2, 6)
     while micro >= 10_000_000 and decimals > books.cfg.decimals and not micro % 10 ** (7 - decimals):
         decimals -= 1

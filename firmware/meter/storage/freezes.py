@@ -10,12 +10,8 @@ import struct
 
 from micropython import const
 
-DAYS_FIRST = const(157)  # blocks of the partition
-DAYS_BLOCKS = const(24)
-DAYS_KIND = const(5)
-MONTHS_FIRST = const(181)
-MONTHS_BLOCKS = const(10)
-MONTHS_KIND = const(6)
+from meter.storage.map import DAYS_BLOCKS, DAYS_FIRST, DAYS_KIND, MONTHS_BLOCKS, MONTHS_FIRST, MONTHS_KIND
+
 SIZE = const(692)
 _HEAD = const(16)  # number u32, utc_s u32, first u16, last u16, minutes u32
 _IMAGE_AT = const(304)  # Registers.image(): 256 of the rates, 128 of the maxima

@@ -15,9 +15,9 @@ from micropython import const
 
 from meter.core.errors import StorageError
 from meter.core.state import FIELDS, RATES
+from meter.storage.map import LEDGER_A as SLOT_A
+from meter.storage.map import LEDGER_B as SLOT_B
 
-SLOT_A = const(0x0000)
-SLOT_B = const(0x0400)  # no one bit of an address leads from a copy into both
 _MAGIC = const(0x4C50)  # "PL"
 _VERSION = const(4)
 
@@ -124,13 +124,6 @@ def _read(fram, slot, buf, s):
                 raise
 
 
-def settle() -> None:
-    """The ledger has been loaded: let go of what that took."""
-    global unpack_from, _is_blank, _is_cut, _read, _was_never_written
-    unpack_from = _is_blank = _is_cut = _read = _was_never_written = None  # pyright: ignore[reportAssignmentType]
-    Ledger.load = None  # pyright: ignore[reportAttributeAccessIssue]
-
-
 class Ledger:
     """The record in FRAM. One writer: books/books.py."""
 
@@ -148,7 +141,10 @@ class Ledger:
         meter, to copy B, was cut, and copy A has never been written. Nothing is lost with it.
         """
         buf = bytearray(SIZE_3)
-        for _ in range(_READS):
+        left = _READS
+        twice = True
+        while twice and left:  # twice: a bit of an address was wrong, and this is one copy, read two times
+            left -= 1
             best = torn = -1
             damaged = never = None
             twice = False
@@ -166,16 +162,14 @@ class Ledger:
                 twice = sequence == best
                 if sequence > best:
                     best, best_slot = sequence, slot
-            if not twice:
-                break  # else a bit of an address was wrong: this is one copy, read twice
         if best < 0:
             if damaged:
                 raise damaged
             return FRESH
         self.sequence = sequence  # of what s has now
-        for _ in range(_READS):
-            if self.sequence == best:
-                break
+        left = _READS
+        while self.sequence != best and left:
+            left -= 1
             self.sequence = _read(self._fram, best_slot, buf, s)
         # The next record has another number than the one that was cut: cut at the same place again, it could make
         # that one whole, or one before it that was stored but never acknowledged.

@@ -18,11 +18,11 @@ import struct
 
 from micropython import const
 
+from meter.storage.map import PROFILE_BLOCKS as BLOCKS
+from meter.storage.map import PROFILE_FIRST as FIRST
+from meter.storage.map import PROFILE_KIND as KIND
 from meter.storage.ring import Ring
 
-FIRST = const(0)  # blocks of the partition
-BLOCKS = const(128)
-KIND = const(1)
 SIZE = const(48)
 HEAD = "<IIHHBB"  # number, end of the slot, mask of the channels, seconds measured, flags, period in minutes
 VALUES = const(14)  # where the channels begin; 30 bytes for them, and a CRC

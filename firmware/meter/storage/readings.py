@@ -9,9 +9,14 @@ import struct
 
 from micropython import const
 
-from meter.storage.readings_at import DAYS_AT, MAGIC, MONTHS_AT, SIZE, SLOT_A, SLOT_B
+from meter.storage.map import READINGS_A as SLOT_A
+from meter.storage.map import READINGS_B as SLOT_B
 from meter.storage.twin import Twin
 
+SIZE = const(188)
+MAGIC = const(0x4D50)  # "PM"
+MONTHS_AT = const(8)
+DAYS_AT = const(104)
 _BODY = const(184)
 _MONTH_N = const(8)  # month u16, counts u48
 _DAY = "<Hq"

@@ -12,7 +12,8 @@ from binascii import crc32
 
 from micropython import const
 
-BASE = const(0x7FD8)
+from meter.storage.map import SEAL as BASE
+
 SIZE = const(40)
 _MAGIC = const(0x5350)  # "PS"
 _VERSION = const(2)

@@ -25,14 +25,14 @@ def words(name: str, e, hung_s: int = 0) -> tuple:
     return row, name + "\n" + what + "\n" + " ".join(places)
 
 
-def report(books, fram, name: str, e, uptime_s: int, hung_s: int) -> None:
-    """Say it on the console, keep it for the next start, log it, file it."""
+def report(books, fram, name: str, e, uptime_s: int, hung_s: int) -> str:
+    """Say it on the console, keep it for the next start, log it, file it. Return a row for the display."""
     row, text = words(name, e, hung_s)
     print("task %s fell:" % name, text)
-    books.trouble = row
     memory.note(row)
     number = books.log(codes.LOG_TASK_CRASH)
     try:
         crashes.write(fram, number, books.utc_s, uptime_s, text.encode())
     except BusError:
         pass
+    return row

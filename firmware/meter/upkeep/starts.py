@@ -209,6 +209,13 @@ def _loader():
     return loader
 
 
+def stopped() -> None:
+    """Somebody has typed Ctrl-C."""
+    machine.WDT(timeout=3_600_000)  # it cannot be stopped
+    machine.RTC().memory(b"")  # nor is this a start that did not last
+    print("Stopped. machine.reset() starts the meter again, or the watchdog in an hour.")
+
+
 def failed(e) -> None:
     """Starting, or asyncio itself, has fallen: file it as far as that goes, and start again."""
     sys.print_exception(e)

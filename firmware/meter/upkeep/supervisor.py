@@ -95,26 +95,20 @@ class Supervisor:
         self._calm = 0
         gc.collect()
         if isinstance(e, MemoryError):
-            self.books.starved += 1
+            self.books.ran_short()
+        row = ""
         try:
             if news:
                 heap.borrow("crash")
                 try:
                     from meter.upkeep import crash
 
-                    crash.report(self.books, self._fram, name, e, self._periods * 2, hung_s)
+                    row = crash.report(self.books, self._fram, name, e, self._periods * 2, hung_s)
                 finally:
                     heap.give_back("crash")
-            self.books.fault(codes.FAULT_PROGRAM, True)
+            self.books.fault(codes.FAULT_PROGRAM, True, row)
         except Exception as more:  # no room even for that
-            self._starved(more)
-
-    def _starved(self, e):
-        """Nothing can be loaded or logged now: a word on the display and the console, a count for later."""
-        books = self.books
-        if isinstance(e, MemoryError):
-            books.starved += 1
-        books.faults |= codes.FAULT_PROGRAM
+            self.books.fell(more)
 
     def feed(self) -> None:
         """Every two seconds: end tasks that are silent; feed the watchdog if every critical task is alive."""
@@ -169,7 +163,6 @@ class Supervisor:
             except MemoryError as e:
                 self._calm = 0
                 gc.collect()
-                self._starved(e)
-                self.books.trouble = "supervisor"
+                self.books.fell(e, "supervisor")
                 print("supervisor: too little heap")
             await asyncio.sleep_ms(_PERIOD_MS)

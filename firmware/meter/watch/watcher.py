@@ -61,19 +61,21 @@ class Watcher:
 
     def _begin(self):
         """With these settings, from now on."""
-        heap.borrow("incidents")
+        heap.borrow("watching")
         try:
-            from meter.books import findings
+            from meter.watch import begin
 
-            findings.begin(self)
+            self.watch = begin.begin(self)
+            self.cfg = self.books.cfg
         finally:
-            heap.give_back("incidents")
+            heap.give_back("watching")
 
     def forget_cover(self):
         self._clear(1)
         self._clear(0)
 
     def _look(self, sample):
+        """The figures of this second. sample None: those of the metering IC are not looked at."""
         books = self.books
         figures = self._figures
         s = books.s
@@ -83,7 +85,25 @@ class Watcher:
             self._counts = -1
             return
         figures[w.PULSES + 8] = self._compare(s.import_counts + s.export_counts, figures[w.PULSES + 8])
-        cfg = books.cfg
+        va = self._look_at_phases(sample, books.cfg)
+        w_all = sample.p_total_mw // 1000
+        if books.cfg.three_wire:
+            va = va * 866 // 1000  # the currents meet their voltages at 30 degrees
+            figures[w.P * 3] = w_all  # one of the two powers may well be negative
+            figures[w.P * 3 + 2] = 0
+        figures[w.S + 8] = va
+        figures[w.PF + 8] = abs(w_all) * 1000 // va if va else 1000
+        figures[w.FREQUENCY + 8] = sample.freq_chz
+        figures[w.SEQUENCE + 8] = 1 if sample.state0 & _SEQUENCE_BIT else 0
+        figures[w.OPEN_W + 8] = 0 if books.wants_closed() else w_all  # a welded contact may pass it, too
+        figures[w.NEUTRAL + 8] = 0
+        if sample.neutral_ma >= 0:
+            line_ma = sample.irms_ma[0]
+            figures[w.NEUTRAL + 8] = max(0, abs(line_ma - sample.neutral_ma) - line_ma // 10) // 10
+
+    def _look_at_phases(self, sample, cfg):
+        """Each phase by itself, and how they differ. Return the apparent power of all in VA."""
+        figures = self._figures
         va = 0
         u_low = i_low = 1 << 28
         u_high = i_high = 0
@@ -105,23 +125,10 @@ class Watcher:
             u_high = max(u_high, u)
             i_low = min(i_low, i)
             i_high = max(i_high, i)
-        w_all = sample.p_total_mw // 1000
-        if cfg.three_wire:
-            va = va * 866 // 1000  # the currents meet their voltages at 30 degrees
-            figures[w.P * 3] = w_all  # one of the two powers may well be negative
-            figures[w.P * 3 + 2] = 0
-        figures[w.S + 8] = va
-        figures[w.PF + 8] = abs(w_all) * 1000 // va if va else 1000
-        figures[w.FREQUENCY + 8] = sample.freq_chz
         figures[w.U_SPREAD + 8] = (u_high - u_low) * 1000 // (u_high or 1)
         figures[w.I_SPREAD + 8] = (i_high - i_low) * 1000 // (i_high or 1)
         figures[w.I_HIGH + 8] = i_high
-        figures[w.SEQUENCE + 8] = 1 if sample.state0 & _SEQUENCE_BIT else 0
-        figures[w.OPEN_W + 8] = 0 if books.wants_closed() else w_all  # a welded contact may pass it, too
-        figures[w.NEUTRAL + 8] = 0
-        if sample.neutral_ma >= 0:
-            line_ma = sample.irms_ma[0]
-            figures[w.NEUTRAL + 8] = max(0, abs(line_ma - sample.neutral_ma) - line_ma // 10) // 10
+        return va
 
     def _compare(self, counts, before):
         """How far pulses and registers are apart, in 1/1000."""

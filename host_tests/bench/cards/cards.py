@@ -153,7 +153,7 @@ def put_purchase(card: DesfireCard, count: int, amount_micro: int, debt_micro: i
 
 
 def sell(card: DesfireCard, amount_micro: int, debt_micro: int = 0, keys: KeySet = DEMO, **options) -> int:
-    """Write the next purchase; gives its number. options: as of purchase(), for forgeries. ValueError when the last
+    """Write the next purchase. Return its number. options: as of purchase(), for forgeries. ValueError when the last
     one has not come back as booked."""
     if amount_micro <= 0:
         raise ValueError("an amount must be more than nothing")

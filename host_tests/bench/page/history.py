@@ -80,7 +80,7 @@ class History:
             last = kept[-1]
             if len(kept) > 1:
                 before_s = kept[-2][T]
-                # Keep the moment of a trip sharp, unless there are so many that nothing else would fit.
+                # Keep the moment of a trip sharp, unless there are more than leave room for anything else.
                 same = last[CLOSED] == point[CLOSED] or fineness < FINENESS / 16
                 if same and point[T] - before_s <= (now_s - before_s) / fineness:
                     kept[-1] = _merge(before_s, last, point)

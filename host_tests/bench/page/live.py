@@ -234,7 +234,7 @@ class LiveBench(Bench):
         }
 
     def _tariff_on_meter(self):
-        """As it lies in the meter's file system: a card may have brought another one."""
+        """Return the tariff as it lies in the meter's file system: a card may have brought another one."""
         return parse.tariff(json.loads(read_file(self.plant.flash, "tariff.json")))
 
     def _rate(self, local) -> int:

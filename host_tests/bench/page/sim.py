@@ -62,7 +62,7 @@ def main(
 
 def _card_file(path):
     if not path.exists():
-        raise SimError(f"card {path}: there is no such file. Issue one: README, Cards and the shop")
+        raise SimError(f"card {path}: there is no such file. Issue one: scripts/vend/README.md")
     try:
         return CardFile(path)
     except (OSError, ValueError) as e:

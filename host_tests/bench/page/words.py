@@ -22,7 +22,7 @@ _EVENTS = {
     112: "task restarted", 113: "ledger copy damaged", 114: "flash block given up",
     115: "too little heap",
 }  # fmt: skip
-# Found by the watch: what, and the unit of its figure with so many decimals.
+# Found by the watch: what, the unit of its figure, and how many decimals it has.
 _FOUND = {
     84: ("reverse energy", "W", 0), 86: ("current without voltage", "V", 1), 88: ("current lost on a phase", "A", 2),
     90: ("energy with the relay open", "W", 0), 92: ("voltage behind the open relay", "", 0),
@@ -77,7 +77,7 @@ def event_text(event) -> str:
     if event.code == 32:
         return f"purchase no. {event.value} added"
     if event.code == 37:
-        return f"{event.value} days charged at once" if event.value else "a wrong date: days are counted anew"
+        return f"{event.value} days charged at once" if event.value else "a wrong date: days are counted again"
     if event.code == 38:
         return f"keys of version {event.value} in force"
     if event.code == 72:

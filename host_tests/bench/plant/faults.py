@@ -45,7 +45,7 @@ SLOW_US = 20_000  # per transfer; the master waits for 50 ms
 SLOW_START_US = 100_000  # of the metering IC: more than twice what its data sheet gives
 SLOW_RELAY_US = 45_000, 60_000  # the contact, and the sense line after it
 _CLOCK = 0x68
-SLOWNESS = 3  # a display that is busy so many times as long
+SLOWNESS = 3  # a display is busy this many times as long
 TWIN_AHEAD = timedelta(days=40, hours=5, minutes=21)
 TWIN_NEAR = timedelta(days=2)  # the 12th and the 14th: 10
 _GARBAGE = 0.2

@@ -45,7 +45,7 @@ class House:
         self.refresh()
 
     def set_frequency(self, freq_chz: int) -> None:
-        """Of the mains, in 0.01 Hz."""
+        """Set the frequency of the mains, in 0.01 Hz."""
         self.meter_ic.set_freq(freq_chz, self.clock.now_us)
         self.relay.period_us = 100_000_000 // freq_chz
 
@@ -61,7 +61,7 @@ class House:
         self.refresh()
 
     def bypass(self, phase: int, share_milli: int) -> None:
-        """So much of a phase's current goes around its sensor, in 1/1000. The neutral's sensor has all of it."""
+        """Lead a share of a phase's current around its sensor, in 1/1000. The neutral's sensor has all of it."""
         self._seen_milli[phase] = 1000 - share_milli
         self.refresh()
 
@@ -81,7 +81,7 @@ class House:
         self._feed_load_side()
 
     def return_by_earth(self, share_milli: int) -> None:
-        """So much of the current does not come back by the neutral, in 1/1000."""
+        """Lead a share of the current back by earth and not by the neutral, in 1/1000."""
         self._by_earth_milli = share_milli
         self.refresh()
 

@@ -184,7 +184,7 @@ class Plant(Link):
 
     def _timer_due(self, number, timer):
         if self.timers.get(number) is not timer:
-            return  # set anew, stopped, or gone with a reset
+            return  # set again, stopped, or gone with a reset
         self.buf[5] |= 1 << number
         due_us, period_us = timer
         if period_us:

@@ -37,7 +37,7 @@ class Walk:
         self._let_through = 0
 
     def soon(self, let_through: int) -> None:
-        """The next error comes after so many transfers, whatever the time."""
+        """The next error comes after n transfers, whatever the time."""
         self.flipped_us = -1 << 60
         self._let_through = let_through
 

@@ -43,7 +43,7 @@ timer_handlers = {}
 
 
 def room(n):
-    """Reserve n bytes of the request; gives their offset in buf."""
+    """Reserve n bytes of the request. Return their offset in buf."""
     global _pos
     if buf[5] and _pos == REQ_AT:
         _timers()

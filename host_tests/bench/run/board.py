@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The board file the bench is wired by: the same one the device gets."""
 
-import importlib.util
-from pathlib import Path
+from types import ModuleType
 
-BOARDS = Path(__file__).resolve().parents[3] / "boards"
+from scripts.common import board_files
+
+BOARDS = board_files.BOARDS
 
 
 def load_board(name: str = "esp32_devkit"):
-    spec = importlib.util.spec_from_file_location("board", BOARDS / name / "board.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = ModuleType("board")
+    exec(compile(board_files.source(name, BOARDS), f"boards/{name}/board.py", "exec"), vars(module))
     return module

@@ -116,10 +116,9 @@ class LocalMeter:
 
     def run_s(self, seconds: int) -> None:
         """Plug in, run main() for this long, and pull the plug."""
-        from meter import begin, wiring
+        from meter import begin
         from meter.documents import load
 
-        wiring.settle = lambda cfg: None  # memory, again
         begin.documents = lambda: ((0, 0, "", 0), load.read(self.root))
         plant = self.plant
         plant.power_on()

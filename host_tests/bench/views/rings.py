@@ -97,7 +97,7 @@ def read_flash_ledger(flash: NorFlash) -> MeterState:
 def read_flash_events(flash: NorFlash) -> list[Event]:
     """All sound records of a board without FRAM, in order of number."""
     log = flash_ledger.FlashEvents(Rings(flash))
-    found = [log.read(number) for number in range(max(1, log.open(0) - 1500), log.next_number)]
+    found = [log.record(number) for number in range(max(1, log.find_end(0) - 1500), log.next_number)]
     return [Event(*record) for record in found if record]
 
 

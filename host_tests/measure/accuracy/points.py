@@ -13,7 +13,7 @@ PF1, L05, C08 = (1000, 0), (500, 1), (800, -1)  # power factor in 1/1000, sign o
 _PF_NAMES = {PF1: "1", L05: "0.5 ind", C08: "0.8 cap"}
 _GRID_MA = (20, 50, 100, 250, 500, 1_000, 5_000, 20_000, 50_000, MAX_MA)
 
-# (phases loaded, PF): ((from so many mA on, limit), ...); below the first the class asks for nothing.
+# (phases loaded, PF): ((from this current on in mA, limit), ...); below the first the class asks for nothing.
 _CLASS_1 = {
     (3, PF1): ((250, 15), (500, 10)),
     (3, L05): ((500, 15), (1_000, 10)),
@@ -45,7 +45,7 @@ class Point:
         return f"{where}, PF {_PF_NAMES[self.pf]}"
 
     def p_mw(self) -> int:
-        """Of one loaded phase."""
+        """The power of one loaded phase."""
         return UN_V * self.i_ma * self.pf[0] // 1000
 
     def q_mvar(self) -> int:
@@ -54,7 +54,7 @@ class Point:
         return self.pf[1] * s * q_milli // 1000
 
     def limit(self, of: dict) -> int | None:
-        """In 0.1 %; None where the class asks for nothing."""
+        """The limit in 0.1 %; None where the class asks for nothing."""
         found = None
         for from_ma, limit in of[len(self.loaded), self.pf]:
             if self.i_ma >= from_ma:

@@ -22,7 +22,7 @@ from host_tests.measure.accuracy.points import MAX_MA, PULSES_PER_KWH, START_MA,
 from scripts.chips.atm90e32 import Atm90e32Chip
 
 ADDED_PPM = 10  # what the firmware may add: 0.001 %
-COUNTS = 1_000_000  # a point counts at least so many: one is 1 ppm
+COUNTS = 1_000_000  # the least that a point counts: one is 1 ppm
 READS = 300  # ticks to a point, at least
 _HALF_REGISTER = 0x8000
 _S = 1_000_000
@@ -93,7 +93,7 @@ class Rig:
         account.book(self.state, self.sample.import_counts, 0, 250_000)
 
     def run(self, seconds: int, every_s: int) -> None:
-        """So long, read every so many seconds and once more at the end."""
+        """This long, read every few seconds (read_s) and once more at the end."""
         began_us = self.vt.now_us
         for n in range(1, -(-seconds // every_s) + 1):
             at_us = began_us + min(n * every_s, seconds) * _S

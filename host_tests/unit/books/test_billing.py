@@ -13,6 +13,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from meter.books import opening
 from meter.books.books import Books
 from meter.core import codes
 from meter.core.state import MeterState
@@ -93,8 +94,8 @@ class Meter:
         self.fram = fram = Fram(DirectI2C(VirtualTime(), [self.chip]))
         self.log = EventLog(fram)
         self.s = MeterState()
-        self.books = Books(self.s, Ledger(fram), self.log, fram, self.cfg, self.tariff)
-        self.books.open()
+        self.books = Books(self.s, (Ledger(fram), self.log, fram), self.cfg, self.tariff)
+        opening.read_ledger(self.books)
         return self
 
     def copy(self):
@@ -141,7 +142,7 @@ class Meter:
         return read_frozen(_Chip(self.rings), months=True)
 
     def told(self, code):
-        records = [self.log.read(n) for n in range(1, self.log.next_number)]
+        records = [self.log.record(n) for n in range(1, self.log.next_number)]
         return [record[4] for record in records if record and record[2] == code]
 
 
@@ -181,7 +182,7 @@ def test_each_energy_goes_to_the_rate_in_force():
 def test_what_was_counted_before_any_register_was_written_is_the_first_rates():
     one = Meter()
     one.tick("2026-03-10 12:00", others=(1, 2, 3, 488))
-    one.chip.data[0x5000:0x5800] = bytes(0x800)  # power went behind the ledger's first commit
+    one.chip.data[0x5000:0x5800] = bytes(0x800)  # power went after the ledger's first commit
     one.boot().tick("2026-03-10 12:01", others=(0, 0, 0, 12))
     one.tick("2026-03-10 16:00", others=(10, 0, 0, 0))
     assert [sum(column) for column in zip(*one.by_rate, strict=True)] == list(one.totals)
@@ -196,7 +197,7 @@ def test_a_price_signal_is_not_in_force_again_in_the_hour_that_comes_twice():
     start = utc("2026-10-24 22:00")
     for minute in range(300):
         one.tick(start + 60 * minute)
-        if one.books.rate_micro == 900_000:
+        if one.books.terms.rate_micro == 900_000:
             dear.append(minute)
     assert dear == list(range(dear[0], dear[0] + 90)), "from 01:00 to 02:30 by the clock before it is put back"
 
@@ -458,7 +459,7 @@ def test_maxima_costs_and_readings_follow_the_clock_back(billing_day, ahead, res
     one.tick("2026-03-12 13:30", 7)
     assert (one.registers.month, one.registers.month_costs_micro) == (month, costs)
     assert one.registers.maxima == maxima
-    assert list(one.books.demand[:16]) == [peak.counts for rate in maxima for peak in rate]
+    assert list(one.books.waiting.demand[:16]) == [peak.counts for rate in maxima for peak in rate]
     assert (counting(one.days, one.s.day), counting(one.months, month - 1)) == (days, months)
     one.ticks("2026-03-12 14:00", "2026-04-20 12:00", 3600, 100)
     assert counting(one.months, one.s.month - 1)[-1].utc_s == utc(f"2026-04-{billing_day:02d} 00:00")
@@ -508,9 +509,9 @@ def test_months_without_power_are_one_reading():
 def test_what_a_month_has_cost_is_known_after_a_restart():
     one = Meter().ticks("2026-03-31 12:00", "2026-04-01 12:00", counts=KWH)
     began = (*one.months[-1].rate_cost_micro, one.months[-1].charges_micro)
-    assert tuple(one.books.month_cost_micro) == began and all(began[i] for i in (0, 1, 2))
+    assert tuple(one.books.spending.month_cost_micro) == began and all(began[i] for i in (0, 1, 2))
     one.boot()
-    assert tuple(one.books.month_cost_micro) == began
+    assert tuple(one.books.spending.month_cost_micro) == began
 
 
 # -- failures -----------------------------------------------------------------------------------------
@@ -577,7 +578,7 @@ def test_power_cut_at_any_byte_written_to_the_fram(at):
 
 
 def lived(usual, *recent, days=70):
-    """A household that used so much on each of so many days, and then these."""
+    """A household that used the same on each of some days, and then these."""
     one = Meter()
     start = day_number("2026-01-01")
     for n, used in enumerate([usual] * (days - len(recent)) + list(recent)):
@@ -619,7 +620,7 @@ def test_eight_weeks_must_be_known():
 
 def test_odd_consumption_is_told_once_in_two_weeks():
     one = lived(40 * KWH, *uneven(KWH) * 3, days=100)
-    told = [one.log.read(n) for n in range(1, one.log.next_number)]
+    told = [one.log.record(n) for n in range(1, one.log.next_number)]
     found = [record[1] // DAY for record in told if record and record[2] == codes.LOG_PATTERN]
     assert len(found) > 1
     assert all(later - earlier == 14 for earlier, later in pairwise(found))

@@ -4,6 +4,7 @@
 import asyncio
 
 import pytest
+from meter.books import opening, visits
 from meter.commands import cover_reset
 from meter.core import codes
 from meter.core.errors import ChipError
@@ -28,7 +29,7 @@ def user_card(amount_micro=0):
 
 
 def scene(play, **settings):
-    """Run play(meter) with a desk at work; gives the meter."""
+    """Run play(meter) with a desk at work. Return the meter."""
     meter = Meter(**settings)
 
     async def main():
@@ -206,7 +207,7 @@ def test_the_fault_ends_by_itself_and_the_log_has_when_it_began():
     ticks(meter, 1, AT_S + 174)
     assert meter.books.faults == 0
     assert meter.logged(codes.LOG_FAULT) == meter.logged(codes.LOG_FAULT_CLEARED) == [codes.FAULT_FRAM_KEEPS]
-    (told,) = [r for r in map(meter.events.read, range(1, meter.events.next_number)) if r[2] == codes.LOG_FAULT]
+    (told,) = [r for r in map(meter.events.record, range(1, meter.events.next_number)) if r[2] == codes.LOG_FAULT]
     assert told[1] == began
 
 
@@ -227,7 +228,7 @@ def test_claims_and_what_keys_and_commands_change_are_read_back():
         books.relay_moves,
         books.button,
         lambda: books.remote(False),
-        lambda: books.utility_card(7),
+        lambda: visits.served(books, 7),
         lambda: cover_reset.inspected(books),
     ):
         ticks(meter, 2)
@@ -251,7 +252,7 @@ def test_a_new_meter_whose_memory_keeps_nothing_is_not_given_its_first_credit_at
     meter.fram_chip.data[:] = bytes(len(meter.fram_chip.data))
     meter.books.ready = False
     with pytest.raises(ChipError):
-        meter.books.open(False)
+        opening.read_ledger(meter.books, False)
     assert not meter.books.ready
 
 

@@ -10,6 +10,7 @@ from datetime import date, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from meter.books import opening
 from meter.books.books import Books
 from meter.core import account, codes
 from meter.core.errors import BusError
@@ -34,7 +35,7 @@ CENT = 3_200  # counts that cost a cent at one unit per kWh
 
 
 def utc(text, offset_h=0):
-    """utc_s of "2026-03-05 12:00" as a clock so many hours ahead shows it."""
+    """utc_s of "2026-03-05 12:00" as a clock this many hours ahead shows it."""
     return int((datetime.fromisoformat(text) - Y2000).total_seconds()) - offset_h * 3600
 
 
@@ -47,7 +48,7 @@ def month_number(text):
 
 
 class Memory:
-    """A FRAM. budget: so many bytes are written, then power fails. broken: writes that begin there are not taken."""
+    """A FRAM. budget: this many bytes are written, then power fails. broken: writes that begin there are not taken."""
 
     def __init__(self):
         self.data = bytearray(32_768)
@@ -92,8 +93,8 @@ class Meter:
         Partition.dev = self.rings
         self.log = EventLog(self.fram)
         state = MeterState()
-        self.books = Books(state, Ledger(self.fram), self.log, self.fram, self.cfg, self.tariff, later)
-        self.books.open()
+        self.books = Books(state, (Ledger(self.fram), self.log, self.fram), self.cfg, self.tariff, later)
+        opening.read_ledger(self.books)
         self.s = state
         return self
 
@@ -135,7 +136,7 @@ class Meter:
         return n
 
     def told(self, code=codes.LOG_DAYS):
-        records = [self.log.read(n) for n in range(1, self.log.next_number)]
+        records = [self.log.record(n) for n in range(1, self.log.next_number)]
         return [record[4] for record in records if record and record[2] == code]
 
     def months(self):
@@ -172,7 +173,7 @@ def test_before_the_first_clock_nothing_is_charged():
 
 
 def test_a_meter_of_its_first_day_does_not_know_what_a_day_costs(meter):
-    assert meter.books.daily_micro == 0
+    assert meter.books.spending.daily_micro == 0
 
 
 # -- midnight -----------------------------------------------------------------------------------------
@@ -218,14 +219,14 @@ def test_a_silent_metering_ic_does_not_stop_the_day(meter):
 
 
 def test_what_a_day_costs_is_the_mean_of_the_last_seven(meter):
-    assert meter.books.daily_micro == 0
+    assert meter.books.spending.daily_micro == 0
     for n in range(11, 29):
         meter.tick(f"2026-03-{n} 00:00")
         meter.tick(f"2026-03-{n} 12:00", n * 100 * CENT)
     meter.tick("2026-03-29 00:00")
     energy = sum(n * 10**6 for n in range(22, 29))
-    # The charge of a day is taken when it begins, behind the reading: seven of each.
-    assert meter.books.daily_micro == (energy + 7 * STANDING) // 7
+    # The charge of a day is taken when it begins, after the reading: seven of each.
+    assert meter.books.spending.daily_micro == (energy + 7 * STANDING) // 7
 
 
 def test_debt_is_recovered_until_it_is_paid():
@@ -314,7 +315,7 @@ def test_readings_go_on_after_a_clock_that_was_wrong_for_a_moment(meter):
     meter.tick("2026-03-11 12:00", KWH)
     meter.ticks(utc("2026-03-12 00:00"), utc("2026-04-02 00:00"), 3600, CENT)
     assert meter.months()[0][0] == month_number("2026-03-01")
-    assert meter.books.daily_micro == 24 * 10_000 + STANDING
+    assert meter.books.spending.daily_micro == 24 * 10_000 + STANDING
 
 
 @pytest.mark.parametrize("restart", (False, True))
@@ -516,7 +517,7 @@ def test_readings_that_were_not_taken_are_made_up_for_the_next_day(meter):
     meter.ticks(utc("2026-04-04 00:00"), utc("2026-04-04 23:00"), 3600, CENT)
     assert meter.months()[0] == (month_number("2026-03-01"), began)
     assert meter.days == 25
-    assert meter.books.daily_micro == 24 * 10_000 + STANDING
+    assert meter.books.spending.daily_micro == 24 * 10_000 + STANDING
 
 
 def test_readings_torn_at_midnight_and_no_cut(meter):
@@ -576,7 +577,7 @@ def check_starved(meter):
     meter.tick("2026-03-14 00:00")
     assert meter.days == 4
     # From the reading of the 10th to that of the 14th, which is taken before the 14th is charged.
-    assert meter.books.daily_micro == (3 * 10_000 + 3 * STANDING) // 4
+    assert meter.books.spending.daily_micro == (3 * 10_000 + 3 * STANDING) // 4
 
 
 @pytest.mark.parametrize("name", ("work", "Readings"))
@@ -668,7 +669,7 @@ def test_a_tariff_comes_in_force_with_its_minute_by_local_time():
     one.tick(utc("2026-07-10 12:30", 2) - 1, CENT)
     assert one.s.rate_cost_micro[0] == 10_000 and one.told(codes.LOG_TARIFF_CHANGED) == []
     one.tick(utc("2026-07-10 12:30", 2), CENT)
-    assert one.s.rate_cost_micro[0] == 30_000 and one.books.price_micro == 2_000_000
+    assert one.s.rate_cost_micro[0] == 30_000 and one.books.terms.price_micro == 2_000_000
     assert one.told(codes.LOG_TARIFF_CHANGED) == [codes.BY_TIME] and one.books.later is None
     one.tick("2026-07-10 13:00", CENT)
     assert one.told(codes.LOG_TARIFF_CHANGED) == [codes.BY_TIME]
@@ -711,8 +712,8 @@ def test_a_start_knows_whether_the_time_had_come_without_telling_it_again():
         told = one.told(codes.LOG_TARIFF_CHANGED)
         state = MeterState()
         later = waiting("2026-03-10 15:00")
-        one.books = Books(state, Ledger(one.fram), one.log, one.fram, one.cfg, one.tariff, later)
-        one.books.open()
+        one.books = Books(state, (Ledger(one.fram), one.log, one.fram), one.cfg, one.tariff, later)
+        opening.read_ledger(one.books)
         one.s = state
         one.tick(None, CENT)
         assert one.s.rate_cost_micro[0] == price * 10_000

@@ -9,7 +9,6 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from meter.core import settings
 from meter.core.errors import ConfigError
 from meter.documents import calibration_doc, parse, settings_doc, tariff_doc, watch_doc
 from meter.drivers.atm90e26.ic import Atm90e26
@@ -176,7 +175,7 @@ def start_each(board, portion, files):
 def test_settings(board, phases, portion):
     """All that parts are made with on each board; the rest on one of them."""
     fit = []
-    for what, doc in taken(settings.parse, settings_docs(phases, board != "esp32_devkit")):
+    for what, doc in taken(parse.settings, settings_docs(phases, board != "esp32_devkit")):
         files = usual() | {"settings.json": doc}
         files["tariff.json"] = files["tariff.json"] | {"currency": doc.get("currency", "EUR")}
         fit.append((what, files))
@@ -215,7 +214,7 @@ def test_events(portion):
     for limit in watch_doc._LIMITS:
         for value in CHANGED:
             one = {row: {limit: value} for row in rows}
-            events = {row: one[row] for row in rows if not said(settings.parse, base | {"events": {row: one[row]}})}
+            events = {row: one[row] for row in rows if not said(parse.settings, base | {"events": {row: one[row]}})}
             if events:
                 fit.append((f"{limit}={value}", usual() | {"settings.json": base | {"events": events}}))
     assert len(fit) > 11
@@ -254,6 +253,6 @@ def test_calibrations(board, part, portion):
 @pytest.mark.parametrize("pulse_ms", [10, 49])
 def test_the_pulses_that_stopped_a_meter_are_refused(pulse_ms):
     assert (
-        said(settings.parse, usual()["settings.json"] | {"relay_pulse_ms": pulse_ms})
+        said(parse.settings, usual()["settings.json"] | {"relay_pulse_ms": pulse_ms})
         == f"relay_pulse_ms: {pulse_ms} is not between 50 and 500"
     )

@@ -9,6 +9,7 @@ import struct
 from datetime import datetime, timedelta
 
 import pytest
+from meter.books import opening
 from meter.books.books import Books
 from meter.commands import cover_reset
 from meter.core import codes, supply
@@ -48,8 +49,8 @@ class Meter:
         self.log = EventLog(fram)
         self.s = MeterState()
         one = parse.tariff({"name": "One", "currency": "EUR", "price": "0.25"})
-        self.books = Books(self.s, Ledger(fram), self.log, fram, self.cfg, one)
-        self.books.open()
+        self.books = Books(self.s, (Ledger(fram), self.log, fram), self.cfg, one)
+        opening.read_ledger(self.books)
         self.sample = Sample()
         return self
 
@@ -71,7 +72,7 @@ class Meter:
         return read_incidents(Chip())
 
     def told(self, *wanted):
-        records = [self.log.read(n) for n in range(1, self.log.next_number)]
+        records = [self.log.record(n) for n in range(1, self.log.next_number)]
         return [record for record in records if record and record[2] in wanted]
 
 
@@ -160,7 +161,7 @@ def test_the_incident_says_what_was_not_known(meter):
 
 def test_a_thousand_incidents_are_kept(meter):
     for n in range(1200):
-        Incidents(meter.rings).append(0, 0, 0, 128, 0, 0, n, [0] * 13)  # opened anew each time, as Books do
+        Incidents(meter.rings).append(0, 0, 0, 128, n, [0] * 13)  # opened again each time, as Books do
     values = [one.value for one in meter.incidents]
     assert values[-1000:] == list(range(200, 1200))
 

@@ -23,7 +23,7 @@ def meter(tariff_doc=FLAT, credit_micro=0, **settings):
     s = MeterState()
     s.credit_micro = credit_micro
     rates = parse.tariff({"name": "x", "currency": doc["currency"], **tariff_doc})
-    return SimpleNamespace(s=s, cfg=parse.settings(doc), tariff=rates, friendly=False)
+    return SimpleNamespace(s=s, cfg=parse.settings(doc), tariff=rates, terms=SimpleNamespace(friendly=False))
 
 
 def takes(books, amount_micro, debt_micro=0):

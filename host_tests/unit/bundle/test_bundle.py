@@ -31,7 +31,7 @@ def whole():
 
 
 def test_two_checkouts_give_the_same_bundle(tmp_path):
-    """In folders of other names, with nothing kept from before."""
+    """The checkouts are in folders of other names, with nothing kept from before."""
     made = []
     for name in ("one", "another-place"):
         root = tmp_path / name

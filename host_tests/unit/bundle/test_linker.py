@@ -165,6 +165,15 @@ def test_a_loan_is_a_number_and_there_is_no_table():
     assert "'doc'" not in text_of(program)
 
 
+def test_what_else_heap_has_stays_in_its_lines():
+    modules, plain = firmware()
+    modules["meter.heap"] = modules["meter.heap"].replace("    _ = bytearray(256)", "    raise MemoryError  #", 1)
+    program = linker.link(modules, plain)
+    at = next(n for n, line in enumerate(modules["meter.heap"].splitlines(), 1) if "raise MemoryError" in line)
+    (found,) = [entry for entry in program.lines["meter"] if entry[1] == "meter.heap" and entry[3] == "room"]
+    assert found[2] == at and "raise MemoryError" in program.units["meter"].splitlines()[found[0] - 1]
+
+
 def test_modules_of_one_name_in_two_rooms_are_two_units():
     program = linked(
         loans={"a": ("a.start",), "b": ("b.start",)},
@@ -275,9 +284,7 @@ def test_a_loan_can_be_kept_in_a_variable_until_it_is_given_back():
 
 
 def test_what_a_module_imports_at_its_top_may_not_go_before_it():
-    with pytest.raises(
-        linker.LinkError, match="checks at its top, which may be let go before it"
-    ):
+    with pytest.raises(linker.LinkError, match="checks at its top, which may be let go before it"):
         linked(
             loans={"a": ("a",), "checks": ("checks",)},
             meter__checks=OF_TWO["meter__checks"],
@@ -389,9 +396,149 @@ def test_the_text_of_a_value_error_goes_from_what_stays_and_no_other():
             raise KeyError("kept")
         """,
     )
-    assert "raise ValueError\n" in program.units["meter"]
+    assert "a long story" not in "".join(program.units.values())
     with pytest.raises(KeyError, match="kept"):
         start(program)
+
+
+APP_ON_LOAN = """\
+from meter.account import Account, TEXT
+from meter import account
+def start():
+    mine = Account(3, limit=4)
+    mine.found = account.find(mine)
+    return mine.total(), mine.begin(2), mine.found, TEXT[0]
+"""
+ACCOUNT = """\
+TEXT = ("a", "long text")
+def find(one):
+    return _deep(one) + 1
+def _deep(one):
+    return one.credit
+class Account:
+    kind = 5
+    def __init__(self, credit, limit=0):
+        self.credit = credit
+        if limit > 9:
+            return
+        self.limit = limit
+    def begin(self, n):
+        return n * self.kind + self.limit
+    def total(self):
+        return self.credit + 1
+"""
+STAYS = "from meter import account\ndef look(one):\n    return one.total()\n"
+
+
+def of_account(account=ACCOUNT, stays=STAYS, app=APP_ON_LOAN):
+    main = MAIN.replace("app.start()", "app.start()\nmeter.look(None)").replace(
+        "import meter\n", "import meter.stays as meter\n"
+    )
+    return linked(main=main, meter__account=account, meter__stays=stays, meter__app=app)
+
+
+def test_what_a_few_units_alone_use_goes_into_each_of_them():
+    loading = """\
+        from meter import heap
+        from meter import account
+        def start():
+            heap.borrow("doc")
+            try:
+                from meter import doc
+                return doc.read(), account.find(account.Account(7)), account.TEXT
+            finally:
+                heap.give_back("doc")
+        """
+    program = linked(
+        loans={"doc": ("doc",)},
+        meter__account=ACCOUNT,
+        meter__doc="from meter.account import find, Account, TEXT\ndef read():\n    return find(Account(1)), TEXT[1]\n",
+        meter__app=loading,
+    )
+    for module in ("meter.app", "meter.doc"):
+        assert "long text" in text_of(program, module)
+    assert "long text" not in program.units["meter"]
+    assert start(program) == ((2, "long text"), 8, ("a", "long text"))
+
+
+def test_what_one_unit_alone_uses_goes_into_it():
+    program = of_account()
+    staying = program.units["meter"]
+    assert "return" in staying and "long text" not in staying
+    assert staying.count("def ") == 2 + 1 + 1  # of heap.py, total(), look()
+    assert "__init__" not in text_of(program) + staying
+    assert start(program) == (4, 14, 4, "a")
+
+
+@pytest.mark.parametrize(
+    "stays",
+    [
+        "def look(one):\n    return one.begin(1), one.total()\n",  # two use it
+        "def look(one):\n    return one.begin, one.total()\n",  # handed over
+        "def look(one):\n    return getattr(one, 'begin'), one.total()\n",
+        "class Other:\n    def begin(self):\n        return 1\ndef look(one):\n    return one.total(), Other\n",
+    ],
+)
+def test_a_method_that_may_be_wanted_elsewhere_stays(stays):
+    program = of_account(stays=stays)
+    assert program.units["meter"].count("self") == 0  # parameters have other names
+    assert start(program) == (4, 14, 4, "a")
+    tree = ast.parse(program.units["meter"])
+    (account,) = (
+        n for n in tree.body if isinstance(n, ast.ClassDef) and any(isinstance(m, ast.Assign) for m in n.body)
+    )
+    assert len([n for n in account.body if isinstance(n, ast.FunctionDef)]) == 2  # begin(), total()
+
+
+@pytest.mark.parametrize(
+    "stays",
+    [
+        "from meter.account import Account\ndef look(one):\n    return one.total(), Account(1)\n",
+        "from meter.account import Account\nclass A(Account):\n    pass\ndef look(one):\n    return one.total(), A\n",
+        "from meter.account import Account\ndef look(one):\n    return one.total(), [Account]\n",
+    ],
+)
+def test_a_constructor_of_what_others_make_stays(stays):
+    program = of_account(stays=stays)
+    assert "def __init__" in program.units["meter"]
+    assert start(program) == (4, 14, 4, "a")
+
+
+def test_what_makes_a_function_stays_for_that_may_outlive_the_unit():
+    program = of_account(ACCOUNT.replace("self.limit = limit", "self.limit = limit\n        self.more = lambda: limit"))
+    assert "def __init__" in program.units["meter"]
+    assert start(program) == (4, 14, 4, "a")
+
+
+def test_what_a_variable_of_its_module_is_read_by_stays():
+    account = (
+        ACCOUNT.replace("return one.credit", "return one.credit + count")
+        + "count = 0\ndef more():\n    global count\n    count += 1\n"
+    )
+    program = of_account(account, stays=STAYS.replace("return one.total()", "account.more()\n    return one.total()"))
+    assert start(program) == (4, 14, 4, "a")
+    assert program.units["meter"].count("def ") == 2 + 1 + 1 + 2  # and _deep(), more()
+
+
+def test_of_a_condition_that_a_board_decides_what_is_never_run_is_left_out():
+    program = linked(
+        meter__board="FRAM = 0\nNAME = 'x'\n",
+        meter__one="def go():\n    return 'one'\n",
+        meter__app="""\
+        from meter import board
+        def _which(late):
+            if board.FRAM:
+                from meter import one
+                return one.go()
+            if not board.FRAM and late:
+                return "late"
+            return "none"
+        def start():
+            return _which(True), _which(False)
+        """,
+    )
+    assert "meter.one" not in [module for modules in program.modules.values() for module in modules]
+    assert start(program) == ("late", "none")
 
 
 def test_names_that_others_know_stay():
@@ -540,7 +687,7 @@ def test_every_line_of_a_function_of_the_firmware_has_an_origin():
 def test_what_is_on_loan_lies_beside_the_package_under_a_short_name():
     program = linker.link(*firmware())
     assert all(len(unit) <= 3 for unit in program.units if unit != "meter")
-    minute = bundle.slot_modules()["meter.services.minute"]
+    minute = bundle.slot_modules()["meter.books.minute"]
     assert "/" not in minute and minute in bundle.slot_files()
 
 

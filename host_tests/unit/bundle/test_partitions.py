@@ -147,7 +147,7 @@ def test_the_guide_to_production_gives_a_row_that_can_be_taken():
     guide = (ROOT / "boards/PRODUCTION.md").read_text()
     row = pt.parse_csv(re.search(r"`(nvs_keys,[^`]*)`", guide)[1])[0]
     assert row.flags == pt.FLAGS["encrypted"]
-    for path in TABLES:  # behind those before the first program, which the larger boot loader has moved up by 0x8000
+    for path in TABLES:  # after those before the first program, which the larger boot loader has moved up by 0x8000
         assert max(r.end for r in pt.parse_csv(path.read_text()) if r.end <= 0x10000) + 0x8000 == row.offset
     assert row.end <= 0x20000
 

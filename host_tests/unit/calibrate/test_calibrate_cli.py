@@ -349,7 +349,7 @@ LOOKS = [(230_000, 5_000, 1000), (230_000, 5_000, 500), (230_000, 500, 1000)]
 @pytest.fixture
 def set_by_hand(monkeypatch):
     """set_by_hand(points): a link that is no source. When something is asked, the bench beside it is set to the next
-    of them, and its reading is the answer; gives those left."""
+    of them, and its reading is the answer. Return those left."""
     from scripts.calibrate import options
     from scripts.calibrate.sim import SimLink
 

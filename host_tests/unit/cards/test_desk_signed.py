@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from meter.books import visits
 from meter.cards import refusals
 from meter.core import cmac, codes
 from meter.documents import keys_doc
@@ -35,7 +36,7 @@ def carrying(record: bytes, **more):
 
 
 def refused(record: bytes) -> int:
-    """Show such a card: nothing may change. Gives the code of the refusal."""
+    """Show such a card: nothing may change. Return the code of the refusal."""
     meter = shown(carrying(record), seconds=1.5)
     assert figures(meter) == UNTOUCHED
     assert meter.s.card_uid == bytes(7) and meter.s.writeback_seq == 0
@@ -62,7 +63,7 @@ def test_forged_cards_make_all_cards_wait_as_those_do_that_do_not_know_the_key()
     async def play(meter):
         for _ in range(3):
             await meter.show(carrying(cards.purchase(1, PRICE, key=cards.OTHER_KEY)), 1.5)
-        assert meter.books.locked_s() > 0
+        assert visits.locked_s(meter.books) > 0
         await meter.show(sold())
         assert figures(meter) == UNTOUCHED
 

@@ -14,6 +14,7 @@ import pytest
 from meter.core import codes
 
 from host_tests.bench.cards import cards
+from host_tests.stands import states
 from host_tests.stands.card import NUMBER, Meter
 from scripts.chips.desfire import DesfireCard
 
@@ -216,7 +217,7 @@ def test_damaged_answers_book_nothing_but_what_was_sold(image):
             generation = rng.choice((1, 2))
             card = DesfireCard(UID, ev=generation)
             card.restore(image)
-            meter.s.copy_from(blank)
+            states.copy(meter.s, blank)
             card.transceive = tampered(card, rng.randrange(EXCHANGES[generation]), rng)
             await flash(meter, card)
             assert meter.panel.said, "somebody stands there and reads nothing"

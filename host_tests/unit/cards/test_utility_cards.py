@@ -47,7 +47,7 @@ def root(tmp_path, monkeypatch):
 
 
 def shown(*shows, seconds=4.0, **more):
-    """Show these cards to a meter one after the other; gives the meter."""
+    """Show these cards to a meter one after the other. Return the meter."""
     meter = Meter(**more)
 
     async def main():
@@ -181,7 +181,7 @@ def test_a_user_card_is_never_taken_for_one():
 
 @pytest.mark.parametrize("at", range(2, 68))
 def test_a_head_with_any_byte_changed_is_not_taken(at):
-    """Whoever has a meter's utility key can write anything onto a card of their own, with the right CRC."""
+    """Anybody who has a meter's utility key can write anything onto a card of their own, with the right CRC."""
     body = bytearray(utility_cards.head(TARIFF, DOCUMENT)[:132])
     body[at] ^= 1
     meter = shown(utility_card(TARIFF, DOCUMENT, header=seal(1, bytes(body))))
@@ -418,7 +418,7 @@ def seed(n):
 
 
 def signers(sale_no, order_no):
-    """As positions: public halves of seeds."""
+    """Both signers, as keys_doc has them: public halves of seeds."""
     return {
         "SALE_NO": sale_no, "SALE": public_half(seed(sale_no + 100)),
         "ORDER_NO": order_no, "ORDER": public_half(seed(order_no)),

@@ -249,7 +249,7 @@ def test_a_checksum_reads_as_calculated_whatever_was_written(bench):
     bench.wait(PASS_US)
     assert bench.read(CS1) == checksum(bench.read(addr) for addr in range(0x21, 0x2C))
     bench.write(0x35, 0xA55A)
-    assert bench.read(CS2) == 0x6BB9  # not yet calculated anew
+    assert bench.read(CS2) == 0x6BB9  # not yet calculated again
     bench.wait(PASS_US)
     assert bench.read(CS2) == checksum(bench.read(addr) for addr in range(0x31, 0x3B))
 

@@ -246,7 +246,7 @@ def test_an_image_brings_the_old_contents_back_with_all_its_keys(card):
 
 
 def write_back(card, purchases):
-    """What a meter would do after it has booked so many."""
+    """What a meter would do after it has booked this many."""
     t = logged_in(card, METER)
     t.write(WRITEBACK, 0, WriteBack(purchase_count=purchases).pack())
     t.commit()

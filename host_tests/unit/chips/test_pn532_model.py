@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The PN532 model keeps the part's rules, whoever talks to it."""
+"""The PN532 model keeps the part's rules, whatever talks to it."""
 
 import pytest
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from meter.books import purchases
+from meter.books import opening, purchases
 from meter.books.books import Books
 from meter.core import codes
 from meter.core.state import MeterState
@@ -23,6 +23,7 @@ from meter.storage import readings
 from meter.storage.ledger import FRESH, LOADED
 
 from host_tests.bench.run.cpython import VirtualTime
+from host_tests.stands import states
 from host_tests.unit.conftest import modules_stay
 from host_tests.years.year_oracle import Prices
 
@@ -115,13 +116,13 @@ class Memory:
     def load(self, s):
         if self.state is None:
             return FRESH
-        s.copy_from(self.state)
+        states.copy(s, self.state)
         return LOADED
 
     def commit(self, s):
         self.state = s
 
-    def open(self, next_number):
+    def find_end(self, mark):
         pass
 
     def append(self, code, value, utc_s):
@@ -155,8 +156,8 @@ class Household:
 
     def start(self, first, later):
         memory = self.memory
-        self.books = Books(MeterState(), memory, memory, memory, self.cfg, first, later)
-        self.books.open()
+        self.books = Books(MeterState(), (memory, memory, memory), self.cfg, first, later)
+        opening.read_ledger(self.books)
 
     def live(self):
         rand, sample = self.random.random, Sample()
@@ -177,7 +178,7 @@ class Household:
             self.exported.append(sample.export_counts)
             books.tick(sample, utc_s)
             if n % 1440 == 600:
-                self.means.append(books.daily_micro)
+                self.means.append(books.spending.daily_micro)
             s = books.s
             if s.claims or s.credit_micro < 4_000_000 or self.plans is not None:
                 self.needs(n, utc_s)
@@ -186,7 +187,7 @@ class Household:
             if n % 28_800 == 19_700 and not s.claims and s.credit_micro > 4_000_000:
                 # Pulled out and put back at once. The state was committed.
                 kept = MeterState()
-                kept.copy_from(s)
+                states.copy(kept, s)
                 self.memory.state = kept
                 self.start(self.books.tariff, self.books.later)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The watch against a plain model that keeps the whole history and looks through it anew each second."""
+"""The watch against a plain model that keeps the whole history and looks through it again each second."""
 
 from array import array
 

@@ -15,10 +15,10 @@ from meter.core.errors import BusError, ConfigError
 from meter.documents import calibration_doc as calibration
 from meter.documents import load as made
 from meter.documents import parse
-from meter.drivers.atm90e26 import start
 from meter.drivers.atm90e26.ic import Atm90e26
-from meter.drivers.atm90e32 import regs
+from meter.drivers.atm90e26.table import init_table as table_26
 from meter.drivers.atm90e32.ic import Atm90e32
+from meter.drivers.atm90e32.table import init_table as table_32
 from meter.storage import seal
 
 from host_tests.bench.documents import as_files, settings
@@ -27,7 +27,7 @@ WORDS = {0x61: 58395, 0x62: 33012, 0x48: 0x8003, 0x6C: 5}
 
 
 def text_of(doc):
-    """By the words of documents/calibration_doc.py, written anew."""
+    """By the words of documents/calibration_doc.py, written a second time."""
     rising = sorted((int(addr, 16), word) for addr, word in doc["registers"].items())
     registers = ",".join(f"{addr:02X}={word:04X}" for addr, word in rising)
     return "|".join((doc["serial"], doc["ic"], str(doc["current_scale"]), str(int(doc["sealed"])), registers)).encode()
@@ -55,7 +55,7 @@ def parsed(doc, part=Atm90e32, **changes):
 
 @pytest.fixture(autouse=True)
 def board(monkeypatch):
-    """Of which only the part is asked for."""
+    """A board of which only the part is asked for."""
     made = SimpleNamespace(MeterIc=Atm90e32)
     monkeypatch.setitem(sys.modules, "board", made)
     return made
@@ -95,7 +95,7 @@ def test_registers_reach_the_settings_the_driver_is_made_with(root, scale, max_a
     put(root, document(scale=scale, sealed=sealed))
     cfg, faults = started(root)
     assert (dict(cfg.calibration), cfg.current_scale, faults) == (WORDS, scale, 0)
-    table = {addr: value for _, addr, value in regs.init_table(cfg)}
+    table = {addr: value for _, addr, value in table_32(cfg)}
     assert table[0x61] == 58395 and table[0x62] == 33012 // scale and table[0x65] == 0x8000
 
 
@@ -160,10 +160,10 @@ def test_a_document_of_the_other_part_is_refused_and_the_power_on_gains_stay(roo
     "part, table, never",
     [
         # Metering, channel map, limits, F0, PL_constant, MMode0, MMode1, thresholds (Atmel-46003B, tables 5 to 15)
-        (Atm90e32, regs.init_table,
+        (Atm90e32, table_32,
          (0x00, 0x01, 0x02, *range(0x05, 0x10), 0x22, 0x31, 0x32, 0x33, 0x34, *range(0x35, 0x3B))),
         # Function, sag, power mode; PL_constant, thresholds, MMode; commands and check sums (Atmel-46002B, 5.2 and 5.3)
-        (Atm90e26, start.table,
+        (Atm90e26, table_26,
          (0x02, 0x03, 0x04, 0x20, 0x21, 0x22, *range(0x27, 0x2C), 0x2C, 0x30, 0x3B)),
     ],
 )  # fmt: skip
@@ -180,7 +180,7 @@ def test_what_the_settings_decide_can_be_set_neither_by_a_document_nor_past_it(p
 
 
 def test_whatever_a_document_may_set_reaches_the_part():
-    for part, table in ((Atm90e32, regs.init_table), (Atm90e26, start.table)):
+    for part, table in ((Atm90e32, table_32), (Atm90e26, table_26)):
         name, may, _, _ = part.calibrated()
         wanted = {addr: 0x4000 + addr for i in range(0, len(may), 2) for addr in range(may[i], may[i + 1] + 1)}
         found, _ = parsed(document(wanted, ic=name), part)
@@ -288,7 +288,7 @@ def held(root, fram):
 
 @pytest.fixture
 def fram(root):
-    """Of a meter that has seen its sealed document."""
+    """The FRAM of a meter that has seen its sealed document."""
     fram = Fram()
     put(root, SEALED)
     assert held(root, fram) == (seal.HELD, WORDS)
@@ -409,11 +409,6 @@ def test_a_silent_fram_changes_nothing(root, fram):
     with pytest.raises(BusError):
         seal.hold(fram, cfg)
     assert dict(cfg.calibration) == OTHER
-
-
-def test_the_record_lies_within_the_part_and_behind_all_others():
-    assert seal.BASE + seal.SIZE <= 32768
-    assert seal.BASE >= 0x5400
 
 
 def test_settings_without_any_document_are_uncalibrated():

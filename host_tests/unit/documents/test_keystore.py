@@ -5,8 +5,9 @@ import contextlib
 import json
 import sys
 
+import meter.documents
 import pytest
-from meter import heap, storage
+from meter import heap
 from meter.core.errors import StorageError
 from meter.documents import files as documents
 from meter.documents import keys_doc, keystore
@@ -26,7 +27,7 @@ def root(tmp_path, monkeypatch):
     """What is let go is loaded as another module the next time: here it stays the one that the tests take hold of."""
     monkeypatch.setattr(heap, "_let_go", lambda module: None)
     monkeypatch.setitem(sys.modules, "meter.documents.files", documents)
-    monkeypatch.setattr(storage, "documents", documents, raising=False)
+    monkeypatch.setattr(meter.documents, "files", documents, raising=False)
     (tmp_path / "keys.json").write_text(json.dumps(keys_doc.pack(KEYS)))
     return tmp_path
 

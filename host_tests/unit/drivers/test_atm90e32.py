@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from meter.core.errors import ChipError
-from meter.drivers.atm90e32 import ic, regs
+from meter.drivers.atm90e32 import ic
 from meter.drivers.atm90e32.audit import Evidence
+from meter.drivers.atm90e32.table import init_table
 
 from host_tests.stands.ic import E32Bench as Bench
 from host_tests.stands.ic import S
@@ -48,15 +49,13 @@ def test_power_words_become_milliwatts(high, low, milli):
 
 
 def table(**setup):
-    return {
-        a: v for _, a, v in regs.init_table(SimpleNamespace(**{"phases": 1, "pulse_constant": 3200} | setup))
-    }
+    return {a: v for _, a, v in init_table(SimpleNamespace(**{"phases": 1, "pulse_constant": 3200} | setup))}
 
 
 def test_the_table_names_every_configuration_register_of_the_data_sheet_once():
     known = [0x01, 0x02, *range(0x05, 0x10), *range(0x14, 0x1D), *range(0x20, 0x30), *range(0x31, 0x3B)]
     known += [*range(0x41, 0x4D), *range(0x51, 0x57), *range(0x61, 0x6D), 0x00]
-    rows = list(regs.init_table(SimpleNamespace(phases=1, pulse_constant=3200)))
+    rows = list(init_table(SimpleNamespace(phases=1, pulse_constant=3200)))
     assert [addr for _, addr, _ in rows] == known
     assert all(0 <= value <= 0xFFFF for _, _, value in rows)
     assert rows[-1] == ("metering on", 0x00, 1)
@@ -100,7 +99,7 @@ def test_calibration_replaces_rows_and_current_scale_halves_the_calibrated_gain(
 @pytest.mark.parametrize("phases", [1, 3])
 def test_start_configures_the_part_and_closes_the_configuration(phases):
     bench = Bench(phases)
-    for _, addr, value in regs.init_table(bench.setup):
+    for _, addr, value in init_table(bench.setup):
         assert bench.register(addr) == value, hex(addr)
     assert bench.register(0x7F) == 0
     assert bench.register(0x79) == 0
@@ -270,7 +269,7 @@ def test_an_hour_of_noise_costs_a_few_counts(phases, rate, allowed):
 
 
 def apparent(bench, ticks=5):
-    """Counts of the slow read after so many ticks."""
+    """Counts of the slow read after this many ticks."""
     for _ in range(ticks):
         assert bench.tick().va_counts == 0
     bench.ic.read_slow(bench.sample)

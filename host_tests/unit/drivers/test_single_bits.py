@@ -34,7 +34,7 @@ class Wires:
         self.i2c.bus.disturb[chip.addr] = self.walk
 
     def hit(self, bit: int, transfer: int = 0) -> None:
-        """So many transfers from now, this bit will be wrong."""
+        """n transfers from now, this bit will be wrong."""
         walk = self.walk
         walk.paused = False
         walk.at.clear()

@@ -126,7 +126,7 @@ def test_a_part_that_is_larger_than_its_place_is_found():
 
 
 def test_a_file_system_of_another_size_is_refused():
-    with pytest.raises(LayoutError, match="Build it anew"):
+    with pytest.raises(LayoutError, match="Build it again"):
         layout.regions(devkit(), micropython(), bytes(4096))
 
 

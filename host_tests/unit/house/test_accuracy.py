@@ -73,9 +73,9 @@ def test_a_driver_that_reads_a_little_too_much_is_seen(monkeypatch):
 
 
 def test_a_wrong_pulse_constant_is_seen(monkeypatch):
-    from meter.drivers.atm90e32 import regs
+    from meter.drivers.atm90e32 import table
 
-    genuine = regs.init_table
+    genuine = table.init_table
 
     def wrong(setup):
         for stage, addr, value in genuine(setup):

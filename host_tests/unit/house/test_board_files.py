@@ -64,3 +64,41 @@ def test_a_board_toml_that_is_none_is_named(mine):
 def test_a_file_that_is_not_there_is_named(mine):
     with pytest.raises(BoardFileError, match=r"boards/mine/board\.toml cannot be read: No such file"):
         board_files.toml("mine", mine)
+
+
+# -- boards that take what another one says -------------------------------------------------------
+
+
+def test_a_board_has_what_it_takes_and_what_it_says_itself_counts(mine):
+    (mine / "base.py").write_text("from micropython import const\nA = const(1)\nB = const(2)\n")
+    (mine / "mine/board.py").write_text("from boards.base import *\nB = const(3)\nC = 4\n")
+    (mine / "yours").mkdir()
+    (mine / "yours/board.py").write_text("from boards.mine.board import *\nA = None\n")
+    assert board_files.constants("mine", mine) == {"A": 1, "B": 3, "C": 4}
+    assert board_files.constants("yours", mine) == {"A": None, "B": 3, "C": 4}
+
+
+def test_the_meter_gets_one_module_with_each_constant_once_and_the_driver_it_names(mine):
+    (mine / "base.py").write_text("from a import Drop\nfrom micropython import const\nIc = Drop\nPIN = const(5)\n")
+    (mine / "mine/board.py").write_text("from boards.base import *\nfrom b import Take\nIc = Take\n")
+    assert board_files.source("mine", mine) == (
+        "from micropython import const\nfrom b import Take\nIc = Take\nPIN = const(5)\n"
+    )
+
+
+def test_a_board_elsewhere_may_take_one_of_this_tree(mine):
+    (mine / "mine/board.py").write_text("from boards.esp32_devkit.board import *\nFRAM_ADDR = None\n")
+    assert board_files.constants("mine", mine) == board_files.constants("esp32_devkit") | {"FRAM_ADDR": None}
+
+
+@pytest.mark.parametrize(
+    "source, says",
+    [
+        ("from boards.nobody.board import *\n", r"boards/nobody/board\.py cannot be read"),
+        ("from boards.mine.board import *\n", r"boards/mine/board\.py takes what it says itself"),
+    ],
+)
+def test_a_board_that_takes_what_is_not_there_is_named(mine, source, says):
+    (mine / "mine/board.py").write_text(source)
+    with pytest.raises(BoardFileError, match=says):
+        board_files.constants("mine", mine)

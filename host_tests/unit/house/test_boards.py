@@ -4,6 +4,7 @@
 MicroPython itself is not built here: that needs ESP-IDF (boards/README.md says what is checked by whom).
 """
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from host_tests.bench.run.board import load_board
+from scripts.common import board_files
 from scripts.image import partition_table
 from scripts.wiring.boards import BOTH, CHIPS, DIRECTIONS, IN, OUT, PULLED, WiringError, load, names
 
@@ -116,6 +118,20 @@ def test_the_tools_table_of_pins_keeps_to_the_data_sheet(name):
 @every
 def test_board_py_has_the_same_constants_on_every_board(name):
     assert list(load(name).constants) == list(load("esp32_devkit").constants)
+
+
+@every
+def test_a_board_says_no_constant_as_it_has_it_already(name):
+    body = ast.parse(text(name, "board.py")).body
+    (taken,) = [n.module.split(".")[1:] for n in body if isinstance(n, ast.ImportFrom) and n.names[0].name == "*"]
+    before = board_files.parse((BOARDS / "/".join(taken)).with_suffix(".py").read_text(), "")
+    own = board_files.parse(text(name, "board.py"), "")
+    assert own and not set(own.items()) & set(before.items())
+
+
+def test_a_board_of_another_chip_says_every_pin_itself():
+    """It takes none of base.py, and so none that another chip has elsewhere."""
+    assert not set(board_files.parse((BOARDS / "base.py").read_text(), "")) & set(DIRECTIONS)
 
 
 @every

@@ -7,10 +7,10 @@ from pathlib import Path
 from host_tests.bench.plant import costs
 from host_tests.bench.port import ops
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+README = Path(__file__).resolve().parents[2] / "bench/README.md"
 
 
-def test_the_readme_has_the_table_as_it_is():
+def test_the_page_of_the_bench_has_the_table_as_it_is():
     text = README.read_text()
     begin, end = "<!-- costs:begin -->\n", "\n<!-- costs:end -->"
     assert text[text.index(begin) + len(begin) : text.index(end)] == costs.table()

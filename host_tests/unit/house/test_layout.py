@@ -303,7 +303,7 @@ def test_firmware_does_not_know_where_it_runs(path):
 GIVEN_BACK_ELSEWHERE = {
     ("cards/desk.py", "household"): "out as long as the desk has a Visit",
     ("cards/desk.py", "supplier"): "out as long as the desk has a Utility",
-    ("cards/desk.py", "proof"): "out as long as the desk has a Proof",
+    ("cards/desk.py", "signature"): "out as long as the desk has a Proof",
     ("cards/desk.py", "dialogue"): "out as long as the desk has a Dialogue",
     ("drivers/atm90e32/energy.py", "atm90e32_audit"): "out as long as the line is noisy: judging is no time to load",
     ("drivers/atm90e26/energy.py", "atm90e26_audit"): "the same",
@@ -369,13 +369,14 @@ def test_nobody_else_lets_modules_go(path):
         assert "sys.modules" not in [ast.unparse(n) for n in ast.walk(tree(path)) if isinstance(n, ast.Attribute)]
 
 
-@named(sorted((ROOT / "boards").rglob("board.py")))
-def test_a_board_file_is_constants_and_the_metering_ics_driver(path):
+@named([*sorted((ROOT / "boards").rglob("board.py")), ROOT / "boards/base.py"])
+def test_a_board_file_is_constants_the_metering_ics_driver_and_what_it_takes_of_another(path):
     for node in tree(path).body:
         docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         constant = isinstance(node, ast.Assign) or ast.unparse(node) == "from micropython import const"
         driver = re.fullmatch(r"from meter\.drivers\.\w+\.ic import \w+", ast.unparse(node))
-        assert docstring or constant or driver, f"line {node.lineno}: {ast.unparse(node)}"
+        taken = re.fullmatch(r"from boards\.(base|\w+\.board) import \*", ast.unparse(node))
+        assert docstring or constant or driver or taken, f"line {node.lineno}: {ast.unparse(node)}"
 
 
 @named(python_files())

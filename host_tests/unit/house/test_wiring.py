@@ -143,11 +143,9 @@ def test_the_committed_picture_is_the_boards(name):
     assert there.read_text() == picture(load(name)), "boards/ has changed: run make wiring"
 
 
-def test_the_readme_has_the_devkits_table():
-    text = (ROOT / "README.md").read_text()
-    if BEGIN not in text:
-        pytest.skip(f"README.md has no {BEGIN} yet: its wiring table is NOT checked")
-    assert placed(text, load("esp32_devkit"), "README.md") == text, "boards/ has changed: run make wiring"
+def test_the_page_of_the_first_board_has_the_devkits_table():
+    text = (BOARDS / "FIRST_BOARD.md").read_text()
+    assert placed(text, load("esp32_devkit"), "FIRST_BOARD.md") == text, "boards/ has changed: run make wiring"
 
 
 # -- the command ------------------------------------------------------------------------------------
@@ -167,25 +165,25 @@ def run(*args):
 
 
 def test_writing_puts_the_table_between_the_marks_and_touches_nothing_else(readme):
-    assert run("--write", "--readme", readme).returncode == 0
+    assert run("--write", "--page", readme).returncode == 0
     text = readme.read_text()
     assert text.startswith(f"before\n\n{BEGIN}\n| part |") and text.endswith(f"|\n{END}\n\nafter\n")
     assert gpios(text) == gpios(table(load("esp32_devkit"))) and "old" not in text
 
 
 def test_checking_says_what_is_behind_and_what_to_do(readme):
-    said = run("--check", "--readme", readme, "--json")
+    said = run("--check", "--page", readme, "--json")
     assert said.returncode == 1 and json.loads(said.stdout) == {"stale": [str(readme)]}
     assert "make wiring" in said.stderr
     assert "old" in readme.read_text()  # a check writes nothing
-    assert run("--write", "--readme", readme).returncode == 0
-    assert run("--check", "--readme", readme).returncode == 0
+    assert run("--write", "--page", readme).returncode == 0
+    assert run("--check", "--page", readme).returncode == 0
 
 
 @pytest.mark.parametrize("text", ["none", f"{END}\n{BEGIN}\n", f"{BEGIN}\n{BEGIN}\n{END}\n"])
 def test_a_file_without_its_marks_is_left_alone_and_told(readme, text):
     readme.write_text(text)
-    said = run("--write", "--readme", readme)
+    said = run("--write", "--page", readme)
     assert said.returncode == 1 and "no place for the wiring table. Put <!-- wiring:begin -->" in said.stderr
     assert readme.read_text() == text
 

@@ -96,7 +96,7 @@ def filled(flash, files=8):
 
 @pytest.fixture(params=list(INTERPRETERS))
 def run(request):
-    """Run code on MicroPython behind the stage; gives what it printed last, as JSON says it."""
+    """Run code on MicroPython after the stage. Return what it printed last, as JSON says it."""
 
     def go(code):
         boot = (ROOT / "boards/modules/_boot.py").read_text()
@@ -176,7 +176,7 @@ def test_a_missing_partition_is_named(run):
     assert run("print(json.dumps(boot(Flash(0))))")["trouble"] == "file system: OSError('there is no partition vfs',)"
 
 
-def test_whoever_looks_finds_the_note_without_running_it_again(run):
+def test_anybody_who_looks_finds_the_note_without_running_it_again(run):
     said = run("""
 flash = Flash(0)
 boot(flash)

@@ -29,7 +29,7 @@ def meter():
 
 
 def version(start):
-    """Of the slot started, which is whole."""
+    """The version of the slot started, which is whole."""
     assert start["how"] == "ran", start
     slot = {"/a": 1, "/b": 2}[start["path"][1]]
     m = oracle.World(start["tree"], VERSIONS).whole(slot)

@@ -146,7 +146,7 @@ def test_a_key_whose_coordinate_is_not_reduced_is_refused(y, sign):
 
 @pytest.mark.parametrize("y", SMALL)
 def test_a_key_of_small_order_is_refused(y):
-    """For one of them, R and S can be chosen so that they fit any message of so many: OpenSSL takes that."""
+    """For one of them, R and S can be chosen so that they fit any message of a number of them: OpenSSL takes that."""
     public = y.to_bytes(32, "little")
     for r in SMALL:
         for n in range(3):
@@ -173,7 +173,7 @@ def test_a_wrong_length_is_refused(public, signature):
 
 
 def test_the_stored_tables_are_those_of_the_standards():
-    """Of SHA-512: fractions of roots of primes. Of the curve: its constants, and odd multiples of the base point."""
+    """SHA-512's are fractions of roots of primes; the curve's its constants and odd multiples of the base point."""
     primes = [n for n in range(2, 410) if all(n % p for p in range(2, n))]
 
     def words(roots):

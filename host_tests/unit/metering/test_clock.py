@@ -6,6 +6,7 @@ The service and its driver as they are, over the chip's model.
 
 import asyncio
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from meter.core import codes
@@ -32,7 +33,7 @@ def utc_s(when):
 class Books:
     """What the clock tells."""
 
-    off_since = None
+    waiting = SimpleNamespace(off_since=None)
 
     class s:
         utc_s = utc_s(NOON)

@@ -519,7 +519,7 @@ def test_a_range_is_what_a_search_through_all_rows_finds(spells, after, length, 
             kept.append((number, NOON + at * SLOT, register))
     for number in damaged:
         if number <= len(kept):
-            # As many rows to a block as in none other: they lie one behind the other.
+            # As many rows to a block as in none other: they lie one after the other.
             dev.flash.data[(number - 1) // 85 * 4096 + 16 + (number - 1) % 85 * 48 + 20] ^= 1
     kept = [row for row in kept if row[0] not in damaged]
     everything = sorted(

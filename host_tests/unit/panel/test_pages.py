@@ -176,7 +176,7 @@ def test_the_pages_come_in_this_order():
     books = PanelBooks()
     books.faults = codes.FAULT_CLOCK | codes.FAULT_RELAY
     books.tariff = Tariff("Peak", "Shoulder", "Off-peak")
-    books.month_cost_micro = array("q", [0] * 9)
+    books.spending.month_cost_micro = array("q", [0] * 9)
     assert all_pages(books) == [
         pages.balance(books),
         troubles.fault_page(books, 2),
@@ -194,7 +194,7 @@ def test_the_pages_come_in_this_order():
 
 def test_a_household_with_two_rates_and_no_fault_turns_eight_pages():
     books = PanelBooks()
-    books.month_cost_micro = array("q", [0] * 9)
+    books.spending.month_cost_micro = array("q", [0] * 9)
     assert len(all_pages(books)) == 8
 
 
@@ -204,7 +204,7 @@ def test_a_page_has_the_same_number_whatever_else_is_shown():
     books.faults = 0x1FFF
     books.tariff = Tariff(*"ABCDEFGH")
     books.s.export_counts = books.s.open_counts = books.s.overdraft_counts = 1
-    books.month_cost_micro = array("q", [0] * 9)
+    books.spending.month_cost_micro = array("q", [0] * 9)
     assert set(few) < set(dict(numbered_pages(books)))
     assert [number for number, _ in numbered_pages(books)] == [
         0, *range(1, 14), *range(17, 21), 21, 22, 23, 24, 25, 26, 27, 28,
@@ -252,12 +252,14 @@ def test_every_page_is_four_rows_of_twenty_in_every_state():
         books.tariff = Tariff("A", "Twelve chars", "C", "D", "E", "F", "G", "H")
         for micro in (0, -(10**15), 10**17):
             books.s.credit_micro = books.s.purchased_micro = micro
-            books.s.debt_micro = books.daily_micro = books.yesterday_micro = books.day_spent_micro = abs(micro)
+            spending = books.spending
+            spending.daily_micro = spending.yesterday_micro = spending.day_spent_micro = abs(micro)
+            books.s.debt_micro = abs(micro)
             books.s.rate_cost_micro = [abs(micro)] * 8
-            books.month_cost_micro = array("q", [0] * 9) if micro else None
+            books.spending.month_cost_micro = array("q", [0] * 9) if micro else None
             books.s.import_counts = books.s.open_counts = abs(micro)
             books.s.purchase_count = 2**32 - 1
-            books.price_micro = 999_999_999
+            books.terms.price_micro = 999_999_999
             for alarm in range(4):
                 books.alarm = alarm
                 for faults in (0, 0x7FFF):
@@ -296,7 +298,7 @@ def test_balance_page_says_that_the_credit_is_lent():
 
 def test_a_price_signal_stands_in_the_place_of_the_rate():
     books = PanelBooks()
-    books.signal = "Saver"
+    books.terms.signal = "Saver"
     assert pages.balance(books)[2] == "Saver     0.2501/kWh"
     assert pages.clock(books)[2] == "Rate           Saver"
     books.utc_s = None
@@ -307,9 +309,9 @@ def household(books):
     """Since the month began 40.30, since midnight 1.50, of both the standing charge 0.30; yesterday 3.25."""
     s = books.s
     s.rate_cost_micro[0], s.rate_cost_micro[1], s.charges_micro = 130_000_000, 60_000_000, 9_000_000
-    books.month_cost_micro = array("q", [100_000_000, 50_000_000, 0, 0, 0, 0, 0, 0, 8_700_000])
-    books.day_spent_micro, books.yesterday_micro = 197_500_000, 3_250_000
-    books.s.credit_micro, books.daily_micro = 30_000_000, 2_500_000
+    books.spending.month_cost_micro = array("q", [100_000_000, 50_000_000, 0, 0, 0, 0, 0, 0, 8_700_000])
+    books.spending.day_spent_micro, books.spending.yesterday_micro = 197_500_000, 3_250_000
+    books.s.credit_micro, books.spending.daily_micro = 30_000_000, 2_500_000
 
 
 def test_costs_page_says_what_was_spent_and_how_long_credit_lasts():
@@ -334,21 +336,21 @@ def test_costs_that_are_not_known_yet_are_dashes():
 
 def test_a_day_that_has_cost_nothing_yet_is_no_dash():
     books = PanelBooks()
-    books.day_spent_micro = books.yesterday_micro = 0
-    books.month_cost_micro = array("q", [0] * 9)
+    books.spending.day_spent_micro = books.spending.yesterday_micro = 0
+    books.spending.month_cost_micro = array("q", [0] * 9)
     assert [row.split()[-1] for row in page(books, order.COSTS)[1]] == ["0.00", "0.00", "0.00", "-"]
 
 
 def test_credit_that_is_used_up_lasts_no_day():
     books = PanelBooks()
-    books.s.credit_micro, books.daily_micro = -1, 2_500_000
+    books.s.credit_micro, books.spending.daily_micro = -1, 2_500_000
     assert page(books, order.COSTS)[1][3] == "Lasts         0 days"
 
 
 def test_month_page_says_what_each_rate_has_cost_since_the_month_began():
     books = PanelBooks()
     household(books)
-    books.rate = 1
+    books.terms.rate = 1
     assert page(books, order.MONTH)[1] == (
         "This month in EUR   ",
         "  Day          30.00",
@@ -360,7 +362,7 @@ def test_month_page_says_what_each_rate_has_cost_since_the_month_began():
 def test_more_than_three_rates_of_the_month_take_another_page():
     books = PanelBooks()
     books.tariff = Tariff("Peak", "Shoulder", "Off-peak", "Weekend")
-    books.month_cost_micro = array("q", [0] * 9)
+    books.spending.month_cost_micro = array("q", [0] * 9)
     books.s.rate_cost_micro[3] = 1_230_000
     assert page(books, order.MONTH)[1][3] == "  Off-peak      0.00"
     assert page(books, order.MONTH + 1) == (order.MONTH + 1, ("  Weekend       1.23", " " * 20, " " * 20, " " * 20))
@@ -370,7 +372,7 @@ def test_more_than_three_rates_of_the_month_take_another_page():
 def test_there_is_no_month_page_before_the_month_is_known_or_with_a_single_rate():
     books = PanelBooks()
     assert page(books, order.MONTH)[0] == order.POWER
-    books.month_cost_micro = array("q", [0] * 9)
+    books.spending.month_cost_micro = array("q", [0] * 9)
     assert page(books, order.MONTH)[0] == order.MONTH
     books.tariff = Tariff("Day")
     assert page(books, order.MONTH)[0] == order.POWER
@@ -431,7 +433,7 @@ def test_the_page_of_a_program_fault_says_what_fell():
 
 def test_energy_page_shows_all_and_this_months_then_each_rate_with_an_arrow_at_the_one_now():
     books = PanelBooks()
-    books.rate = 1
+    books.terms.rate = 1
     s = books.s
     s.import_counts, s.month, s.month_counts = 12_345 * 320_000, 321, 12_300 * 320_000
     s.rate_counts[0], s.rate_counts[1] = 12_000 * 320_000, 345 * 320_000 - 1
@@ -638,14 +640,14 @@ LARGE = (10**15, 999_999_999_999_999, -999_999_999_999_999, -(10**15))
 def large(micro, decimals, price_micro=1_444_700_000, **settings):
     """A household whose every amount is as large."""
     books = PanelBooks(decimals=decimals, currency="IDR", **settings)
-    books.tariff, books.price_micro = Tariff("R-1 1300VA", "Twelve chars"), price_micro
+    books.tariff, books.terms.price_micro = Tariff("R-1 1300VA", "Twelve chars"), price_micro
     s = books.s
     s.credit_micro = micro
-    s.purchased_micro = s.last_purchase_micro = s.debt_micro = books.day_spent_micro = abs(micro)
+    s.purchased_micro = s.last_purchase_micro = s.debt_micro = books.spending.day_spent_micro = abs(micro)
     s.rate_cost_micro[0] = 2 * abs(micro)
-    books.yesterday_micro = abs(micro)
-    books.month_cost_micro = array("q", [abs(micro)] + [0] * 8)
-    books.daily_micro = 1
+    books.spending.yesterday_micro = abs(micro)
+    books.spending.month_cost_micro = array("q", [abs(micro)] + [0] * 8)
+    books.spending.daily_micro = 1
     return books
 
 
@@ -702,9 +704,9 @@ def test_price_load_and_its_cost_stand_side_by_side_on_the_balance(price, decima
 
 def test_a_household_that_pays_in_rupiah_reads_whole_words():
     books = large(1_250_000_500_000, 2)
-    books.s.rate_cost_micro[0] = books.month_cost_micro[0] + 1_234_567_890_000
-    books.day_spent_micro, books.yesterday_micro = books.spent_micro() - 48_500_250_000, 72_235_000_000
-    books.daily_micro = 72_235_000_000
+    books.s.rate_cost_micro[0] = books.spending.month_cost_micro[0] + 1_234_567_890_000
+    books.spending.day_spent_micro = books.spent_micro() - 48_500_250_000
+    books.spending.yesterday_micro = books.spending.daily_micro = 72_235_000_000
     assert pages.balance(books) == (
         BOLT + " Credit       14:30",
         "IDR       1250000.50",
@@ -735,7 +737,7 @@ def test_a_currency_without_decimals_has_its_price_to_the_hundredth_and_one_with
 def test_credit_that_lasts_for_decades_is_no_number_that_does_not_fit():
     books = large(10**15, 2)
     assert figures.costs(books)[3] == "Lasts over 9999 days"
-    books.daily_micro = 10**15 // 9999
+    books.spending.daily_micro = 10**15 // 9999
     assert figures.costs(books)[3] == "Lasts      9999 days"
 
 
@@ -747,7 +749,7 @@ def test_credit_that_lasts_for_decades_is_no_number_that_does_not_fit():
 @pytest.mark.parametrize("faults", [codes.FAULT_TARIFF, codes.FAULT_TARIFF | codes.FAULT_HEAP])
 def test_a_meter_without_any_tariff_says_so_in_place_of_the_price_whatever_else_there_is_to_say(alarm, known, faults):
     books = PanelBooks()
-    books.tariff, books.price_micro = Tariff("No tariff: no price", name=""), 0
+    books.tariff, books.terms.price_micro = Tariff("No tariff: no price", name=""), 0
     books.alarm, books.faults = alarm, faults
     if not known:
         books.utc_s = None

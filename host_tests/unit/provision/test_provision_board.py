@@ -129,7 +129,7 @@ def test_the_settings_are_written_last(bench):
 
 
 def cuts(bench, before, again):
-    """Cut the power at each change of the file system in turn; gives the folder after each."""
+    """Cut the power at each change of the file system in turn. Return the folder after each."""
     for n in range(1, 60):
         device = bench(cut_at=n)
         for path in device.root.iterdir():

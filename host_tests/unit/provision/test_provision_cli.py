@@ -66,8 +66,8 @@ def desk(loaded, tmp_path, monkeypatch):
 
 @pytest.fixture
 def board(desk, monkeypatch):
-    """The board on port `it`; each command opens it anew. `says`: its console after a restart. restarts: how many,
-    whoever asked for them; at each `firmware` runs."""
+    """The board on port `it`; each command opens it again. `says`: its console after a restart. restarts: how many,
+    whatever asked for them; at each `firmware` runs."""
     if not INTERPRETER.exists():
         pytest.skip("there is no 32-bit MicroPython here")
     root = desk / "board"
@@ -327,7 +327,7 @@ def test_check_finds_a_calibration_that_the_meter_refuses(board):
     fit_for_a_house(board)
     calibrated(board.root, "OTHER")
     (only,) = wrong_with(board)
-    assert "another meter" in only and "Calibrate it anew" in only
+    assert "another meter" in only and "Calibrate it again" in only
 
 
 @pytest.mark.parametrize(

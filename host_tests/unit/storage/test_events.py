@@ -21,7 +21,7 @@ class Chip(Mb85rc256vChip):
     def log(self, mark):
         """The log as a start of the firmware finds it; mark: what the ledger says the next number is."""
         log = events.EventLog(Fram(DirectI2C(VirtualTime(), [self]), 0x50))
-        log.open(mark)
+        log.find_end(mark)
         return log
 
     def damage(self, number, byte=9):
@@ -39,7 +39,7 @@ def write(log, n):
 
 
 def values(log, first, last):
-    return [record and record[4] for record in map(log.read, range(first, last + 1))]
+    return [record and record[4] for record in map(log.record, range(first, last + 1))]
 
 
 def test_three_thousand_records_wrap_and_the_newest_1024_are_read(chip):
@@ -111,7 +111,7 @@ def test_no_number_is_used_twice_over_any_cuts(runs):
             chip.cut_after_bytes = None
             chip.power_on(0)
     last = chip.log(mark)
-    assert all(last.read(number) for number in seen)
+    assert all(last.record(number) for number in seen)
     assert last.next_number > max(seen, default=0)
 
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ledger and events of a board without FRAM: what must not wait does not, and what may is lost for a minute at most."""
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -126,7 +124,7 @@ def test_flash_that_does_not_take_a_record_is_a_bus_error_and_the_next_one_works
     with pytest.raises(BusError):
         book.commit(s)
     log = FlashEvents(dev)
-    log.open(0)
+    log.find_end(0)
     with pytest.raises(BusError):
         log.append(1, 2, 3)
     dev.flash.bad_sectors.clear()
@@ -138,7 +136,7 @@ def test_flash_that_does_not_take_a_record_is_a_bus_error_and_the_next_one_works
 @settings(max_examples=300)
 @given(st.lists(st.tuples(st.integers(0, 12_000), st.integers(0, 2**16)), max_size=10))
 def test_no_purchase_is_lost_or_doubled_over_any_cuts(cuts):
-    """Power fails after so many bytes and erases; then a restart. Energy: a minute of ticks at most each time."""
+    """Power fails after this many bytes and erases; then a restart. Energy: a minute of ticks at most each time."""
     dev = CutFlash(BLOCKS)
     bought = counted = 0
     maybe = False
@@ -171,16 +169,16 @@ def test_no_purchase_is_lost_or_doubled_over_any_cuts(cuts):
 
 def test_events_are_numbered_and_read_as_in_fram(dev):
     log = FlashEvents(dev)
-    assert log.open(99) == 1
+    assert log.find_end(99) == 1
     for n in range(1, 3001):
         log.append(16, -n, None if n % 2 else 1000 + n)
         assert log.next_number == n + 1
-    assert [log.read(n) for n in (2999, 3000, 3001)] == [(2999, 0, 16, 1, -2999), (3000, 4000, 16, 0, -3000), None]
-    assert all(log.read(n) for n in range(3001 - 1000, 3001))
+    assert [log.record(n) for n in (2999, 3000, 3001)] == [(2999, 0, 16, 1, -2999), (3000, 4000, 16, 0, -3000), None]
+    assert all(log.record(n) for n in range(3001 - 1000, 3001))
     again = FlashEvents(dev)
-    number = again.open(0)
+    number = again.find_end(0)
     again.append(17, 1, None)
-    assert number > 3000 and again.read(number)[2:] == (17, 1, 1)
+    assert number > 3000 and again.record(number)[2:] == (17, 1, 1)
 
 
 def test_twenty_years_of_minutes_wear_no_block_out(dev):
@@ -194,25 +192,6 @@ def test_twenty_years_of_minutes_wear_no_block_out(dev):
     assert max(erases) - min(erases) <= 1
     years = 100_000 / (max(erases) / days * 365.25)
     assert years >= 20
-
-
-def test_the_rings_share_the_partition_without_touching():
-    from meter.storage import freezes, incidents, profile
-
-    parts = sorted(
-        [
-            (profile.FIRST, profile.BLOCKS),
-            (flash_ledger.LEDGER_FIRST, flash_ledger.LEDGER_BLOCKS),
-            (flash_ledger.EVENTS_FIRST, flash_ledger.EVENTS_BLOCKS),
-            (flash_ledger.READINGS_FIRST, flash_ledger.READINGS_BLOCKS),
-            (flash_ledger.REGISTERS_FIRST, flash_ledger.REGISTERS_BLOCKS),
-            (freezes.DAYS_FIRST, freezes.DAYS_BLOCKS),
-            (freezes.MONTHS_FIRST, freezes.MONTHS_BLOCKS),
-            (incidents.FIRST, incidents.BLOCKS),
-        ]
-    )
-    assert all(first + n <= following for (first, n), (following, _) in pairwise(parts))
-    assert sum(parts[-1]) <= BLOCKS
 
 
 # -- readings and registers ---------------------------------------------------------------------------

@@ -239,7 +239,7 @@ def test_no_bit_hit_in_a_read_of_a_twin_makes_the_older_copy_the_newer_one(chip,
 
 def test_an_event_that_is_not_kept_is_an_error_and_its_number_the_next_ones(chip, fram):
     log = events.EventLog(fram)
-    log.open(0)
+    log.find_end(0)
     log.append(16, 1, 5)
     chip.keeps_nothing = events.BASE
     with pytest.raises(ChipError):
@@ -247,7 +247,7 @@ def test_an_event_that_is_not_kept_is_an_error_and_its_number_the_next_ones(chip
     chip.keeps_nothing = False
     assert log.next_number == 2
     log.append(16, 3, 5)
-    assert [log.read(n)[4] for n in (1, 2)] == [1, 3]
+    assert [log.record(n)[4] for n in (1, 2)] == [1, 3]
 
 
 def test_the_scratch_cell_tells_a_part_that_keeps_from_one_that_does_not(chip, fram):

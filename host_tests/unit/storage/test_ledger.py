@@ -228,28 +228,28 @@ def test_silent_fram_is_a_bus_error_not_a_new_meter(chip, fram):
 
 def test_numbers_go_on_after_a_restart_even_past_the_ledgers_mark(fram):
     log = events.EventLog(fram)
-    log.open(0)
+    log.find_end(0)
     for value in range(10):
         log.append(16, value, None)
     again = events.EventLog(fram)
-    assert again.open(4) == 11
-    assert again.read(10) == (10, 0, 16, events.TIME_UNKNOWN, 9)
+    assert again.find_end(4) == 11
+    assert again.record(10) == (10, 0, 16, events.TIME_UNKNOWN, 9)
 
 
 def test_ring_overwrites_the_oldest_and_keeps_1024(fram):
     log = events.EventLog(fram)
-    log.open(0)
+    log.find_end(0)
     for value in range(events.SLOTS + 5):
         log.append(16, value, 1)
-    assert log.read(5) is None
-    assert log.read(6)[4] == 5
-    assert log.read(events.SLOTS + 5)[4] == events.SLOTS + 4
+    assert log.record(5) is None
+    assert log.record(6)[4] == 5
+    assert log.record(events.SLOTS + 5)[4] == events.SLOTS + 4
 
 
 def test_records_are_read_around_a_damaged_one(chip, fram):
     log = events.EventLog(fram)
-    log.open(0)
+    log.find_end(0)
     for value in range(3):
         log.append(16, value, 1)
     chip.flip_bit(events.BASE + 2 * events.SIZE + 5, 1)
-    assert [log.read(n) is not None for n in (1, 2, 3)] == [True, False, True]
+    assert [log.record(n) is not None for n in (1, 2, 3)] == [True, False, True]

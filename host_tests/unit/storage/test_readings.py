@@ -3,7 +3,6 @@
 
 import struct
 from binascii import crc32
-from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from meter.cards import records
 from meter.core.errors import BusError
-from meter.storage import ledger
 from meter.storage.readings import SIZE, SLOT_A, SLOT_B, Readings
 
 from scripts.chips.mb85rc256v import SIZE as FRAM_SIZE
@@ -21,7 +19,7 @@ NONE = [(0, 0)] * 12
 
 
 class Memory:
-    """A FRAM. cut_at: the next write keeps so many bytes, then fails; silent: it does not answer."""
+    """A FRAM. cut_at: the next write keeps this many bytes, then fails; silent: it does not answer."""
 
     def __init__(self, blank=0):
         self.data = bytearray((blank,)) * FRAM_SIZE
@@ -79,13 +77,6 @@ def mean(fram):
 def test_new_memory_holds_no_readings(blank):
     fram = Memory(blank)
     assert months(fram) == NONE and mean(fram) == 0
-
-
-def test_readings_and_ledger_do_not_share_a_byte():
-    places = sorted(((SLOT_A, SIZE), (SLOT_B, SIZE), (ledger.SLOT_A, ledger.SIZE), (ledger.SLOT_B, ledger.SIZE)))
-    for (at, size), (behind, _) in pairwise(places):
-        assert at + size <= behind
-    assert places[-1][0] + places[-1][1] <= 0x1000
 
 
 def test_copies_are_written_in_turn():

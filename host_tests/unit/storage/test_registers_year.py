@@ -68,11 +68,11 @@ def instead(module, name, wrong):
 
 
 def rate_a_tick_late(tick, books, sample, utc_s):
-    before = books.rate
+    before = books.terms.rate
     tick(books, sample, utc_s)
-    if sample and books.rate != before and books.s.rate_counts[before]:
+    if sample and books.terms.rate != before and books.s.rate_counts[before]:
         books.s.rate_counts[before] += sample.import_counts
-        books.s.rate_counts[books.rate] -= sample.import_counts
+        books.s.rate_counts[books.terms.rate] -= sample.import_counts
 
 
 def rate_a_minute_late(rate_at, tariff, year, month, day, weekday, minute_of_day):
@@ -120,10 +120,10 @@ def no_freeze_after_an_outage(keep, frozen, *args):
         keep(frozen, *args)
 
 
-def freeze_after_the_first_tick(store, books, utc_s, rate, snapshot, maxima, day):
-    if day:
-        snapshot = import_module("meter.storage.snapshot").snapshot(books.s)
-    store(books, utc_s, rate, snapshot, maxima, day)
+def freeze_after_the_first_tick(store, books):
+    if books.waiting.due_day:
+        books.waiting.snapshot = import_module("meter.storage.snapshot").snapshot(books.s)
+    store(books)
 
 
 def month_by_the_calendar(work, books, local, undone):
@@ -160,8 +160,8 @@ def yesterday_with_todays_charge(day_began, readings, day, spent_micro):
 
 MARCH, MONTH_END, MIDMONTH = date(2026, 3, 17), date(2026, 3, 27), date(2026, 3, 21)
 BROKEN = (
-    ("one", MARCH, instead("services.books", "Books.tick", rate_a_tick_late)),
-    ("one", MARCH, instead("services.minute", "rate_at", rate_a_minute_late)),
+    ("one", MARCH, instead("books.books", "Books.tick", rate_a_tick_late)),
+    ("one", MARCH, instead("books.minute", "rate_at", rate_a_minute_late)),
     ("one", MONTH_END, instead("storage.registers", "Registers.begin_maxima", maxima_kept)),
     ("one", MARCH, instead("core.demand", "minute", window_a_minute_short)),
     ("three", MARCH, instead("core.demand", "minute", window_a_minute_short)),
@@ -170,9 +170,9 @@ BROKEN = (
     ("one", MARCH, instead("core.demand", "minute", block_a_minute_late)),
     ("one", MARCH, instead("storage.registers", "Registers.begin_rate", rate_not_closed)),
     ("one", date(2026, 3, 10), instead("storage.freezes", "Frozen.keep", no_freeze_after_an_outage)),
-    ("one", MARCH, instead("services.billing", "store", freeze_after_the_first_tick)),
-    ("three", MIDMONTH, instead("services.daily", "work", month_by_the_calendar)),
-    ("one", MARCH, instead("services.books", "Books.is_past", signal_a_minute_late)),
+    ("one", MARCH, instead("books.billing", "store", freeze_after_the_first_tick)),
+    ("three", MIDMONTH, instead("books.day", "work", month_by_the_calendar)),
+    ("one", MARCH, instead("books.books", "Books.is_past", signal_a_minute_late)),
     ("one", MARCH, instead("core.account", "book", remainder_dropped)),
     ("one", MONTH_END, instead("core.dst", "stretch", no_summer_time)),
     ("one", date(2026, 3, 10), instead("core.account", "charge_days", standing_charge_once_for_days)),

@@ -277,7 +277,7 @@ def test_a_cut_at_every_byte_and_every_erase_loses_nothing_acknowledged():
     for n in range(310):
         put(ring, n, size)
     operations = lap.done
-    start = operations - 310  # around the third block's end and the erase behind the next one's first record
+    start = operations - 310  # around the third block's end and the erase after the next one's first record
     places = [*range(start, operations), *range(0, operations, 211)]
     for torn in range(5):
         for at in places:

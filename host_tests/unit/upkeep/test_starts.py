@@ -70,8 +70,8 @@ def it(monkeypatch):
     monkeypatch.setitem(sys.modules, "machine", machine)
     monkeypatch.setattr(sys, "path", [*sys.path, "/a"])
     for name in ("starts", "memory"):
-        monkeypatch.delitem(sys.modules, "meter.services." + name, raising=False)
-        monkeypatch.delattr(importlib.import_module("meter.services"), name, raising=False)
+        monkeypatch.delitem(sys.modules, "meter.upkeep." + name, raising=False)
+        monkeypatch.delattr(importlib.import_module("meter.upkeep"), name, raising=False)
     for name in [name for name in sys.modules if name.startswith("loader")]:
         monkeypatch.delitem(sys.modules, name)
     it.starts = importlib.import_module("meter.upkeep.starts")
@@ -87,7 +87,7 @@ def it(monkeypatch):
     trial(2)
     yield it
     for name in ("starts", "memory"):
-        sys.modules.pop("meter.services." + name, None)
+        sys.modules.pop("meter.upkeep." + name, None)
 
 
 def test_a_version_on_trial_that_lasts_is_confirmed(it):
@@ -151,7 +151,7 @@ def test_what_runs_after_so_many_starts_that_did_not_last(it, starts, level):
 
 
 def start(it, cause=1, s=1):
-    """A start of so many seconds that ends without metering: bitten by the watchdog (3) before this one, or not."""
+    """A start of this many seconds that ends without metering: bitten by the watchdog (3) before this one, or not."""
     it.cause = cause
     fell = it.starts.mode()[3]
     it.ms += 1000 * s

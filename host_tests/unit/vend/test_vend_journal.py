@@ -245,7 +245,7 @@ def test_a_replacement_cut_off_at_any_exchange_brings_the_purchase_exactly_once(
             new.pull_after(n, heard)
             try:
                 issuing.replace(shop, Hand(new), NUMBER)
-                break  # the cut lies behind the last exchange
+                break  # the cut lies after the last exchange
             except CardGone:
                 pass
         made_again(path, new, "replace")

@@ -323,7 +323,7 @@ def test_a_new_card_cut_off_at_any_exchange_has_no_head_and_can_be_written_again
         hand.card.pull_after(n)
         try:
             utility_card.preset(shop, hand, SETTINGS, SETTINGS_JSON)
-            break  # the cut lies behind the last exchange
+            break  # the cut lies after the last exchange
         except CardGone:
             pass
         app = hand.card.applications.get(UTILITY_AID)
@@ -353,7 +353,7 @@ def test_a_written_card_cut_off_at_any_exchange_brings_the_old_document_or_none(
         hand.card.pull_after(n)
         try:
             utility_card.preset(shop, hand, TARIFF, b'{"rates": "' + b"7" * 600 + b'"}')
-            break  # the cut lies behind the last exchange
+            break  # the cut lies after the last exchange
         except CardGone:
             pass
         # The head is the old one, and the document is too, or does not fit it, or is not there.

@@ -64,7 +64,7 @@ class Watched(Meter):
         return self
 
     def seconds(self, n):
-        """So many seconds go by, the watch's task being started anew at their beginning."""
+        """Seconds go by; the watch's task is started again at their beginning."""
 
         async def live():
             task = asyncio.ensure_future(self.watcher.run(lambda: None))

@@ -9,6 +9,8 @@ net outcome lies nearest to what the power suggests wins; each thing assumed cou
 
 from micropython import const
 
+from meter.drivers.atm90e26.regs import LEAST_OPEN, MOST_OPEN
+
 # What an assumption costs, in half steps of distance.
 _ASTRAY = const(1)  # a read fetched another register
 _SWAPPED = const(1)  # forward and reverse were read as one another
@@ -30,18 +32,18 @@ def _values(reads, at):
     return values
 
 
-def judge(reads, open_: int, low: int, high: int, margin: int, limit: int, least: int, most: int):
+def judge(reads, open_: int, low: int, high: int, margin: int, limit: int):
     """(forward, reverse, what is open then) by the likeliest explanation; None if there is none within the limit.
 
     reads: forward, reverse, absolute, each with its second candidate (-1: none), all of it twice. open_: absolute -
-    forward - reverse before; agreement leaves it between least and most. Where the reads agree as they are, they are
+    forward - reverse before. Where the reads agree as they are, they are
     believed, however odd, unless forward and reverse exchanged are just what the power says.
     """
     forwards = _values(reads, 0)
     reverses = _values(reads, 2)
     absolutes = _values(reads, 4)
     plain = open_ + absolutes[0] - forwards[0] - reverses[0]
-    if least <= plain <= most:
+    if LEAST_OPEN <= plain <= MOST_OPEN:
         f, r = forwards[0], reverses[0]
         if f + r <= limit:
             # Both ends of the tick must say so: a power that was hit itself says anything.
@@ -58,7 +60,7 @@ def judge(reads, open_: int, low: int, high: int, margin: int, limit: int, least
                 f, r, t = forwards[i], reverses[j], absolutes[k]
                 cost = forwards[i + 1] + reverses[j + 1] + absolutes[k + 1]
                 diff = open_ + t - f - r
-                if least <= diff <= most:
+                if LEAST_OPEN <= diff <= MOST_OPEN:
                     stories = ((f, r, cost, diff), (r, f, cost + _SWAPPED, diff))
                 else:
                     cost += _EMPTIED

@@ -18,13 +18,11 @@ from micropython import const
 
 from meter import heap
 from meter.core.errors import ChipError
+from meter.drivers.atm90e26.regs import AP_ENERGY, LAST_DATA, LEAST_OPEN, MOST_OPEN
 from meter.drivers.metering_ic.checked_read import take
 
-_AP_ENERGY = const(0x40)  # forward; reverse and absolute follow; the same reactive
-_LAST_DATA = const(0x06)
 _WARY_TICKS = const(32)  # the judge stays loaded for so long
 _MARGIN = const(2)  # steps the net energy may be off what is expected of it
-_LOW, _HIGH = const(-2), const(3)  # absolute - forward - reverse: each is cut to whole steps
 _MAX_VA = const(35_000)  # 100 A at 350 V
 
 
@@ -100,9 +98,9 @@ class Energy:
     def _round(self, at, group, expect):
         # Take a group's three registers; gives by how much the absolute one is more than the others.
         reads = self._reads
-        base = _AP_ENERGY + 3 * group
+        base = AP_ENERGY + 3 * group
         for n in range(3):
-            reads[at + 2 * n] = take(self, _LAST_DATA, base + n, -expect if n == 1 else abs(expect) if n else expect)
+            reads[at + 2 * n] = take(self, LAST_DATA, base + n, -expect if n == 1 else abs(expect) if n else expect)
             reads[at + 2 * n + 1] = self.other
         return reads[at + 4] - reads[at] - reads[at + 2]
 
@@ -117,7 +115,7 @@ class Energy:
         low = min(start, end)
         high = max(start, end)
         margin = _MARGIN + (max(high, -low) >> (1 if group else 5))
-        fits = _LOW <= diff <= _HIGH
+        fits = LEAST_OPEN <= diff <= MOST_OPEN
         if not (fits and low - margin <= forward - reverse <= high + margin and forward + reverse <= limit):
             # Registers a read missed still hold their counts.
             diff += self._round(6, group, 0)
@@ -130,15 +128,15 @@ class Energy:
             margin = _MARGIN + (max(high, -low) >> 3)
             if not fits:
                 self.noise()
-            fits = _LOW <= diff <= _HIGH and forward + reverse <= limit
+            fits = LEAST_OPEN <= diff <= MOST_OPEN and forward + reverse <= limit
             if not (fits and low - margin <= forward - reverse <= high + margin):
                 self._beware()
                 try:
                     from meter.drivers.atm90e26.audit import judge  # seldom: let go when all has been quiet again
 
-                    found = judge(reads, self._open[group], low, high, margin, limit, _LOW, _HIGH)
+                    found = judge(reads, self._open[group], low, high, margin, limit)
                     if found is None:
-                        self._over = _AP_ENERGY + 3 * group, forward, reverse
+                        self._over = AP_ENERGY + 3 * group, forward, reverse
                         found = (0, 0, 0)
                     forward, reverse, diff = found
                 except MemoryError as error:
@@ -147,7 +145,7 @@ class Energy:
                     forward = max(0, low - 1, min(forward, high + 1))
                     reverse = max(0, -high - 1, min(reverse, 1 - low))
         # What has cancelled within 0.01 pulse is in the absolute energy only.
-        self._open[group] = min(diff, _HIGH - 1)
+        self._open[group] = min(diff, MOST_OPEN - 1)
         if group:
             self._net = forward - reverse
         self.owed[2 * group] += 10 * forward

@@ -21,22 +21,23 @@ from micropython import const
 from meter import heap
 from meter.core.errors import ChipError
 from meter.drivers.atm90e26.energy import Energy
-
-_SYS_STATUS = const(0x01)
-_LAST_DATA = const(0x06)
-_CAL_START = const(0x20)
-_CS1 = const(0x2C)
-_ADJ_START = const(0x30)
-_CS2 = const(0x3B)
-_EN_STATUS = const(0x46)
-_I_RMS = const(0x48)
-_U_RMS = const(0x49)
-_P_MEAN = const(0x4A)  # reactive power follows
-_FREQ = const(0x4C)
-_POWER_F = const(0x4D)
-_S_MEAN = const(0x4F)
-_I_RMS_N = const(0x68)
-_CHECKED = const(0x8765)  # CalStart, AdjStart: run, if the checksum is right
+from meter.drivers.atm90e26.regs import (
+    ADJ_START,
+    CAL_START,
+    CHECKED,
+    CS1,
+    CS2,
+    EN_STATUS,
+    FREQ,
+    I_RMS,
+    I_RMS_2,
+    LAST_DATA,
+    P_MEAN,
+    POWER_F,
+    S_MEAN,
+    SYS_STATUS,
+    U_RMS,
+)
 
 _NO_STATUS = const(0x0F1D)  # bits the status register does not have
 _ERRORS = const(0xF000)
@@ -47,9 +48,7 @@ _TRIES = const(5)
 class Atm90e26:
     """One part behind an SPI bus (write_readinto) and a chip select pin. `disturbed`: bad frames seen."""
 
-    energy = Energy
-
-    def __init__(self, spi, cs, setup=None):
+    def __init__(self, spi, cs, setup):
         self._spi = spi
         self._cs = cs
         self._tx = bytearray(3)
@@ -59,8 +58,10 @@ class Atm90e26:
         self._line = 0  # 20H: the part meters the neutral, where more flows (datasheet 3.4)
         self._va_mj = 0  # apparent energy, mVAs
         self.disturbed = 0
-        if setup is not None:
-            self._configure(setup)
+        self._setup = setup
+        self._scale = getattr(setup, "current_scale", 1)
+        self._mj = 36_000_000 // setup.pulse_constant  # per count
+        self._energy = Energy(self, setup.pulse_constant)
 
     @staticmethod
     def calibrated() -> tuple:
@@ -68,9 +69,9 @@ class Atm90e26:
         gain): what a calibration document may set."""
         heap.borrow("atm90e26_start")
         try:
-            from meter.drivers.atm90e26 import start as atm90e26_start
+            from meter.drivers.atm90e26 import table
 
-            return atm90e26_start.NAME, atm90e26_start.CALIBRATED, atm90e26_start.GAINS, atm90e26_start.TRIMS
+            return table.NAME, table.CALIBRATED, table.GAINS, table.TRIMS
         finally:
             heap.give_back("atm90e26_start")
 
@@ -113,23 +114,20 @@ class Atm90e26:
 
     def read_power(self, reactive: int) -> int:
         """Active (0) or reactive (1) power now of the line that is metered, in W or var."""
-        word = self.read(_P_MEAN + self._line + reactive)
+        word = self.read(P_MEAN + self._line + reactive)
         return (word - 0x10000 if word & 0x8000 else word) * self._scale
 
-    async def start(self, setup=None) -> None:
+    async def start(self) -> None:
         """Bring the part up. ChipError names stage, register and what to look at.
 
         A part that has kept power and configuration keeps its counts for the first tick; any other is reset.
         """
-        if setup is not None:
-            self._configure(setup)
         self.stage = "identity"  # what a start that takes too long was at
         heap.borrow("atm90e26_start")
         try:
             from meter.drivers.atm90e26 import start as atm90e26_start
 
-            self._cs1 = atm90e26_start.checksum(self._setup, 0x21)
-            self._cs2 = atm90e26_start.checksum(self._setup, 0x31)
+            self._cs1, self._cs2 = atm90e26_start.checksums(self._setup)
             kept = atm90e26_start.configured(self, self._setup)
             if not kept:
                 await atm90e26_start.set_up(self, self._setup)
@@ -141,12 +139,6 @@ class Atm90e26:
             heap.give_back("atm90e26_start")
         self._energy.restart()
 
-    def _configure(self, setup):
-        self._setup = setup
-        self._scale = getattr(setup, "current_scale", 1)
-        self._mj = 36_000_000 // setup.pulse_constant  # per count
-        self._energy = Energy(self, setup.pulse_constant)
-
     def _fail(self, what, addr, reason):
         raise ChipError(0, f"{what}, register {addr:02X}H: {reason}")
 
@@ -154,16 +146,16 @@ class Atm90e26:
 
     def check(self) -> None:
         """Is it the part we configured, and is its configuration whole? ChipError otherwise."""
-        for addr in (_CAL_START, _ADJ_START):
-            if not self.holds(addr, _CHECKED):
+        for addr in (CAL_START, ADJ_START):
+            if not self.holds(addr, CHECKED):
                 seen = self.read(addr)
                 if seen in (0, 0xFFFF):
                     self._fail("identity", addr, "no answer: check CS, MISO, USEL, 3.3 V")
-                self._fail("identity", addr, f"reads {seen:04X}, was set to {_CHECKED:04X}")
-        if not self.holds(_CS1, self._cs1):
-            self._fail("configuration checksum", _CS1, "a register changed: check 3.3 V, noise on SPI")
-        if not self.holds(_CS2, self._cs2):
-            self._fail("configuration checksum", _CS2, "a register changed: check 3.3 V, noise on SPI")
+                self._fail("identity", addr, f"reads {seen:04X}, was set to {CHECKED:04X}")
+        if not self.holds(CS1, self._cs1):
+            self._fail("configuration checksum", CS1, "a register changed: check 3.3 V, noise on SPI")
+        if not self.holds(CS2, self._cs2):
+            self._fail("configuration checksum", CS2, "a register changed: check 3.3 V, noise on SPI")
 
     def read_tick(self, sample) -> None:
         """The one-second read: U, I, P and the energy since the last one. Never waits; allocates only when a read is
@@ -173,24 +165,24 @@ class Atm90e26:
         what the mains cannot deliver.
         """
         # Config first: what was counted under another one is not booked.
-        status = self.read(_SYS_STATUS)
-        if status and not (status & _NO_STATUS or self.read(_LAST_DATA) != status):
+        status = self.read(SYS_STATUS)
+        if status and not (status & _NO_STATUS or self.read(LAST_DATA) != status):
             self._status |= status
             if status & _ERRORS:
                 self.check()
                 if status >> 14 == 3 or status >> 12 & 3 == 3:
-                    self._fail("configuration checksum", _SYS_STATUS, "found wrong, and metering stopped")
+                    self._fail("configuration checksum", SYS_STATUS, "found wrong, and metering stopped")
         elif status:
             self.check()
             self._energy.noise()  # passed: the frame was hit
-        if not (self.holds(_CS1, self._cs1) and self.holds(_CS2, self._cs2)):
+        if not (self.holds(CS1, self._cs1) and self.holds(CS2, self._cs2)):
             self.check()
         scale = self._scale
-        u = self.read(_U_RMS)
-        i = self.read(_I_RMS) * scale
+        u = self.read(U_RMS)
+        i = self.read(I_RMS) * scale
         p = self.read_power(0)
-        s = self.read(_S_MEAN + self._line) * scale
-        sample.neutral_ma = n = self.read(_I_RMS_N) * scale
+        s = self.read(S_MEAN + self._line) * scale
+        sample.neutral_ma = n = self.read(I_RMS_2) * scale
         if u == 0 or u == 0xFFFF:
             self.check()
         sample.urms_mv[0] = u * 10
@@ -208,10 +200,10 @@ class Atm90e26:
     def read_slow(self, sample) -> None:
         """Q and power factor, frequency, the state bits as the ATM90E32AS has them, and the apparent energy."""
         sample.q_mvar[0] = self.read_power(1) * 1000
-        word = self.read(_POWER_F + self._line)  # sign and magnitude
+        word = self.read(POWER_F + self._line)  # sign and magnitude
         sample.pf_milli[0] = -(word & 0x7FFF) if word & 0x8000 else word
-        sample.freq_chz = self.read(_FREQ)
-        word = self.read(_EN_STATUS)
+        sample.freq_chz = self.read(FREQ)
+        word = self.read(EN_STATUS)
         self._line = 0 if word & 0x0800 else 0x20
         # No load, active and reactive; sag; reverse active and reactive power, of the phase and in all.
         sample.state0 = word >> 9 & 0x0020 | word >> 9 & 0x0040

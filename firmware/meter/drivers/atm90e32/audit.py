@@ -144,18 +144,21 @@ class Evidence:
         self.diff, self.forward, self.reverse, self.void = out
 
 
-def judge(ic, phases, ms, mj, diff, sign, limit, low, high, reads, forward_before, reverse_before, void, tolerance):
-    """The evidence of an audit, settled. reads: threes of address, counts, second candidate; phases: of which the
-    reactive power, not read yet, is asked for now, 0 for active energy; mj: per count."""
-    if phases:
+def judge(energy, k: int, reads, low: int, high: int, void: int) -> Evidence:
+    """Return the evidence of an audit, settled. energy: the Energy that made it; k: 0 active, 2 reactive energy, whose
+    power, not read yet, is asked for now; reads: threes of address, counts, second candidate; void: what a read of
+    other registers may have taken."""
+    sign = energy.sign
+    if k:
+        sign = -1
         high = 0
-        for n in range(phases):
-            high += ic.read_power(Q_MEAN_A + n) // 1000
-        high = high * ms // mj
-    e = Evidence(diff, sign, limit, low, high)
+        for n in range(energy.phases):
+            high += energy.ic.read_power(Q_MEAN_A + n) // 1000
+        high = high * energy.ms // energy.mj
+    e = Evidence(energy.opened, sign, energy.limit, low, high)
     for n in range(0, len(reads), 3):
         e.read(reads[n], reads[n + 1], reads[n + 2])
-    e.before(forward_before, reverse_before)
+    e.before(energy.before[k], energy.before[k + 1])
     e.taken(void)
-    e.settle(tolerance)
+    e.settle(energy.tolerance)
     return e

@@ -33,14 +33,14 @@ class Energy:
 
     def __init__(self, ic, phases: int, sign: int, pulse_constant: int):
         self.ic = ic
-        self._phases = phases
-        self._sign = sign  # -1: totals are signed sums of the phases; +1: of absolute values
-        self._mj = 36_000_000 // pulse_constant  # per count
+        self.phases = phases
+        self.sign = sign  # -1: totals are signed sums of the phases; +1: of absolute values
+        self.mj = 36_000_000 // pulse_constant  # per count
         self.owed = [0] * 4  # for the next tick
         self._counts = [0] * 4  # of this tick
         self._others = [-1] * 4  # second candidate of each total
         self.other = -1
-        self._before = [0] * 4  # of the tick before, where no audit has confirmed them
+        self.before = [0] * 4  # of the tick before, where no audit has confirmed them
         self._open = [0, 0]  # total - phases, active and reactive, since the last audit
         self._wary = 0
         self._audit_in = _AUDIT_EVERY
@@ -49,9 +49,12 @@ class Energy:
             heap.borrow("atm90e32_phases")  # for good
             from meter.drivers.atm90e32.phases import Phases
 
-            self.by_phase = Phases(sign)
+            self.by_phase = Phases(sign, self.mj)
         self._va_limit = 0
         self._read_ms = 0
+        self.ms = 0  # of this tick
+        # Of the audit under way, for who judges it: total - phases before, and what they may differ by
+        self.opened = self.tolerance = 0
         self._over = None
         self._w = 0
         self._short = 0  # what the last tick lacked, by its power
@@ -63,7 +66,7 @@ class Energy:
             heap.give_back("atm90e32_audit")
         self._va_limit = 0xFFFF  # how long it has been counting, nobody knows
         for k in range(4):
-            self._before[k] = 0
+            self.before[k] = 0
         self._open[0] = self._open[1] = 0
         self._read_ms = time.ticks_ms()
         self._audit_in = _AUDIT_EVERY
@@ -81,11 +84,11 @@ class Energy:
         ChipError if there is more than the mains can deliver; what can be believed stays for the next tick.
         """
         now_ms = time.ticks_ms()
-        ms = time.ticks_diff(now_ms, self._read_ms)
+        self.ms = ms = time.ticks_diff(now_ms, self._read_ms)
         self._read_ms = now_ms
-        mj = self._mj
-        self._limit = min(0xFFFF, self._phases * _MAX_VA * (ms + 100) // mj)
-        self._va_limit += self._limit
+        mj = self.mj
+        self.limit = min(0xFFFF, self.phases * _MAX_VA * (ms + 100) // mj)
+        self._va_limit += self.limit
         counts = self._counts
         owed = self.owed
         q = counts[2] - counts[3]
@@ -97,41 +100,21 @@ class Energy:
         w = self._w * ms // mj
         self._w = p
         p = p * ms // mj
-        margin = _MARGIN + (max(w, p, -w, -p) >> 5)
+        low = min(w, p)
+        high = max(w, p)
+        margin = _MARGIN + (max(high, -low) >> 5)
         q_top = abs(q) + (abs(q) >> 1) + _MARGIN
         self._audit_in -= 1
-        if (
-            self._audit_in <= 0
-            or self._wary > 0
-            or self.by_phase
-            or counts[0] > max(w, p, 0) + margin
-            or counts[1] > max(-w, -p, 0) + margin
-            or counts[2] > q_top
-            or counts[3] > q_top
-            or max(counts) > self._limit
-        ):
-            # A read that went astray leaves its counts for the next tick.
-            low = min(w, p) + min(self._short, 0)
-            void = -1
-            try:
-                void = self._audit(0, low, max(w, p) + max(self._short, 0), margin, ms, 0, sample.p_mw)
-                self._audit(2, q, q, q_top, ms, void, sample.q_mvar)
-            except MemoryError:
-                if void < 0:
-                    self._open[1] += counts[2] - counts[3]
-                for k in range(4):
-                    if counts[k] <= self._limit:
-                        owed[k] += counts[k]
-                raise
-            self._audit_in = _AUDIT_EVERY
+        odd = counts[0] > max(high, 0) + margin or counts[1] > max(-low, 0) + margin or counts[2] > q_top
+        if odd or counts[3] > q_top or self._audit_in <= 0 or self._wary or self.by_phase or max(counts) > self.limit:
+            self._audit_all(low, high, margin, q, q_top, sample)
         else:
-            before = self._before
             for k in range(4):
-                before[k] = counts[k]
-            self._open[0] += counts[0] + self._sign * counts[1]
+                self.before[k] = counts[k]
+            self._open[0] += counts[0] + self.sign * counts[1]
             self._open[1] += counts[2] - counts[3]
         net = counts[0] - counts[1]
-        self._short = min(w, p) - net if net < min(w, p) else min(0, max(w, p) - net)
+        self._short = max(0, low - net) + min(0, high - net)
         for k in range(4):
             owed[k] += counts[k]
         if self._wary:
@@ -160,24 +143,85 @@ class Energy:
         self._va_limit = 0
         return counts
 
-    def _audit(self, k, low, high, margin, ms, void, powers):
+    def _audit_all(self, low, high, margin, q, q_top, sample):
+        # Both kinds of energy. A read that went astray leaves its counts for the next tick.
+        counts = self._counts
+        void = -1
+        try:
+            void = self._audit(0, low + min(self._short, 0), high + max(self._short, 0), margin, 0, sample.p_mw)
+            self._audit(2, q, q, q_top, void, sample.q_mvar)
+        except MemoryError:
+            if void < 0:
+                self._open[1] += counts[2] - counts[3]
+            for k in range(4):
+                if counts[k] <= self.limit:
+                    self.owed[k] += counts[k]
+            raise
+        self._audit_in = _AUDIT_EVERY
+
+    def _audit(self, k, low, high, margin, void, powers):
         # Confirm this tick's counts[k] and [k + 1] by the phase registers; gives what was read by mistake. MemoryError:
         # counts are what was read, and _open is what the next audit has to know of it.
         counts = self._counts
-        base = AP_ENERGY_T + 4 * k
         group = k >> 1
-        sign = -1 if k else self._sign
+        sign = -1 if k else self.sign
+        self.opened = self._open[group]
+        self._open[group] = self.opened + counts[k] + sign * counts[k + 1]
+        # All there is room for, before the first register is cleared.
+        reads = [0] * (12 * (self.phases + 1))
+        m = self._collect(k, reads, low, high, margin)
+        agree = m > 0
+        diff = self._open[group]
+        self._open[group] = 0
+        del reads[abs(m) :]
         forward = counts[k]
         reverse = counts[k + 1]
-        opened = self._open[group]
-        self._open[group] = diff = opened + forward + sign * reverse
-        # All there is room for, before the first register is cleared.
-        reads = [0] * (12 * (self._phases + 1))
+        taken = 0
+        starved = None
+        if not agree or forward > self.limit or reverse > self.limit:
+            self.noise()
+            try:
+                from meter.drivers.atm90e32.audit import judge  # seldom: let go when all has been quiet again
+
+                e = judge(self, k, reads, low, high, void)
+                diff = e.diff
+                forward = e.forward
+                reverse = e.reverse
+                taken = e.void
+            except MemoryError as error:
+                starved = error  # as read, as far as the power says so
+                forward = max(0, low - 1, min(forward, high + 1))
+                reverse = max(0, -high - 1, min(reverse, 1 - low))
+            if forward > self.limit or reverse > self.limit:
+                self._over = AP_ENERGY_T + 4 * k, forward, reverse
+                forward = reverse = 0
+                agree = False
+        self._open[group] = diff if self._wary else 0
+        self.before[k] = self.before[k + 1] = 0
+        counts[k] = forward
+        counts[k + 1] = reverse
+        if self.by_phase:
+            hit = self._wary == _WARY_TICKS
+            self.by_phase.audited(reads, forward + sign * reverse, hit, agree, powers, self.ms)
+        if starved:
+            raise starved
+        return taken
+
+    def _collect(self, k, reads, low, high, margin):
+        # Read the phases' registers, and all of them once more where they disagree with the totals, or the totals with
+        # the power. Reads go into `reads`, what the totals came to into counts and _open. Gives the number of entries,
+        # negative if they still disagree. Takes no memory.
+        counts = self._counts
+        base = AP_ENERGY_T + 4 * k
+        sign = -1 if k else self.sign
+        forward = counts[k]
+        reverse = counts[k + 1]
+        diff = self._open[k >> 1]
         m = _note(reads, _note(reads, 0, base, forward, self._others[k]), base + 4, reverse, self._others[k + 1])
         odd = not low - margin <= forward - reverse <= high + margin
         # Fractions of a count per phase, now and at the last audit, and what flows between the first read and the last.
         # A sum of absolute values does not see a phase's fractions cancel when it turns round.
-        tolerance = self._phases * (2 + sign) + 1 + (max(low, high, -low, -high, forward, reverse) >> 8)
+        tolerance = self.phases * (2 + sign) + 1 + (max(low, high, -low, -high, forward, reverse) >> 8)
         flow = 0
         for again in (0, 1):
             if again:
@@ -191,7 +235,7 @@ class Energy:
                 diff += f + sign * r
                 flow = f + r
             seen = 0
-            for n in range(1, self._phases + 1):
+            for n in range(1, self.phases + 1):
                 f = take(self, LAST_SPI_DATA, base + n, forward)
                 m = _note(reads, m, base + n, f, self.other)
                 r = take(self, LAST_SPI_DATA, base + 4 + n, reverse)
@@ -206,41 +250,9 @@ class Energy:
                 self.noise()
         counts[k] = forward
         counts[k + 1] = reverse
-        self._open[group] = 0
-        del reads[m:]
-        taken = 0
-        starved = None
-        if not agree or forward > self._limit or reverse > self._limit:
-            self.noise()
-            try:
-                from meter.drivers.atm90e32.audit import judge  # seldom: let go when all has been quiet again
-
-                e = judge(
-                    self.ic, self._phases if k else 0, ms, self._mj, opened, sign, self._limit, low, high,
-                    reads, self._before[k], self._before[k + 1], void, tolerance,
-                )  # fmt: skip
-                diff = e.diff
-                forward = e.forward
-                reverse = e.reverse
-                taken = e.void
-            except MemoryError as error:
-                starved = error  # as read, as far as the power says so
-                forward = max(0, low - 1, min(forward, high + 1))
-                reverse = max(0, -high - 1, min(reverse, 1 - low))
-            if forward > self._limit or reverse > self._limit:
-                self._over = base, forward, reverse
-                forward = reverse = 0
-                agree = False
-        self._open[group] = diff if self._wary else 0
-        self._before[k] = self._before[k + 1] = 0
-        counts[k] = forward
-        counts[k + 1] = reverse
-        if self.by_phase:
-            hit = self._wary == _WARY_TICKS
-            self.by_phase.audited(reads, forward + sign * reverse, hit, agree, powers, ms, self._mj)
-        if starved:
-            raise starved
-        return taken
+        self._open[k >> 1] = diff
+        self.tolerance = tolerance
+        return m if agree else -m
 
 
 def _note(reads, m, addr, counts, other):

@@ -20,8 +20,8 @@ from meter import heap
 from meter.drivers.atm90e32.energy import Energy
 from meter.drivers.atm90e32.regs import (
     CRC_ERR_STATUS,
-    EMM_STATE0,
-    EMM_STATE1,
+    EMM_STATE_0,
+    EMM_STATE_1,
     FREQ,
     I_RMS_A,
     P_MEAN_A,
@@ -64,17 +64,18 @@ def power_m(high: int, low: int) -> int:
 class Atm90e32:
     """One part behind an SPI bus (write_readinto) and a chip select pin. `disturbed`: bad frames seen."""
 
-    energy = Energy
-
-    def __init__(self, spi, cs, setup=None):
+    def __init__(self, spi, cs, setup):
         self._spi = spi
         self._cs = cs
         self._tx = bytearray(4)
         put_read(self._tx, 0)
         self._rx = bytearray(4)
         self.disturbed = 0
-        if setup is not None:
-            self._configure(setup)
+        self._setup = setup
+        self._phases = setup.phases
+        self._scale = getattr(setup, "current_scale", 1)
+        self._sign = 1 if getattr(setup, "absolute", False) else -1
+        self._energy = Energy(self, setup.phases, self._sign, setup.pulse_constant)
 
     @staticmethod
     def calibrated() -> tuple:
@@ -82,9 +83,9 @@ class Atm90e32:
         gain): what a calibration document may set."""
         heap.borrow("atm90e32_start")
         try:
-            from meter.drivers.atm90e32 import regs
+            from meter.drivers.atm90e32 import table
 
-            return regs.NAME, regs.CALIBRATED, regs.GAINS, regs.TRIMS
+            return table.NAME, table.CALIBRATED, table.GAINS, table.TRIMS
         finally:
             heap.give_back("atm90e32_start")
 
@@ -135,35 +136,19 @@ class Atm90e32:
             high = again
         return power_m(high, low) * self._scale
 
-    async def start(self, setup=None) -> None:
+    async def start(self) -> None:
         """Bring the part up. ChipError names stage, register and what to look at.
 
         A part that has kept power and configuration keeps its counts for the first tick; any other is reset.
         """
-        if setup is not None:
-            self._configure(setup)
-        self.stage = "identity"  # what a start that takes too long was at
         heap.borrow("atm90e32_start")
         try:
             from meter.drivers.atm90e32 import start as atm90e32_start
 
             self._start_th = atm90e32_start.start_threshold(self._setup)
-            kept = atm90e32_start.configured(self, self._setup)
-            if not kept:
-                await atm90e32_start.set_up(self, self._setup)
-            self.stage = "energy registers"
-            # After a reset, what was counted is what the filters let through while settling.
-            atm90e32_start.empty(self._energy, self._phases, kept)
+            await atm90e32_start.up(self, self._setup, self._energy)
         finally:
             heap.give_back("atm90e32_start")
-        self._energy.restart()
-
-    def _configure(self, setup):
-        self._setup = setup
-        self._phases = setup.phases
-        self._scale = getattr(setup, "current_scale", 1)
-        self._sign = 1 if getattr(setup, "absolute", False) else -1
-        self._energy = Energy(self, setup.phases, self._sign, setup.pulse_constant)
 
     # -- reading ----------------------------------------------------------------------------------
 
@@ -217,6 +202,6 @@ class Atm90e32:
             sample.s_mva[n] = self.read_power(S_MEAN_A + n)
             sample.pf_milli[n] = signed(self.read(PF_MEAN_A + n))
         sample.freq_chz = self.read(FREQ)
-        sample.state0 = self.read(EMM_STATE0)
-        sample.state1 = self.read(EMM_STATE1)
+        sample.state0 = self.read(EMM_STATE_0)
+        sample.state1 = self.read(EMM_STATE_1)
         sample.va_counts = self._energy.apparent()

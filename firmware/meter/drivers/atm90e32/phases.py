@@ -18,8 +18,9 @@ _MARGIN = const(4)
 class Phases:
     """Counts of import A, B, C, export A, B, C, reactive import and reactive export, until they are given away."""
 
-    def __init__(self, sign: int):
+    def __init__(self, sign: int, mj: int):
         self._sign = sign  # -1: totals are signed sums of the phases; +1: of absolute values
+        self._mj = mj  # per count
         self._counts = [0] * 12
         self._given = [0] * 12
         self._new = [0] * 6  # of an audit: taken now, for what it read is nowhere else
@@ -37,9 +38,9 @@ class Phases:
             given[n] = counts[n]
             counts[n] = 0
 
-    def audited(self, reads, net: int, hit: bool, agree: bool, powers, ms: int, mj: int) -> None:
+    def audited(self, reads, net: int, hit: bool, agree: bool, powers, ms: int) -> None:
         """What an audit read: threes of address, counts, second candidate. net: the total it came to, of `powers` in
-        mW (mvar) per phase over ms; mj: per count. hit: something was, this tick."""
+        mW (mvar) per phase over ms. hit: something was, this tick."""
         base = 3 * (reads[0] >> 2 & 3)
         sign = -1 if base else self._sign
         new = self._new
@@ -49,29 +50,35 @@ class Phases:
             if reads[i] & 3:
                 new[3 * (reads[i] >> 2 & 1) + (reads[i] & 3) - 1] += reads[i + 1]
         if not agree or (hit and len(reads) > _ONCE):
-            off = self._off
-            low = high = far = 0
-            for n in range(3):
-                got = new[n] + sign * new[3 + n]
-                if not agree:
-                    net -= got
-                due = powers[n] // 1000 * ms // mj
-                off[n] = got - (abs(due) if sign > 0 else due)
-                if off[n] < off[low]:
-                    low = n
-                if off[n] > off[high]:
-                    high = n
-                if abs(off[n]) > abs(off[far]):
-                    far = n
-            # One has the other's.
-            n = min(off[high], -off[low])
-            if n > _MARGIN + (abs(powers[high]) // 8000 * ms // mj):
-                self._add(new, high, -n, sign, powers[high])
-                self._add(new, low, n, sign, powers[low])
-            if not agree:
-                self._add(new, far, net, sign, powers[far])
+            self._even_out(net, sign, agree, powers, ms)
         for n in range(6):
             self._counts[base + n] += new[n]
+
+    def _even_out(self, net, sign, agree, powers, ms):
+        # What one phase has too much goes to the one that has too little; and if audit and totals disagree, what is
+        # left to the phase farthest from its power.
+        new = self._new
+        off = self._off
+        mj = self._mj
+        low = high = far = 0
+        for n in range(3):
+            got = new[n] + sign * new[3 + n]
+            net -= got
+            due = powers[n] // 1000 * ms // mj
+            off[n] = got - (abs(due) if sign > 0 else due)
+            if off[n] < off[low]:
+                low = n
+            if off[n] > off[high]:
+                high = n
+            if abs(off[n]) > abs(off[far]):
+                far = n
+        # One has the other's.
+        n = min(off[high], -off[low])
+        if n > _MARGIN + (abs(powers[high]) // 8000 * ms // mj):
+            self._add(new, high, -n, sign, powers[high])
+            self._add(new, low, n, sign, powers[low])
+        if not agree:
+            self._add(new, far, net, sign, powers[far])
 
     def _add(self, new, n, counts, sign, power):
         # All of a phase flows one way, as far as its sum shows.

@@ -14,23 +14,34 @@ from meter.drivers.atm90e32.regs import (
     CFG_OPEN,
     CFG_REG_ACC_EN,
     CRC_ERR_STATUS,
-    EMM_INT_STATE0,
-    EMM_INT_STATE1,
+    EMM_INT_STATE_0,
+    EMM_INT_STATE_1,
     LAST_SPI_DATA,
     P_START_TH,
     RESET_KEY,
     SOFT_RESET,
-    init_table,
-    start_threshold,
 )
+from meter.drivers.atm90e32.table import init_table, start_threshold
 from meter.drivers.metering_ic.checked_read import take
 from meter.drivers.metering_ic.checked_write import fail, put, wake
 
-__all__ = ("configured", "empty", "set_up", "start_threshold")
+__all__ = ("configured", "empty", "set_up", "start_threshold", "up")
 
 _TRIES = const(5)
 _RESET_MS = const(45)  # DS 6.4: up to 40
 _CRC_MS = const(30)  # two passes over 112 words of 125 us
+
+
+async def up(ic, setup, energy) -> None:
+    """Atm90e32.start()."""
+    ic.stage = "identity"  # what a start that takes too long was at
+    kept = configured(ic, setup)
+    if not kept:
+        await set_up(ic, setup)
+    ic.stage = "energy registers"
+    # After a reset, what was counted is what the filters let through while settling.
+    empty(energy, setup.phases, kept)
+    energy.restart()
 
 
 def configured(ic, setup) -> bool:
@@ -66,8 +77,8 @@ async def set_up(ic, setup) -> None:
             break
     else:
         fail("read-back", wrong, "does not keep its value: check 3.3 V and the SPI wires")
-    _put(ic, "latches", EMM_INT_STATE0, 0xFFFF)
-    _put(ic, "latches", EMM_INT_STATE1, 0xFFFF)
+    _put(ic, "latches", EMM_INT_STATE_0, 0xFFFF)
+    _put(ic, "latches", EMM_INT_STATE_1, 0xFFFF)
     # LastSPIData repeats what was written, not where.
     for _ in range(_TRIES):
         _put(ic, "supervision", CFG_REG_ACC_EN, CFG_CLOSED)

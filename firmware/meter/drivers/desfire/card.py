@@ -17,20 +17,16 @@ from meter import heap
 from meter.core import codes
 from meter.core.cmac import ZERO, Cmac, same
 from meter.core.errors import CardError
+from meter.drivers.desfire.status import ADDITIONAL_FRAME, ILLEGAL_COMMAND_CODE, OPERATION_OK, expect
 
-_OK = const(0x00)
-_MORE = const(0xAF)
-_LOGIN_AES = const(0xAA)
-_LOGIN_EV2 = const(0x71)
-_SELECT = const(0x5A)
-_READ = const(0xBD)
-_WRITE = const(0x3D)
+# Native commands, by NXP's names as libfreefare has them.
 _WRITE_RECORD = const(0x3B)
-_COMMIT = const(0xC7)
-_ILLEGAL = const(0x1C)
-_NO_SUCH_APPLICATION = const(0xA0)
-_NOT_ALLOWED = const(0x9D)
-_NOT_AUTHENTIC = const(0xAE)
+_WRITE_DATA = const(0x3D)
+_SELECT_APPLICATION = const(0x5A)
+_AUTHENTICATE_EV2_FIRST = const(0x71)
+_AUTHENTICATE_AES = const(0xAA)
+_READ_DATA = const(0xBD)
+_COMMIT_TRANSACTION = const(0xC7)
 
 MAC_N = const(8)
 READ_MAX = const(51)  # a frame holds 60: status, data, MAC
@@ -73,13 +69,13 @@ class Desfire:
     async def select(self, aid: bytes) -> None:
         """Enter an application (3 bytes as on the wire); ends a session."""
         self._session = None
-        await self._ask(bytes((_SELECT,)) + aid, 0)
+        await self._ask(bytes((_SELECT_APPLICATION,)) + aid, 0)
 
     async def login(self, key_no: int, key: bytes) -> None:
         """Mutual authentication by the best way the card knows; from then on all is MACed."""
         self._session = None
-        answer = await self._exchange(bytes((_LOGIN_EV2, key_no, 0)), 17)
-        if len(answer) == 1 and answer[0] == _ILLEGAL:
+        answer = await self._exchange(bytes((_AUTHENTICATE_EV2_FIRST, key_no, 0)), 17)
+        if len(answer) == 1 and answer[0] == ILLEGAL_COMMAND_CODE:
             return await self.login_ev1(key_no, key)
         heap.borrow("ev2")
         try:
@@ -92,14 +88,14 @@ class Desfire:
     async def login_ev1(self, key_no: int, key: bytes, rnd_a: bytes = b"") -> None:
         """The same as cards of the first generation do it. rnd_a is for published examples only."""
         self._session = None
-        answer = await self._exchange(bytes((_LOGIN_AES, key_no)), 17)
-        expect(answer, _MORE, 17)
+        answer = await self._exchange(bytes((_AUTHENTICATE_AES, key_no)), 17)
+        expect(answer, ADDITIONAL_FRAME, 17)
         challenge = answer[1:]
         rnd_b = cryptolib.aes(key, 2, ZERO).decrypt(challenge)
         rnd_a = rnd_a or os.urandom(16)
         token = cryptolib.aes(key, 2, challenge).encrypt(rnd_a + rnd_b[1:] + rnd_b[:1])
-        answer = await self._exchange(bytes((_MORE,)) + token, 17)
-        expect(answer, _OK, 17)
+        answer = await self._exchange(bytes((ADDITIONAL_FRAME,)) + token, 17)
+        expect(answer, OPERATION_OK, 17)
         proof = cryptolib.aes(key, 2, token[16:]).decrypt(answer[1:])
         if not same(proof, rnd_a[1:] + rnd_a[:1]):
             raise CardError(codes.CARD_AUTH, "proof")
@@ -107,11 +103,11 @@ class Desfire:
 
     async def read(self, file_no: int, offset: int, n: int) -> bytes:
         """n bytes (at most READ_MAX) of a data file; only a MAC makes them trustworthy, so log in first."""
-        return await self._ask(bytes((_READ,)) + _place(file_no, offset, n), n)
+        return await self._ask(bytes((_READ_DATA,)) + _place(file_no, offset, n), n)
 
     async def write(self, file_no: int, offset: int, data: bytes) -> None:
         """Write at most WRITE_MAX bytes to a MACed file; a backup file keeps them from commit() on."""
-        await self._ask(bytes((_WRITE,)) + _place(file_no, offset, len(data)) + data, 0, True)
+        await self._ask(bytes((_WRITE_DATA,)) + _place(file_no, offset, len(data)) + data, 0, True)
 
     async def write_record(self, file_no: int, offset: int, data: bytes) -> None:
         """The same into the next record of a MACed record file."""
@@ -119,7 +115,7 @@ class Desfire:
 
     async def commit(self) -> None:
         """Make everything written since select() take effect at once."""
-        await self._ask(bytes((_COMMIT,)), 0)
+        await self._ask(bytes((_COMMIT_TRANSACTION,)), 0)
 
     async def _ask(self, command, n, writes=False):
         """Send a command, check status, length and MAC of the answer; gives its n bytes of data."""
@@ -127,26 +123,12 @@ class Desfire:
         self._session = None  # put back when all is well
         if session is None:
             answer = await self._exchange(command, n + 1)
-            expect(answer, _OK, n + 1)
+            expect(answer, OPERATION_OK, n + 1)
             return answer[1:]
         answer = await self._exchange(session.seal(command, writes), n + 1 + MAC_N)
-        expect(answer, _OK, n + 1 + MAC_N)
+        expect(answer, OPERATION_OK, n + 1 + MAC_N)
         data = answer[1 : n + 1]
         if not session.open(data, answer[n + 1 :]):
             raise CardError(codes.CARD_MALFORMED, "MAC")
         self._session = session
         return data
-
-
-def expect(answer, status, n):
-    """Raises CardError for an answer of another status or length."""
-    got = answer[0] if answer else -1
-    if got == status and len(answer) == n:
-        return
-    if got == _NO_SUCH_APPLICATION:
-        code = codes.CARD_UNKNOWN
-    elif got in (_NOT_AUTHENTIC, _NOT_ALLOWED):
-        code = codes.CARD_AUTH
-    else:
-        code = codes.CARD_MALFORMED
-    raise CardError(code, "status %02x" % (got & 0xFF))

@@ -14,19 +14,17 @@ import cryptolib
 from meter.core import codes
 from meter.core.cmac import ZERO, Cmac, same
 from meter.core.errors import CardError
-from meter.drivers.desfire.card import expect
-
-_MORE = 0xAF
+from meter.drivers.desfire.status import ADDITIONAL_FRAME, OPERATION_OK, expect
 
 
 async def login(exchange, answer, key: bytes, rnd_a: bytes = b""):
     """Go on behind the card's answer to AuthenticateEV2First; gives the session. Raises CardError."""
-    expect(answer, _MORE, 17)
+    expect(answer, ADDITIONAL_FRAME, 17)
     rnd_b = cryptolib.aes(key, 2, ZERO).decrypt(answer[1:])
     rnd_a = rnd_a or os.urandom(16)
     token = cryptolib.aes(key, 2, ZERO).encrypt(rnd_a + rnd_b[1:] + rnd_b[:1])
-    answer = await exchange(bytes((_MORE,)) + token, 33)
-    expect(answer, 0, 33)
+    answer = await exchange(bytes((ADDITIONAL_FRAME,)) + token, 33)
+    expect(answer, OPERATION_OK, 33)
     proof = cryptolib.aes(key, 2, ZERO).decrypt(answer[1:])
     if not same(proof[4:20], rnd_a[1:] + rnd_a[:1]):
         raise CardError(codes.CARD_AUTH, "proof")

@@ -14,18 +14,9 @@ from micropython import const
 
 from meter import heap
 from meter.core.errors import BusError
+from meter.drivers.hd44780.port import COLUMNS, LIGHT, ROWS, RS, SET_DDRAM_ADDRESS, E
 
-# Which port pin drives what; the common backpack. Others differ only here.
-_RS = const(0x01)
-E = const(0x04)
-_LIGHT = const(0x08)
-# D4..D7 are on P4..P7.
-
-COLUMNS = const(20)
-ROWS = const(4)
 _ROW_START = b"\x00\x40\x14\x54"  # DDRAM address of each row's first cell
-
-_DDRAM = const(0x80)
 
 # A new span costs a set-address command and two RS changes: 6 bytes, dearer than one unchanged cell (4).
 _BRIDGE = const(1)
@@ -42,7 +33,7 @@ class Lcd:
         self._buf = bytearray(_ROOM)
         self._view = memoryview(self._buf)
         self.n = 0
-        self.light = _LIGHT
+        self.light = LIGHT
         self.shadow = bytearray(COLUMNS * ROWS)
         self.shown = [""] * ROWS
         self.ready = False
@@ -78,7 +69,7 @@ class Lcd:
 
     def backlight(self, on: bool) -> None:
         """Switch the backlight; what is shown stays."""
-        self.light = _LIGHT if on else 0
+        self.light = LIGHT if on else 0
         self.put(self.light)
         self.send()
 
@@ -91,20 +82,20 @@ class Lcd:
             if line[i] == shadow[base + i]:
                 continue
             if first >= 0 and i - last > _BRIDGE + 1:
-                self.span(_DDRAM | _ROW_START[row] + first, line, first, last + 1)
+                self.span(SET_DDRAM_ADDRESS | _ROW_START[row] + first, line, first, last + 1)
                 first = i
             elif first < 0:
                 first = i
             last = i
             shadow[base + i] = line[i]
         if first >= 0:
-            self.span(_DDRAM | _ROW_START[row] + first, line, first, last + 1)
+            self.span(SET_DDRAM_ADDRESS | _ROW_START[row] + first, line, first, last + 1)
 
     def span(self, address_command, data, start, end):
         if self.n + 6 + 4 * (end - start) > _ROOM:
             self.send()
         self.command(address_command)
-        rs = self.light | _RS
+        rs = self.light | RS
         self.put(rs)  # RS settles before E rises
         for i in range(start, end):
             value = data[i]

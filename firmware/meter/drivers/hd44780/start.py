@@ -9,16 +9,19 @@ import asyncio
 
 from micropython import const
 
-from meter.drivers.hd44780.lcd import COLUMNS, ROWS, E
-
-_DATA_SHIFT = const(4)  # D4..D7 on P4..P7
-_CLEAR = const(0x01)
-_HOME = const(0x02)  # undoes a shift too
-_ENTRY_RIGHT = const(0x06)
-_DISPLAY_OFF = const(0x08)
-_DISPLAY_ON = const(0x0C)
-_FOUR_BIT_TWO_LINES = const(0x28)
-_CGRAM = const(0x40)
+from meter.drivers.hd44780.port import (
+    CLEAR_DISPLAY,
+    COLUMNS,
+    DATA_SHIFT,
+    DISPLAY_OFF,
+    DISPLAY_ON,
+    ENTRY_MODE_SET,
+    FUNCTION_SET,
+    RETURN_HOME,
+    ROWS,
+    SET_CGRAM_ADDRESS,
+    E,
+)
 
 _SLOW_MS = const(6)  # clear and home: 1.52 ms at 270 kHz; some displays run at a third of it
 
@@ -42,20 +45,20 @@ async def run(lcd, keep) -> None:
     lcd.send()
     # Three times "8-bit" resynchronises a display that waits for a low nibble; then to 4-bit.
     for nibble, wait_ms in ((3, 5), (3, 1), (3, 1), (2, 1)):
-        lcd.nibble(nibble << _DATA_SHIFT | lcd.light)
+        lcd.nibble(nibble << DATA_SHIFT | lcd.light)
         lcd.send()
         await asyncio.sleep_ms(wait_ms)
-    lcd.command(_FOUR_BIT_TWO_LINES)
+    lcd.command(FUNCTION_SET)
     if keep:
-        lcd.command(_HOME)
+        lcd.command(RETURN_HOME)
     else:
-        lcd.command(_DISPLAY_OFF)
-        lcd.command(_CLEAR)
+        lcd.command(DISPLAY_OFF)
+        lcd.command(CLEAR_DISPLAY)
     lcd.send()
     await asyncio.sleep_ms(_SLOW_MS)
-    lcd.command(_ENTRY_RIGHT)
+    lcd.command(ENTRY_MODE_SET)
     for code in range(8):
-        lcd.span(_CGRAM | code << 3, _GLYPHS, code * 8, code * 8 + 8)
+        lcd.span(SET_CGRAM_ADDRESS | code << 3, _GLYPHS, code * 8, code * 8 + 8)
         await asyncio.sleep_ms(0)
     for row in range(ROWS):
         if keep:
@@ -66,7 +69,7 @@ async def run(lcd, keep) -> None:
             await asyncio.sleep_ms(0)
         else:
             lcd.shown[row] = ""
-    lcd.command(_DISPLAY_ON)
+    lcd.command(DISPLAY_ON)
     lcd.send()
     if not keep:
         for i in range(COLUMNS * ROWS):

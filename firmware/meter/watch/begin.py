@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Watcher begins, or goes on with other settings. Loaded for that only."""
+
+from meter import heap
+from meter.books import findings
+from meter.core import codes, tamper
+from meter.core import watch as w
+from meter.core.state import KINDS
+
+
+def begin(watcher) -> w.Watch:
+    """What lasted until now ends with the settings before. At the start, what the ledger says of tampering lasts on,
+    and the cover's latch tells whether it was off without power. Return what is to be stepped from now on."""
+    books = watcher.books
+    cfg = books.cfg
+    now_s = watcher.now_s
+    if cfg.watch is None:  # this meter has no settings
+        _watch_default(cfg)
+    before = watcher.watch
+    watch = w.Watch(cfg.watch, cfg.phases, cfg.three_wire)
+    if before:
+        for slot in range(len(before.since)):
+            since = before.since[slot]
+            if since:
+                row = slot // before.phases * w.COLUMNS
+                phase = w.ALL if before.rows[row + w.FIGURE] > w.OTHERS else slot % before.phases
+                findings.found(books, before.rows[row] + 1, phase, before.extremes[slot], now_s - since)
+    else:
+        _resume(books.s, watch, now_s)
+        findings.look_at_cover(watcher)
+    return watch
+
+
+def _watch_default(cfg):
+    heap.borrow("settings")
+    try:
+        from meter.documents import parse
+
+        parse.watched(cfg, {})
+    finally:
+        heap.give_back("settings")
+
+
+def _resume(s, watch, now_s):
+    """What lasted when power went, and is of tampering, is not found again."""
+    rows = watch.rows
+    for row in range(0, len(rows), w.COLUMNS):
+        kind = (rows[row] - codes.LOG_COVER_OPEN) // 2
+        if 0 <= kind < KINDS:
+            for phase in range(1 if rows[row + w.FIGURE] > w.OTHERS else watch.phases):
+                if tamper.lasts(s, kind, phase):
+                    slot = row // w.COLUMNS * watch.phases + phase
+                    watch.since[slot] = now_s
+                    watch.extremes[slot] = rows[row + w.LIMIT]
