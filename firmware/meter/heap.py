@@ -84,16 +84,13 @@ LOANS = {
         "core.cmac",
     ),
     "keys_file": ("documents.keys_doc", "documents.files"),
-    # The supplier's cards.
-    "head": ("cards.head", "core.serials"),
-    "document": ("commands.document", "commands.change", "documents.files", "documents.parse"),
-    "other": (
-        "commands.dispatch",
-        "commands.relay_test",
-        "commands.read_out",
-        "commands.cover_reset",
-        "cards.answer",
-    ),
+    # Orders, and the cards that bring them.
+    "order": ("cards.order", "commands.envelope", "core.serials"),
+    "staged": ("documents.files",),
+    "dispatch": ("commands.dispatch",),
+    "document": ("commands.change", "documents.files", "documents.parse"),
+    "work": ("commands.relay_test", "commands.read_out", "commands.cover_reset"),
+    "answer": ("cards.answer", "cards.answers"),
     "keys": ("commands.key_change", "commands.trust_change", "documents.keystore"),
 }
 

@@ -160,6 +160,14 @@ class Rewriter(ast.NodeTransformer):
                 text.value = self._names.attributes.get(text.value, text.value)
         return self.generic_visit(node)
 
+    def visit_Call(self, node):
+        """A table of numbers, bytes((1, 2)), is written as its bytes: the tuple would stay in the heap beside them."""
+        self.generic_visit(node)
+        match node:
+            case ast.Call(func=ast.Name("bytes"), args=[ast.Tuple(elts=[_, *_]) as table]) if _is_numbers(table):
+                return like(node, ast.Constant(bytes(eval(compile(ast.Expression(table), "table", "eval")))))
+        return node
+
     def visit_Global(self, node):
         node.names = [self._names.globals[self._module.name, name] for name in node.names]
         return node
@@ -189,6 +197,12 @@ class Rewriter(ast.NodeTransformer):
 
 def _import_unit(unit, local):
     return ast.Import([ast.alias(unit, local if local != unit else None)])
+
+
+def _is_numbers(table):
+    """Is it made of numbers alone, and of what is computed from them?"""
+    parts = [n for element in table.elts for n in ast.walk(element)]
+    return all(isinstance(n, ast.Constant | ast.BinOp | ast.UnaryOp | ast.operator | ast.unaryop) for n in parts)
 
 
 def _is_value_error(node):

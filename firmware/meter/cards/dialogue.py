@@ -22,23 +22,21 @@ _REMIND_MS = const(3000)
 
 
 class Dialogue:
-    def __init__(self, desk, uid, alone, added_micro, rows, code, other):
-        """uid, alone: the card, and whether it is the only one. added_micro: to the credit. rows: what there is to
-        say of the supplier's card; without them, code: why the card was refused (codes.CARD_*, 0: no keys), other: the
-        meter or currency it is for, if that is why."""
+    def __init__(self, desk, found, added_micro, rows, why):
+        """found: the card's uid, and whether it is the only one. added_micro: to the credit. rows: what there is to say
+        of the supplier's card. Without them, why: a code (codes.CARD_*, 0: no keys), and the meter or currency that the
+        card is for, if that is the reason."""
         self._desk = desk
         self._reader = desk.reader
         self._books = desk.books
         self._panel = desk.panel
-        self._uid = uid
-        self._alone = alone
+        self._uid, self._alone = found
         self._added_micro = added_micro
         self._rows = rows
-        self._code = code
-        self._other = other
+        self._code, self._other = why
 
     def do(self, state: int):
-        """To await: what belongs to a state. Gives the event that ends it. BusError, ChipError go to the desk."""
+        """To await: what belongs to a state; return the event that ends it. BusError, ChipError go to the desk."""
         return self._DO[state - at.RESULT](self)
 
     async def _result(self):
@@ -86,7 +84,7 @@ class Dialogue:
                 return at.GONE
 
     async def _stay(self, limit_ms):
-        """TIME_UP after limit_ms, or GONE once the card is out (or another one in)."""
+        """Return TIME_UP after limit_ms, or GONE once the card is out (or another one in)."""
         end = time.ticks_add(time.ticks_ms(), limit_ms)
         await self._reader.field_off()
         while True:

@@ -37,12 +37,12 @@ class Visit(Guest):
         self._bought = bought
 
     def do(self, state: int):
-        """To await: what belongs to a state. Gives the event that ends it. CardError, BusError and ChipError go to
+        """To await: what belongs to a state; return the event that ends it. CardError, BusError and ChipError go to
         the desk."""
         return self._DO[state - at.IDENTIFY](self)
 
     def about(self, event: int) -> tuple:
-        """What the Utility, the Proof or the Dialogue needs to know that comes after this event."""
+        """What the Utility, the Proof or the Dialogue that comes after this event needs to know."""
         if event == at.NO_HOUSEHOLDS:
             return self.card, self.uid
         return (self.uid, self._bought) if event == at.NEW else super().about(event)

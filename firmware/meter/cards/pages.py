@@ -8,7 +8,7 @@ from micropython import const
 
 from meter.core.energy import COUNTS_PER_KWH
 from meter.drivers.hd44780.lcd import CARD
-from meter.panel import pages
+from meter.panel import loaded, order
 from meter.panel.text import fit, fixed, money, pair
 
 FIGURES = const(5)
@@ -53,7 +53,7 @@ def remove(books) -> tuple:
     """A card may be left in for days: why supply is off, or the balance, must not hide behind the request."""
     rows = (_BLANK,) * 3 + (_amount(books, books.s.credit_micro, "Credit"),)
     if books.s.claims:
-        rows = pages.seldom(books, pages.OFF)[1]
+        rows = loaded.page(books, order.OFF)[1]
     return (fit(CARD + " Remove card"),) + rows[1:]
 
 

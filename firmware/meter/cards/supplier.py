@@ -1,125 +1,93 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Utility cards: what the supplier's people carry from meter to meter. Loaded with the card.
+"""Utility cards: orders of the supplier's, which its people carry from meter to meter. Loaded with the card.
 
 A DESFire application of its own, so no user card is ever taken for one; its meter key comes of the fleet's utility
-key. What is asked for is signed by the supplier: head.py. What each kind does is a workflow of its own, of
-which a document needs all the room there is:
+key. What is on it:
 
-    1 settings, 2 tariff   commands/document.py
-    3 key change           commands/key_change.py
-    4 relay test           commands/relay_test.py
-    5 read-out             commands/read_out.py
-    6 cover reset          commands/cover_reset.py
-    7 supplier's keys      commands/trust_change.py
+    file 1  head       which order, signed by the supplier: order.py
+    file 2  document   what the order brings: a list of meters, settings, a tariff, keys
+    file 3  answers    a record of each meter that has been here: answer.py
 
-Kinds 1 to 3 and 7 change what the meter is, so an old card must not bring back what was: the ledger keeps the serial
-number of the newest one, and an older one is refused. What came of it goes onto the card, for the office; a card
-without room for that has still done its work. Files, byte by byte: storage/FORMAT.md.
+The order is done by commands/dispatch.py, and answers.py has the words for what came of it. Each is loaded for its
+part and let go: a document needs all the room there is. A card without room for the answer has still done its work.
+Files, byte by byte: storage/FORMAT.md.
 """
-
-import hashlib
-from binascii import crc32
 
 from micropython import const
 
 from meter import heap
-from meter.books import visits
 from meter.cards import states
 from meter.cards.visitor import Guest
-from meter.core import codes
+from meter.commands import orders, results
 from meter.core.errors import CardError
-from meter.drivers.desfire import card
+from meter.drivers.hd44780.lcd import CARD
 
-AID = b"\x02WP"
-DOCUMENT = const(2)
 _SERVING_MS = const(15_000)
-
-SETTINGS = const(1)
-TARIFF = const(2)
-KEYS = const(3)
-RELAY = const(4)
-READ_OUT = const(5)
-TRUST = const(7)
-
-# What came of it.
-DONE = const(0)
-ALREADY = const(1)
-WITH_START = const(2)
-FAILED = const(3)
-REFUSED = const(4)
 
 
 class Utility(Guest):
-    """One utility card being served. For its workflow: all without _."""
-
-    # What the head says; utility_head.read() puts it here. begins: where the document is in file 2. crc: of it.
-    kind = length = begins = serial = crc = 0
-    digest = b""
-    hash: hashlib.sha256 = None  # pyright: ignore[reportAssignmentType]
+    """One utility card being served."""
 
     def do(self, state: int):
-        """To await: do what the card asks for. Gives the event. CardError, BusError and ChipError go to the desk."""
-        return self._serve()
-
-    async def _serve(self):
-        await self._head()
-        visits.believed(self.books)
-        rows, result = await self._work()
-        if (self.kind <= KEYS or self.kind == TRUST) and result <= WITH_START:
-            visits.served(self.books, self.serial)
-        if self.kind != READ_OUT:
-            await self.answer(result)
-        self.rows = rows
-        return states.SERVED
-
-    async def _head(self):
-        heap.borrow("head")
-        try:
-            from meter.cards import head
-
-            await head.read(self)
-        finally:
-            heap.give_back("head")
-
-    async def _work(self):
-        if self.kind in (SETTINGS, TARIFF):
-            heap.borrow("document")
-            try:
-                from meter.commands import document as utility_document
-
-                return await utility_document.work(self)
-            finally:
-                heap.give_back("document")
-        heap.borrow("other")
-        try:
-            from meter.commands import dispatch
-
-            return await dispatch.work(self)
-        finally:
-            heap.give_back("other")
+        """To await: do what the card asks for; return the event. CardError, BusError and ChipError go to the desk."""
+        return _serve(self)
 
     def say(self, rows) -> None:
         """Shown while the card is served."""
         self.desk.panel.say(rows, _SERVING_MS)
 
-    async def document(self, take) -> None:
-        """take(part) for each part of the document. Raises CardError at its end when it is not what the head says."""
-        for at in range(self.begins, self.length, card.READ_MAX):
-            part = await self.card.read(DOCUMENT, at, min(card.READ_MAX, self.length - at))
-            self.hash.update(part)
-            self.crc = crc32(part, self.crc)
-            take(part)
-        right = self.hash.digest() == self.digest
-        self.hash = None  # pyright: ignore[reportAttributeAccessIssue]  # the document needs the room
-        if not right:
-            raise CardError(codes.CARD_MALFORMED, "document")
 
-    async def answer(self, result: int, more: bytes = b"") -> bool:
-        """Write what came of it onto the card. False: there is no room for it."""
-        heap.borrow("other")
-        try:
-            from meter.cards import answer as utility_answer
+async def _serve(u):
+    order = await _order(u)
+    kind = order[orders.KIND]
+    if kind == orders.RELAY:
+        u.say((CARD + " Relay test", "Supply goes off for", "two seconds.", ""))
+    result, value = await _done(u, order)
+    if result == results.REFUSED:
+        raise CardError(value, "order")
+    if not await _answer(u, order, result, value) and kind == orders.READ_OUT:
+        result = results.NO_ROOM
+    u.rows = _words(u, kind, result, value)
+    return states.SERVED
 
-            return await utility_answer.write(self, result, more)
-        finally:
-            heap.give_back("other")
+
+async def _order(u):
+    heap.borrow("order")
+    try:
+        from meter.cards import order
+
+        return await order.read(u)
+    finally:
+        heap.give_back("order")
+
+
+async def _done(u, order):
+    if order[orders.DOCUMENT] is None:
+        return results.UNSTORED, 0
+    heap.borrow("dispatch")
+    try:
+        from meter.commands import dispatch
+
+        return await dispatch.do(u.books, u.desk, order)
+    finally:
+        heap.give_back("dispatch")
+
+
+async def _answer(u, order, result, value):
+    heap.borrow("answer")
+    try:
+        from meter.cards import answer
+
+        return await answer.write(u, order, result, value)
+    finally:
+        heap.give_back("answer")
+
+
+def _words(u, kind, result, value):
+    heap.borrow("answer")
+    try:
+        from meter.cards import answers
+
+        return answers.rows(kind, result, value, u.books)
+    finally:
+        heap.give_back("answer")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the desk asks of what serves a card, the household's (household.py) or the supplier's (supplier.py)."""
+"""A card being served, as the desk sees it: the household's (household.py) or the supplier's (supplier.py)."""
 
 from micropython import const
 
@@ -20,12 +20,12 @@ class Guest:
         self.uid = uid
         self.alone = alone
         self.added_micro = 0
-        self.rows = None  # of the supplier's card: what came of it
+        self.rows = None  # to be shown of the supplier's card
         self.code = 0  # why it was refused; 0: no keys
         self.other = ""  # the meter or currency that the card is for, if that is why
 
     def card_failed(self, state: int, e) -> int:
-        """The card would not do what the state needs; gives the event."""
+        """The card would not do what the state needs. Return the event."""
         if state == at.WRITE_BACK:
             return at.UNWRITTEN
         self.code = e.code
@@ -37,7 +37,7 @@ class Guest:
 
     def about(self, event: int) -> tuple:
         """What the code that comes after this event needs to know: as a rule, the dialogue."""
-        return self.uid, self.alone, self.added_micro, self.rows, self.code, self.other
+        return (self.uid, self.alone), self.added_micro, self.rows, (self.code, self.other)
 
     def reader_failed(self, state: int) -> None:
         """The reader broke down in the middle of this."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Another settings or tariff document for a running meter: checked whole, stored, put in force. Loaded for that.
+"""Other settings or another tariff for a running meter: checked whole, stored, put in force. Loaded for that.
 
-It is staged first (documents.stage). One that is refused, or cannot be stored, changes nothing. The one in force
-before is kept: in_force.py. What is checked beyond documents/settings_doc.py and documents/tariff_doc.py:
+The document has been staged (documents/files.py). One that is refused, or cannot be stored, changes nothing. The one in
+force before is kept: in_force.py. What is checked beyond documents/settings_doc.py and documents/tariff_doc.py:
 a document must fit this meter (number, currency), and a provisioned meter stays one.
 """
 
@@ -11,41 +11,33 @@ import gc
 from micropython import const
 
 from meter import heap
+from meter.commands import results
 from meter.core import codes
 from meter.core.errors import ConfigError, StorageError
 from meter.documents import files, parse
 
-SETTINGS = "settings.json"
-TARIFF = "tariff.json"
-LATER = "later.json"
 MAX = const(3072)  # bytes
-
-# What change() gives.
-ALREADY = const(0)
-NOW = const(1)
-WITH_START = const(2)  # parts were started with what has changed
-LATER_ON = const(3)  # a tariff that waits for its time
 _IS_SETTINGS = const(16)
 
 
 def change(books, name: str, crc: int, by: int, root: str = "") -> int:
-    """Put the document that documents.stage() took in force; crc: the CRC-32 of its bytes; by: BY_*.
+    """Put the document in force that files.stage() took. Return DONE, ALREADY, WITH_START or LATER (results.py).
+    Raise ConfigError for a document that is refused, StorageError for one that cannot be stored.
 
-    Gives ALREADY, NOW, WITH_START or LATER_ON.
-    Raises ConfigError for a document that is refused, StorageError for one that cannot be stored.
+    name: files.SETTINGS or TARIFF. crc: the CRC-32 of its bytes. by: BY_*.
     """
-    settings = name == SETTINGS
+    settings = name == files.SETTINGS
     new = files.kept(name, "new")
     staged = files.check_sum(root, new)
     if staged[1] != crc:
         raise StorageError(0, "the file system does not take " + name)
     kept = [files.check_sum(root, name)]
     if not settings:
-        kept.append(files.check_sum(root, LATER))
+        kept.append(files.check_sum(root, files.LATER))
     stopped = _aside(root, name)  # what is there: the same once more is to be tried
     if staged[0] and staged in kept and not stopped:
         files.discard(root, name)
-        return ALREADY
+        return results.ALREADY
     before = books.cfg
     later = books.later
     try:
@@ -66,7 +58,7 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
         raise
     # Whether those there are fit to be kept: looked at now, while the code for putting in force is not loaded.
     late = not settings and not stopped and later is None and kept[1][0]
-    sound = not stopped and _sound(root, name), late and _sound(root, LATER)
+    sound = not stopped and _sound(root, name), late and _sound(root, files.LATER)
     gc.collect()
     books.log(codes.LOG_DOCUMENT_TAKEN, by | (_IS_SETTINGS if settings else 0))
     heap.borrow("in_force")
@@ -93,10 +85,10 @@ def _aside(root, name):
 
 
 def _sound(root, name):
-    """Is the document there is fit to be kept as the one before?"""
+    """Is the document that is there fit to be kept as the one before?"""
     try:
         doc = files.load(root, name)
-        _settings(doc) if name == SETTINGS else parse.tariff(doc)
+        _settings(doc) if name == files.SETTINGS else parse.tariff(doc)
     except ConfigError:
         return False
     return True

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cover reset: an inspector has seen the meter, what tampering has blocked is released. Loaded with the card."""
+"""Cover reset: an inspector has seen the meter, what tampering has blocked is released. Loaded with the order."""
 
-from meter.cards import supplier
+from meter.commands import results
 from meter.core import codes
-from meter.core.state import others, times
-from meter.drivers.hd44780.lcd import CARD
 
 
 def inspected(books) -> None:
@@ -14,15 +12,8 @@ def inspected(books) -> None:
     books.keep()
 
 
-async def work(u) -> tuple:
-    """(four rows, result)."""
-    s = u.books.s
-    blocked = s.claims & codes.CLAIM_TAMPER
-    inspected(u.books)
-    rows = (
-        CARD + " Inspection",
-        "Supply released." if blocked else "Nothing was blocked.",
-        "Cover %5d Magnet %d" % (times(s, codes.TAMPER_COVER), times(s, codes.TAMPER_MAGNET)),
-        "Other signs %8d" % others(s),
-    )
-    return rows, supplier.DONE if blocked else supplier.ALREADY
+def do(books) -> tuple:
+    """Return (DONE, 0), or ALREADY when nothing was blocked."""
+    blocked = books.s.claims & codes.CLAIM_TAMPER
+    inspected(books)
+    return results.DONE if blocked else results.ALREADY, 0

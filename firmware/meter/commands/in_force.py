@@ -2,14 +2,14 @@
 """Settings or a tariff that change.py has checked: stored in place of those before, and in force. Loaded for that."""
 
 from meter import heap
-from meter.commands import change
+from meter.commands import results
 from meter.core import codes
 from meter.core.errors import StorageError
 from meter.documents import files
 
 
 def put(books, by: int, root: str, new: tuple, stopped: bool, sound: tuple) -> int:
-    """Give NOW, WITH_START or LATER_ON. Raise StorageError.
+    """Return DONE, WITH_START or LATER (results.py). Raise StorageError.
 
     new: settings, and the tariff or None, when it is the settings that change. stopped: was the document there put
     aside? sound: may the document there be kept as the one before, and may the tariff that had been waiting?
@@ -18,18 +18,18 @@ def put(books, by: int, root: str, new: tuple, stopped: bool, sound: tuple) -> i
     if tariff:
         late = _make_way(books, root, stopped, sound)
         if tariff.from_minute and not books.is_past(tariff.from_minute):
-            files.put_aside(root, change.TARIFF, change.LATER)
+            files.put_aside(root, files.TARIFF, files.LATER)
             books.put_in_force(cfg, books.tariff, tariff)
-            return change.LATER_ON
-        files.replace(root, change.TARIFF, sound[late])
+            return results.LATER
+        files.replace(root, files.TARIFF, sound[late])
     else:
         _pass_days(books)
-        files.replace(root, change.SETTINGS, sound[0])
+        files.replace(root, files.SETTINGS, sound[0])
     if stopped:
-        _forget(root, change.TARIFF if tariff else change.SETTINGS)
+        _forget(root, files.TARIFF if tariff else files.SETTINGS)
     before = books.cfg
     later = books.later
-    # What parts were started with: until they are started anew, all else keeps to it, too.
+    # What parts were started with: until they are started again, all else keeps to it, too.
     same = (
         cfg.phases == before.phases
         and cfg.three_wire == before.three_wire
@@ -48,19 +48,19 @@ def put(books, by: int, root: str, new: tuple, stopped: bool, sound: tuple) -> i
     books.put_in_force(cfg, tariff or books.tariff, later)
     books.log(codes.LOG_TARIFF_CHANGED if tariff else codes.LOG_SETTINGS_CHANGED, by)
     books.fault(codes.FAULT_TARIFF if tariff else codes.FAULT_SETTINGS, False)
-    return change.NOW if same else change.WITH_START
+    return results.DONE if same else results.WITH_START
 
 
 def _make_way(books, root, stopped, sound):
-    """Gives 1 when the tariff that had been waiting is now the one there, else 0."""
+    """Return 1 when the tariff that had been waiting is now the one there, else 0."""
     late = 0
-    if files.check_sum(root, change.LATER)[0]:
+    if files.check_sum(root, files.LATER)[0]:
         if stopped:
-            files.set_aside(root, change.LATER)
+            files.set_aside(root, files.LATER)
         elif books.later is None:
             # The one that had been waiting is in force: it takes its place, so that the new one can take it over.
-            files.replace(root, change.TARIFF, sound[0], change.LATER)
-            books.tariff.before = ()  # a start does not find that one any more
+            files.replace(root, files.TARIFF, sound[0], files.LATER)
+            books.tariff.before = ()  # no start finds that one any more
             late = 1
     _pass_days(books)
     return late

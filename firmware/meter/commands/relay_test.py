@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Relay test: supply goes off, is sensed to be off, and comes back. Loaded with the card.
+"""Relay test: supply goes off, is sensed to be off, and comes back. Loaded with the order.
 
 The guard does it, as for any reason to be off; this only asks for it and looks. A cut in the middle leaves nothing
-behind: the wish is not in the ledger.
+to mend: the wish is not in the ledger.
 """
 
 import asyncio
@@ -10,19 +10,16 @@ import asyncio
 from micropython import const
 
 from meter.books import visits
-from meter.cards import supplier
+from meter.commands import results
 from meter.core import codes
-from meter.drivers.hd44780.lcd import CARD
 
 _OFF_MS = const(2000)
 _LOOK_MS = const(100)
 _PATIENCE_MS = const(5000)
 
 
-async def work(u) -> tuple:
-    """(four rows, result)."""
-    books = u.books
-    u.say((CARD + " Relay test", "Supply goes off for", "two seconds.", ""))
+async def do(books) -> tuple:
+    """Return (DONE, STUCK_CLOSED or STUCK_OPEN, 0)."""
     try:
         visits.test_relay(books, True)
         opened = await _becomes(books, 0)
@@ -31,10 +28,9 @@ async def work(u) -> tuple:
         visits.test_relay(books, False)
     closed = await _becomes(books, books.wants_closed())
     books.log(codes.LOG_RELAY_TEST, opened + 2 * closed)
-    if opened and closed:
-        return (CARD + " Relay test", "Passed.", "", ""), supplier.DONE
-    what = "does not open" if not opened else "does not close"
-    return (CARD + " Relay test", "Failed: the relay", what, "Call your supplier"), supplier.FAILED
+    if not opened:
+        return results.STUCK_CLOSED, 0
+    return results.DONE if closed else results.STUCK_OPEN, 0
 
 
 async def _becomes(books, position) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signatures on cards, verified in steps of 20 ms at most: the meter meters meanwhile. Loaded for the moment.
+"""Signatures of the supplier's, verified in steps of 20 ms at most: the meter meters meanwhile. Loaded for the moment.
 
 SHA-512 first, then the curve: their code and tables are never in the heap together.
 """

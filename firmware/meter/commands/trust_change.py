@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The supplier's new public keys, which sign from now on: purchases, and utility cards. Loaded with the card.
+"""The supplier's new public keys, which sign from now on: purchases, and orders. Loaded with the order.
 
-The card is signed by the order key in force. The new order key signs, too, so that a slip of the pen locks nobody out.
+The order is signed by the order key in force. The new order key signs, too, so that a slip of the pen locks nobody out.
 The keys before are good for nothing at once.
 
     u8  sale key's number      u8  order key's number      2 zeros
@@ -14,71 +14,65 @@ import struct
 from micropython import const
 
 from meter import heap
-from meter.cards import supplier
+from meter.commands import orders, results
 from meter.core import codes
-from meter.core.errors import CardError, StorageError
+from meter.core.errors import StorageError
 from meter.documents import keys_doc, keystore
-from meter.drivers.hd44780.lcd import CARD
 
 _N = const(132)
 _PROVEN = const(68)
 _PREFIX = b"PW keys\0"
 
 
-async def work(u) -> tuple:
-    """(four rows, result)."""
-    parts = []
-    await u.document(parts.append)
-    record = b"".join(parts)
+async def do(books, keeper, order) -> tuple:
+    """Return (DONE, 0), ALREADY, UNSTORED, why the keys are none to take, or REFUSED and a CARD_ code."""
+    record = order[orders.DOCUMENT]
     if len(record) != _N:
-        raise CardError(codes.CARD_MALFORMED, "trust")
-    sale_no, order_no, spare, sale, order, proof = struct.unpack("<BBH32s32s64s", record)
+        return results.REFUSED, codes.CARD_MALFORMED
+    sale_no, order_no, spare, sale, public, proof = struct.unpack("<BBH32s32s64s", record)
     if not sale_no or not order_no or spare:
-        raise CardError(codes.CARD_MALFORMED, "trust")
-    keys = u.desk.keys
-    signers = sale_no, sale, order_no, order
+        return results.REFUSED, codes.CARD_MALFORMED
+    keys = keeper.keys
+    signers = sale_no, sale, order_no, public
     if signers == keys[keys_doc.SALE_NO : keys_doc.MADE]:
-        return (CARD + " Supplier's keys", "Nothing to change:", "in force already.", ""), supplier.ALREADY
-    new = keys[: keys_doc.SALE_NO] + signers + (u.serial,)
-    why = _refusal(keys, new) or await _unsound(sale, order, proof, record)
-    if not why and u.books.cfg.provisioned and not keystore.fit(new, u.books.cfg.meter_number):
-        why = "They are well known."
+        return results.ALREADY, 0
+    new = keys[: keys_doc.SALE_NO] + signers + (order[orders.SERIAL],)
+    why = _misfit(keys, new) or await _unsound(sale, public, proof, record)
+    if not why and books.cfg.provisioned and not keystore.fit(new, books.cfg.meter_number):
+        why = results.WELL_KNOWN
     if why:
-        u.books.log(codes.LOG_CARD_REFUSED, codes.CARD_MALFORMED)
-        return (CARD + " Supplier's keys", why, "Nothing was changed.", "Make the card anew."), supplier.REFUSED
+        books.log(codes.LOG_CARD_REFUSED, codes.CARD_MALFORMED)
+        return why, 0
     try:
-        keystore.put(u.desk.root, new)
+        keystore.put(keeper.root, new)
     except StorageError:
-        return (
-            CARD + " Supplier's keys",
-            "Memory fault:",
-            "nothing was changed.",
-            "Call your supplier",
-        ), supplier.FAILED
-    u.desk.keys = new
-    u.books.log(codes.LOG_TRUST_CHANGED, sale_no << 8 | order_no)
-    return (CARD + " Supplier's keys", "changed.", "Cards signed before", "are not valid now."), supplier.DONE
+        return results.UNSTORED, 0
+    keeper.keys = new
+    books.log(codes.LOG_TRUST_CHANGED, sale_no << 8 | order_no)
+    return results.DONE, 0
 
 
-def _refusal(keys, new):
+def _misfit(keys, new):
+    """0, or what is wrong with keys and numbers among themselves."""
     if new[keys_doc.SALE] == new[keys_doc.ORDER]:
-        return "Both are the same."
+        return results.SAME_KEYS
     for no, key in ((keys_doc.SALE_NO, keys_doc.SALE), (keys_doc.ORDER_NO, keys_doc.ORDER)):
-        # Cards name a key by its number.
+        # An order names its key by the number.
         if (new[no] == keys[no]) != (new[key] == keys[key]):
-            return "Number does not fit."
-    return ""
+            return results.MISNUMBERED
+    return 0
 
 
 async def _unsound(sale, order, proof, record):
+    """0, or which key can sign nothing."""
     heap.borrow("signature")
     try:
         from meter.commands import signature
 
         if not await signature.usable(sale):
-            return "Sale key is no key."
+            return results.NO_KEY
         if not await signature.good(order, proof, _PREFIX + record[:_PROVEN]):
-            return "Order key unproven."
+            return results.UNPROVEN
     finally:
         heap.give_back("signature")
-    return ""
+    return 0

@@ -18,6 +18,9 @@ from micropython import const
 
 from meter.core.errors import ConfigError, StorageError
 
+SETTINGS = "settings.json"
+TARIFF = "tariff.json"
+LATER = "later.json"
 _PART = const(128)  # bytes
 
 

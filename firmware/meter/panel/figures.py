@@ -9,7 +9,7 @@ from micropython import const
 
 from meter.core import codes
 from meter.core.energy import COUNTS_PER_KWH
-from meter.panel import pages
+from meter.panel import order, pages
 from meter.panel.text import fit, fixed, money, pair, pairs
 
 VERSION = "0.1.0"
@@ -18,24 +18,24 @@ _MOST_DAYS = const(9999)
 
 
 def page(books, n: int) -> tuple:
-    """(number, rows) of page n, or of the next there is."""
-    if n < pages.PURCHASES:
-        rows = _four(energy(books), n - pages.ENERGY)
+    """Return number and rows of page n, or of the next there is."""
+    if n < order.PURCHASES:
+        rows = _four(energy(books), n - order.ENERGY)
         if rows:
             return n, rows
-        n = pages.PURCHASES
-    if n == pages.PURCHASES:
+        n = order.PURCHASES
+    if n == order.PURCHASES:
         return n, purchases(books)
-    if n == pages.COSTS:
+    if n == order.COSTS:
         return n, costs(books)
-    if n < pages.POWER:
-        rows = _four(month(books), n - pages.MONTH)
+    if n < order.POWER:
+        rows = _four(month(books), n - order.MONTH)
         if rows:
             return n, rows
-        n = pages.POWER
-    if n == pages.POWER:
+        n = order.POWER
+    if n == order.POWER:
         return n, pages.live(books, n) or three_phases(books)
-    return n, no_time(books) if n == pages.CLOCK else status(books)
+    return n, no_time(books) if n == order.CLOCK else status(books)
 
 
 def energy(books) -> list:

@@ -1,91 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pages of the display, in their order: the books in, four rows of exactly 20 characters out.
+"""The pages drawn every second: balance, power and clock. The books in, four rows of exactly 20 characters out.
 
-The balance, power and clock are live: drawn every second, and what that takes is here. Loading a module takes some
-10 ms, so all others are drawn together when the first of them turns up, or every few seconds: the panel sees to that.
-A page has a number; not every number has a page. Pure functions: no page keeps anything, waits or decides.
-Figures are right-aligned and never cut; where space is short the label yields.
-Glyphs by code (drivers/hd44780/lcd.py): 0 bolt, 1 lock, 2 card, 3 warning, 4 import, 5 export, 6 half bar, 7 bar;
-the display's own character set has an arrow at ~.
+Pure functions: no page keeps anything, waits or decides. Figures are right-aligned and never cut; where space is short
+the label yields. Glyphs by code (drivers/hd44780/lcd.py): 0 bolt, 1 lock, 2 card, 3 warning, 4 import, 5 export, 6 half
+bar, 7 bar; the display's own character set has an arrow at ~.
 """
 
-from micropython import const
-
-from meter import heap
 from meter.core import codes
+from meter.panel import order
 from meter.panel.text import fixed, money, pairs
-
-STARTING = const(-2)  # the first two are not among those that turn
-OFF = const(-1)  # why supply is off
-BALANCE = const(0)  # live
-FAULTS = const(1)  # one for each bit
-ENERGY = const(17)
-PURCHASES = const(21)
-COSTS = const(22)
-MONTH = const(23)
-POWER = const(26)  # live with one phase, while it is measured
-CLOCK = const(27)  # live while the time is known
-STATUS = const(28)
 
 
 def live(books, n: int):
     """Page n if it is one that is drawn every second, else None."""
-    if n == BALANCE:
+    if n == order.BALANCE:
         return balance(books)
-    if n == POWER and books.sample is not None and books.cfg.phases == 1:
+    if n == order.POWER and books.sample is not None and books.cfg.phases == 1:
         return power(books)
-    if n == CLOCK and books.utc_s is not None:
+    if n == order.CLOCK and books.utc_s is not None:
         return clock(books)
-
-
-def seldom(books, n: int, turn: int = 0) -> tuple:
-    """(its number, its rows) of page n, or of the next there is. turn chooses among several reasons. Without the heap
-    to load a page, the balance."""
-    if n > 0 and not books.faults >> n - FAULTS:
-        n = max(n, ENERGY)
-    heap.borrow("troubles")
-    heap.borrow("figures")
-    try:
-        if n < ENERGY:
-            from meter.panel import troubles
-
-            return troubles.page(books, n, turn)
-        from meter.panel import figures
-
-        return figures.page(books, n)
-    except MemoryError:
-        books.ran_short()
-        return n, balance(books) if books.ready else (" " * 20,) * 4
-    finally:
-        heap.give_back("troubles")
-        heap.give_back("figures")
-
-
-def ahead(books, n: int) -> list:
-    """Numbers and texts of the pages from n on, in one: they are loaded once. A live page, and the table of three
-    phases, has no text."""
-    out = []
-    heap.borrow("figures")
-    try:
-        from meter.panel import figures
-
-        while n <= STATUS:
-            n, rows = figures.page(books, n)
-            out.append(n)
-            out.append("" if n == POWER or live(books, n) else "".join(rows))
-            n += 1
-    except MemoryError:
-        books.ran_short()
-        out = [n, "".join(balance(books))]
-    finally:
-        heap.give_back("figures")
-    return out
 
 
 def balance(books) -> tuple:
     """Credit, rate and price now, load and what it costs an hour."""
     s = books.s
-    m = books.sample
     alarm = books.alarm
     decimals = books.cfg.decimals
     local = books.local()
@@ -107,19 +45,7 @@ def balance(books) -> tuple:
     title = "Credit         Low credit     Very low creditCredit used up "[15 * alarm : 15 * alarm + 15]
     if s.latches & codes.LATCH_EMERGENCY and alarm < 3:
         title = "Emergency credit"
-    if m is None:
-        load = "Meter chip fault" if books.faults & codes.FAULT_METER_IC else "Load not measured"
-        cost = ""
-    else:
-        p_mw = m.p_total_mw
-        load = fixed(abs(p_mw), 1000, 3)
-        micro = max(p_mw, 0) * books.terms.price_micro // 1_000_000
-        cost = money(micro, decimals)
-        if len(load + cost) > 12:  # what arrow, units and a space leave
-            load = fixed(abs(p_mw), 100_000, 1)
-            cost = money(micro, 0)
-        load = "%s %s kW" % ("\x05" if p_mw < 0 else "\x04", load)
-        cost += "/h"
+    load, cost = _load(books)
     return pairs(
         "%s %s\n%s\n%s\n%s" % ("\x00" if s.relay_closed == 1 else "\x01", title, books.cfg.currency, now, load),
         corner,
@@ -127,6 +53,21 @@ def balance(books) -> tuple:
         price,
         cost,
     )
+
+
+def _load(books):
+    """What flows now, and what that costs an hour; of large figures without their ends."""
+    m = books.sample
+    if m is None:
+        return "Meter chip fault" if books.faults & codes.FAULT_METER_IC else "Load not measured", ""
+    p_mw = m.p_total_mw
+    load = fixed(abs(p_mw), 1000, 3)
+    micro = max(p_mw, 0) * books.terms.price_micro // 1_000_000
+    cost = money(micro, books.cfg.decimals)
+    if len(load + cost) > 12:  # what arrow, units and a space leave
+        load = fixed(abs(p_mw), 100_000, 1)
+        cost = money(micro, 0)
+    return "%s %s kW" % ("\x05" if p_mw < 0 else "\x04", load), cost + "/h"
 
 
 def power(books) -> tuple:

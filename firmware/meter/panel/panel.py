@@ -2,16 +2,11 @@
 """The panel: owns display, button, alarm LED and buzzer.
 
 Wakes once a second with the books' tick, twice while the LED blinks slowly, and at once for a key or say().
-What is shown, first match wins:
-    say() running                    what the card desk says
-    ledger not read, nothing ticked  starting, or the fault
-    key within the last 20 s         the page the key chose
-    a claim holds the supply off     the reason and the remedy; LED fast
-    alarm 1 or worse                 the balance; LED slow, buzzer once when it begins
-    otherwise                        the pages in turn, 6 s each; from the faults on when there is a new one
+What is shown: turns.py. A page stays for 6 s, one that a key chose for 20 s. The LED blinks fast while supply is off,
+slowly in alarm 1 or worse, and then the buzzer sounds once when it begins.
 The balance, power and clock are drawn at every tick. The other pages are loaded from flash for it. Those that turn are
 drawn together when the first of them turns up, and at the tick after claims, latches, faults, alarm or purchases have
-changed. A reason, and what a key has chosen, is drawn anew every 4 s while it stays.
+changed. A reason, and what a key has chosen, is drawn again every 4 s while it stays.
 The display cannot be read back, so all of it is written again after the relay has switched (the dip can cost it its
 4-bit sync) and every 45 s, from its first nibble on: what a wrong bit on its wires or a dip of its supply has done is
 seen for less than a minute.
@@ -24,7 +19,7 @@ from micropython import const
 
 from meter.core.codes import FAULT_DISPLAY
 from meter.core.errors import BusError
-from meter.panel import pages
+from meter.panel import loaded, order, pages, turns
 from meter.panel.text import fit
 
 _PAGE_MS = const(5700)  # 6 s, for ticks that come a little early
@@ -51,7 +46,7 @@ class Panel:
         self._edge = self._down = False
         self.said = None  # the rows of say(), as long as they stand
         self._drawn = 0
-        self._start_at = None  # when the display is to be started anew; None: now
+        self._start_at = None  # when the display is to be started again; None: now
         self._relay = None
         self._claims = self._faults = 0
         self._alarm = None
@@ -130,49 +125,55 @@ class Panel:
         self._key = for_ms == _KEY_HOLD_MS
         self._until = time.ticks_add(time.ticks_ms(), for_ms)
 
+    def _choose(self):
+        """Turn to the page that turns.py says; return its number."""
+        books = self._books
+        claims = books.s.claims
+        if self.said and _left_ms(self._until) <= 0:
+            self.said = None
+            self._turn(0)
+        turn = turns.turn(
+            bool(self.said) * turns.SAID
+            | (not (books.ready and (claims or books.faults or books.sample or books.utc_s))) * turns.UNKNOWN
+            | (claims != self._claims) * turns.CHANGED
+            | self._key * turns.KEY
+            | (_left_ms(self._until) <= 0) * turns.OVER
+            | bool(claims or books.alarm) * turns.PINNED
+            | bool(books.faults & ~self._faults) * turns.WORSE
+        )
+        if turn == turns.SAY:
+            return order.SAYING
+        if turn > turns.STAY:
+            self._turn(0 if turn <= turns.FRONT else self._page + 1 if turn == turns.NEXT else order.FAULTS)
+        if turn == turns.START:
+            return order.STARTING
+        self._claims = claims
+        self._faults = books.faults
+        if self._page > order.STATUS:
+            self._page = 0
+        return order.OFF if claims and not self._key else self._page
+
     def _rows(self):
         """What is to be shown; None: what is shown already."""
         books = self._books
         s = books.s
-        if self.said:
-            if _left_ms(self._until) > 0:
-                self._news = None
-                return self.said
-            self.said = None
-            self._turn(0)
-        if not books.ready or not (s.claims or books.faults or books.sample or books.utc_s):
-            self._turn(0)
-            page = pages.STARTING
-        else:
-            over = _left_ms(self._until) <= 0
-            # A changed reason is news, and a key that has grown old is over: both go back to the front.
-            if s.claims != self._claims or (over if self._key else s.claims or books.alarm):
-                self._claims = s.claims
-                self._turn(0)
-            elif books.faults & ~self._faults:
-                self._turn(pages.FAULTS)
-            elif over:
-                self._turn(self._page + 1)
-            self._faults = books.faults
-            if self._page > pages.STATUS:
-                self._page = 0
-            page = pages.OFF if s.claims and not self._key else self._page
+        page = self._choose()
         news = [0, s.claims, s.latches, s.purchase_count, books.faults, books.alarm]
         ahead = self._ahead
         text = ""
         if page == 0:
             ahead.clear()
-        elif page > 0 and not self._key and not books.faults >> page - 1:
-            page = max(page, pages.ENERGY)
+        elif page > 0 and not self._key and not books.faults >> page - order.FAULTS:
+            page = max(page, order.ENERGY)
             while len(ahead) > 1 and ahead[1] < page:
                 del ahead[1:3]
             if len(ahead) < 3 or ahead[0] != news:
                 ahead: list = [news]
                 self._ahead = ahead
-                ahead.extend(pages.ahead(books, page))
+                ahead.extend(loaded.ahead(books, page))
             self._page = page = ahead[1]
             text = ahead[2]
-        rows = pages.live(books, page)
+        rows = self.said if page == order.SAYING else pages.live(books, page)
         if rows:
             self._news = None
             return rows
@@ -188,10 +189,10 @@ class Panel:
             return None
         else:
             self._reason += 1
-        news[0], rows = pages.seldom(books, page, self._reason)
+        news[0], rows = loaded.page(books, page, self._reason)
         self._news = news
         if page > 0:
-            self._page = page = news[0]
+            self._page = news[0]
         self._stale_at = time.ticks_add(time.ticks_ms(), _STALE_MS)
         return rows
 
@@ -218,7 +219,7 @@ class Panel:
             try:
                 lcd.show(rows)
             except BusError:
-                self._start_at = None  # one disturbed transfer is no fault: started anew, or named, at the next wake
+                self._start_at = None  # one disturbed transfer is no fault: started again, or named, at the next wake
         if books.ready and books.alarm != self._alarm:
             begins = self._alarm == 0
             self._alarm = books.alarm
@@ -230,7 +231,7 @@ class Panel:
     # -- LED --------------------------------------------------------------------------------------
 
     def _blink(self, ticked):
-        """Next LED phase; gives how long it lasts in ms."""
+        """Next LED phase; return how long it lasts in ms."""
         books = self._books
         phases = 0
         if books.ready:

@@ -7,7 +7,7 @@ Four rows of exactly 20 characters. Pure functions.
 from micropython import const
 
 from meter.core import codes, supply
-from meter.panel import pages
+from meter.panel import order
 from meter.panel.text import fit, money, pair, pairs
 
 # Two cells each, in the order of the CLAIM_ bits: the reason, the remedy.
@@ -49,14 +49,14 @@ _BLANK = const("                    ")
 
 
 def page(books, n: int, turn: int) -> tuple:
-    """(number, rows) of page n, or of the next fault."""
-    if n == pages.OFF:
+    """Return number and rows of page n, or of the next fault."""
+    if n == order.OFF:
         return n, off(books, turn)
-    if n == pages.STARTING:
+    if n == order.STARTING:
         return n, starting(books)
-    while not books.faults >> n - pages.FAULTS & 1:
+    while not books.faults >> n - order.FAULTS & 1:
         n += 1
-    return n, fault_page(books, n - pages.FAULTS)
+    return n, fault_page(books, n - order.FAULTS)
 
 
 def starting(books) -> tuple:

@@ -16,7 +16,7 @@ from meter.core.state import MeterState
 from meter.documents import parse
 from meter.drivers.fram import Fram
 from meter.metering.metering import Metering
-from meter.panel import pages
+from meter.panel import loaded, order, pages
 from meter.storage.events import EventLog
 from meter.storage.ledger import Ledger
 from meter.upkeep import supervisor
@@ -231,7 +231,7 @@ def test_a_page_and_evidence_without_heap_are_counted(books, monkeypatch):
     hungry = Hungry(monkeypatch, "troubles", "incidents")
     hungry.out = True
     shown = PanelBooks()
-    pages.seldom(shown, pages.OFF)
+    loaded.page(shown, order.OFF)
     assert shown.starved == 1
     assert not books.found(codes.LOG_MAGNET_ON, 3, 1) and books.starved == 1
 

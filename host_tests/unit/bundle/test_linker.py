@@ -132,6 +132,19 @@ def test_a_text_said_to_be_constant_is_written_where_it_is_used_and_another_is_a
     assert start(program) == ("/boot.bin", "/other.bin")
 
 
+def test_a_table_of_numbers_is_written_as_its_bytes_and_one_of_variables_stays():
+    source = """\
+from meter import codes
+_TABLE = bytes((1, codes.LOW & 0xFF, codes.LOW * -2))
+def start():
+    n = len(_TABLE)
+    return _TABLE + bytes((n,))
+"""
+    program = linked(meter__codes=CODES, meter__app=source)
+    assert r"b'\x01\xf6\x14'" in text_of(program) and "bytes((n,))" in text_of(program)
+    assert start(program) == bytes((1, 0xF6, 20, 3))
+
+
 APP_OF_DOC = """\
 from meter import heap, shared
 def start():

@@ -5,8 +5,8 @@ import asyncio
 import json
 
 import pytest
-from meter.cards import supplier
 from meter.cards.desk import CardDesk
+from meter.commands import results
 from meter.core import codes
 from meter.core.state import times
 from meter.documents import files, keys_doc
@@ -77,7 +77,7 @@ def test_a_tariff_card_changes_the_tariff_and_says_so_on_itself():
     assert meter.books.tariff.name == "Winter"
     assert "Tariff changed Winter" in meter.panel.text or "Tariff changed" in " ".join(meter.panel.said[1][1])
     (answer,) = utility_cards.answers(card)
-    assert (answer.meter_number, answer.serial, answer.result) == (NUMBER, 7, supplier.DONE)
+    assert (answer.meter_number, answer.serial, answer.result) == (NUMBER, 7, results.DONE)
     assert meter.s.utility_serial == 7
 
 
@@ -90,7 +90,7 @@ def test_an_older_card_cannot_bring_an_old_tariff_back():
 def test_the_same_card_again_finds_nothing_to_change():
     card = utility_card(TARIFF, DOCUMENT, serial=8)
     meter = shown(card, card)
-    assert [answer.result for answer in utility_cards.answers(card)] == [supplier.DONE, supplier.ALREADY]
+    assert [answer.result for answer in utility_cards.answers(card)] == [results.DONE, results.ALREADY]
     assert refused(meter) == []
 
 
@@ -98,7 +98,7 @@ def test_a_refused_document_leaves_the_serial_alone():
     card = utility_card(TARIFF, b'{"name": "x", "currency": "EUR", "price": "-1"}', serial=9)
     meter = shown(card)
     assert meter.s.utility_serial == 0 and meter.books.tariff.name == "One price"
-    assert utility_cards.answers(card)[0].result == supplier.REFUSED
+    assert utility_cards.answers(card)[0].result == results.REFUSED
 
 
 def test_a_card_without_room_for_answers_has_done_its_work_all_the_same():
@@ -337,7 +337,7 @@ def test_a_key_change_that_the_meter_has_already_changes_nothing():
 def test_after_a_key_change_a_card_of_the_utility_key_before_is_not_opened():
     card = key_card()
     meter = shown(card, card, utility_card(TARIFF, DOCUMENT))
-    assert [answer.result for answer in utility_cards.answers(card)] == [supplier.DONE]
+    assert [answer.result for answer in utility_cards.answers(card)] == [results.DONE]
     assert refused(meter) == [codes.CARD_AUTH, codes.CARD_AUTH] and meter.books.tariff.name == "One price"
 
 
@@ -457,7 +457,7 @@ def test_the_sale_key_alone_may_change(root):
     card = trust_card(document=trust(2, 1))
     meter = shown(card, card)
     assert meter.desk.keys[keys_doc.SALE_NO : keys_doc.ORDER] == (2, public_half(seed(102)), 1)
-    assert [answer.result for answer in utility_cards.answers(card)] == [supplier.DONE, supplier.ALREADY]
+    assert [answer.result for answer in utility_cards.answers(card)] == [results.DONE, results.ALREADY]
 
 
 def test_keys_of_before_a_change_stay_as_they_are(root):
@@ -491,7 +491,7 @@ def test_a_slip_of_the_office_s_leaves_the_keys_in_force(name, root):
     card = trust_card(document=document)
     meter = shown(card)
     assert meter.desk.keys == METER_KEYS and not (root / "keys.json").exists()
-    assert [answer.result for answer in utility_cards.answers(card)] == [supplier.REFUSED]
+    assert [answer.result for answer in utility_cards.answers(card)] == [results.REFUSED]
     assert words in said(meter) and meter.s.utility_serial == 0
 
 
@@ -572,14 +572,14 @@ def test_a_relay_test_switches_off_for_two_seconds_and_on_again():
     meter, card, positions = relay_tested(works=True)
     assert 20 <= positions.count(0) <= 30 and positions[-1] == 1
     assert meter.logged(codes.LOG_RELAY_TEST) == [3]
-    assert utility_cards.answers(card)[0].result == supplier.DONE
+    assert utility_cards.answers(card)[0].result == results.DONE
     assert meter.s.claims == 0
 
 
 def test_a_relay_that_does_not_follow_fails_the_test():
     meter, card, positions = relay_tested(works=False)
     assert meter.logged(codes.LOG_RELAY_TEST) == [2] and positions[-1] == 1
-    assert utility_cards.answers(card)[0].result == supplier.FAILED
+    assert utility_cards.answers(card)[0].result == results.FAILED
 
 
 def test_a_relay_test_card_pulled_in_the_middle_leaves_supply_on():

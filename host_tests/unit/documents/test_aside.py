@@ -6,7 +6,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from meter.commands import change
+from meter.commands import change, results
 from meter.core import codes
 from meter.documents import aside, files, load
 from meter.drivers.atm90e32.ic import Atm90e32
@@ -160,7 +160,7 @@ def test_the_next_good_settings_replace_them_and_those_aside_are_nothing_to_fall
 def test_the_same_once_more_is_tried_again(root):
     aside.keep(2, str(root))
     assert by_card(root, "settings.json", bench.settings(**OURS))[0] and taken(root) == AS_IT_IS
-    assert by_card(root, "settings.json", bench.settings(**OURS))[0] == change.ALREADY
+    assert by_card(root, "settings.json", bench.settings(**OURS))[0] == results.ALREADY
 
 
 def test_the_next_tariff_is_not_hidden_by_one_that_waited_and_is_aside(root):

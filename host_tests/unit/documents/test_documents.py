@@ -9,7 +9,7 @@ import types
 import zlib
 
 import pytest
-from meter.commands import change
+from meter.commands import change, results
 from meter.core import calendar, codes
 from meter.core import settings as config
 from meter.core.errors import ConfigError, StorageError
@@ -277,7 +277,7 @@ def put(root, name, doc, books=None):
 def test_a_change_is_stored_logged_and_in_force(root):
     books = Books()
     before = content(root, "settings.json")
-    assert put(root, "settings.json", settings(alarm1="33.00"), books) == 1
+    assert put(root, "settings.json", settings(alarm1="33.00"), books) == results.DONE
     assert books.cfg.alarm1_micro == 33_000_000
     taken = (codes.LOG_DOCUMENT_TAKEN, codes.BY_NETWORK | 16)
     assert books.logged == [taken, (codes.LOG_SETTINGS_CHANGED, codes.BY_NETWORK)]
@@ -293,7 +293,7 @@ def test_a_tariff_with_a_time_waits_for_it_and_is_there_after_a_start(root):
     books = Books()
     before = content(root, "tariff.json")
     books.now_minute = NEW_YEAR - 1
-    assert put(root, "tariff.json", NEXT, books) == change.LATER_ON
+    assert put(root, "tariff.json", NEXT, books) == results.LATER
     assert (books.tariff.name, books.later.name) == (tariff_doc()["name"], "Next")
     assert content(root, "tariff.json") == before
     assert load.read(str(root))[2].from_minute == NEW_YEAR
@@ -302,14 +302,14 @@ def test_a_tariff_with_a_time_waits_for_it_and_is_there_after_a_start(root):
 def test_a_tariff_whose_time_has_come_is_in_force_at_once(root):
     books = Books()
     books.now_minute = NEW_YEAR
-    assert put(root, "tariff.json", NEXT, books) == change.NOW
+    assert put(root, "tariff.json", NEXT, books) == results.DONE
     assert books.tariff.name == "Next" and load.read(str(root))[2] is None
 
 
 def test_a_tariff_that_waits_already_is_not_written_again(root):
     books = Books()
     put(root, "tariff.json", NEXT, books)
-    assert put(root, "tariff.json", NEXT, books) == change.ALREADY
+    assert put(root, "tariff.json", NEXT, books) == results.ALREADY
 
 
 def test_another_tariff_may_come_while_one_waits_and_leaves_it_waiting(root):
@@ -333,7 +333,7 @@ def test_after_one_that_waited_has_come_in_force_another_takes_over_from_it(root
 
 def test_what_is_in_force_already_is_not_written_again(root):
     books = Books()
-    assert put(root, "tariff.json", content(root, "tariff.json"), books) == 0
+    assert put(root, "tariff.json", content(root, "tariff.json"), books) == results.ALREADY
     assert content(root, "tariff.old") is None and books.logged == [] and books.puts == 0
 
 
@@ -347,7 +347,7 @@ def test_what_is_in_force_already_is_not_written_again(root):
 )  # fmt: skip
 def test_what_parts_were_started_with_needs_a_restart(root, changes):
     books = Books()
-    assert put(root, "settings.json", settings(**changes), books) == 2
+    assert put(root, "settings.json", settings(**changes), books) == results.WITH_START
     cfg, fresh = books.cfg, parse.settings(settings())
     for name in ("phases", "three_wire", "current_scale", "u_input_v"):
         assert getattr(cfg, name) == getattr(fresh, name), "until then, all keeps to how the parts were started"
@@ -388,6 +388,6 @@ def test_a_meter_that_has_lost_its_settings_takes_new_ones(root):
     (root / "settings.json").write_bytes(b"{")
     books = Books()
     books.cfg = config.Settings()
-    assert put(root, "settings.json", settings(), books) == 2
+    assert put(root, "settings.json", settings(), books) == results.WITH_START
     assert books.cfg.meter_number == settings()["meter_number"]
     assert content(root, "settings.bad") == b"{"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from meter.cards import pages as cardpages
 from meter.cards import refusals
 from meter.core import codes
-from meter.panel import figures, pages, troubles
+from meter.panel import figures, loaded, order, pages, troubles
 from meter.panel import text as texts
 
 from host_tests.stands.panel_books import PanelBooks, Tariff
@@ -30,13 +30,13 @@ def is_frame(rows):
 def page(books, n):
     """Page n, or the next there is: its number and its rows."""
     rows = pages.live(books, n)
-    return (n, rows) if rows else pages.seldom(books, n)
+    return (n, rows) if rows else loaded.page(books, n)
 
 
 def numbered_pages(books):
     found = []
     n = 0
-    while n <= pages.STATUS:
+    while n <= order.STATUS:
         n, rows = page(books, n)
         found.append((n, rows))
         n += 1
@@ -48,7 +48,7 @@ def all_pages(books):
 
 
 def energy(books, n=0):
-    return page(books, pages.ENERGY + n)[1]
+    return page(books, order.ENERGY + n)[1]
 
 
 def words(rows):
@@ -213,14 +213,14 @@ def test_a_page_has_the_same_number_whatever_else_is_shown():
 
 def test_only_balance_power_and_clock_are_drawn_from_memory():
     books = PanelBooks()
-    assert [n for n in range(-2, 29) if pages.live(books, n)] == [pages.BALANCE, pages.POWER, pages.CLOCK]
+    assert [n for n in range(-2, 29) if pages.live(books, n)] == [order.BALANCE, order.POWER, order.CLOCK]
 
 
 def test_no_module_of_a_page_stays_after_it_is_drawn():
     books = PanelBooks()
     books.faults = books.s.claims = 1
-    for n in (pages.STARTING, pages.OFF, *range(1, 29)):
-        pages.seldom(books, n)
+    for n in (order.STARTING, order.OFF, *range(1, 29)):
+        loaded.page(books, n)
         assert not {"meter.panel.troubles", "meter.panel.figures"} & set(sys.modules)
 
 
@@ -229,10 +229,10 @@ def test_without_the_heap_to_load_a_page_the_balance_is_shown(module, monkeypatc
     books = PanelBooks()
     books.s.claims = books.faults = 1
     monkeypatch.setattr(builtins, "__import__", short_of_heap(module))
-    number = {"troubles": pages.OFF, "figures": pages.COSTS}[module]
-    assert pages.seldom(books, number) == (number, pages.balance(books))
+    number = {"troubles": order.OFF, "figures": order.COSTS}[module]
+    assert loaded.page(books, number) == (number, pages.balance(books))
     books.ready = False
-    assert "123.45" not in words(pages.seldom(books, number)[1])  # nothing is known yet
+    assert "123.45" not in words(loaded.page(books, number)[1])  # nothing is known yet
 
 
 def short_of_heap(module):
@@ -302,7 +302,7 @@ def test_a_price_signal_stands_in_the_place_of_the_rate():
     assert pages.balance(books)[2] == "Saver     0.2501/kWh"
     assert pages.clock(books)[2] == "Rate           Saver"
     books.utc_s = None
-    assert page(books, pages.CLOCK)[1][3] == "rate is        Saver"
+    assert page(books, order.CLOCK)[1][3] == "rate is        Saver"
 
 
 def household(books):
@@ -317,7 +317,7 @@ def household(books):
 def test_costs_page_says_what_was_spent_and_how_long_credit_lasts():
     books = PanelBooks()
     household(books)
-    assert page(books, pages.COSTS)[1] == (
+    assert page(books, order.COSTS)[1] == (
         "Today EUR       1.50",
         "Yesterday       3.25",
         "This month     40.30",
@@ -326,7 +326,7 @@ def test_costs_page_says_what_was_spent_and_how_long_credit_lasts():
 
 
 def test_costs_that_are_not_known_yet_are_dashes():
-    assert page(PanelBooks(), pages.COSTS)[1] == (
+    assert page(PanelBooks(), order.COSTS)[1] == (
         "Today EUR          -",
         "Yesterday          -",
         "This month         -",
@@ -338,20 +338,20 @@ def test_a_day_that_has_cost_nothing_yet_is_no_dash():
     books = PanelBooks()
     books.spending.day_spent_micro = books.spending.yesterday_micro = 0
     books.spending.month_cost_micro = array("q", [0] * 9)
-    assert [row.split()[-1] for row in page(books, pages.COSTS)[1]] == ["0.00", "0.00", "0.00", "-"]
+    assert [row.split()[-1] for row in page(books, order.COSTS)[1]] == ["0.00", "0.00", "0.00", "-"]
 
 
 def test_credit_that_is_used_up_lasts_no_day():
     books = PanelBooks()
     books.s.credit_micro, books.spending.daily_micro = -1, 2_500_000
-    assert page(books, pages.COSTS)[1][3] == "Lasts         0 days"
+    assert page(books, order.COSTS)[1][3] == "Lasts         0 days"
 
 
 def test_month_page_says_what_each_rate_has_cost_since_the_month_began():
     books = PanelBooks()
     household(books)
     books.terms.rate = 1
-    assert page(books, pages.MONTH)[1] == (
+    assert page(books, order.MONTH)[1] == (
         "This month in EUR   ",
         "  Day          30.00",
         "~ Night        10.00",
@@ -364,18 +364,18 @@ def test_more_than_three_rates_of_the_month_take_another_page():
     books.tariff = Tariff("Peak", "Shoulder", "Off-peak", "Weekend")
     books.spending.month_cost_micro = array("q", [0] * 9)
     books.s.rate_cost_micro[3] = 1_230_000
-    assert page(books, pages.MONTH)[1][3] == "  Off-peak      0.00"
-    assert page(books, pages.MONTH + 1) == (pages.MONTH + 1, ("  Weekend       1.23", " " * 20, " " * 20, " " * 20))
-    assert page(books, pages.MONTH + 2)[0] == pages.POWER
+    assert page(books, order.MONTH)[1][3] == "  Off-peak      0.00"
+    assert page(books, order.MONTH + 1) == (order.MONTH + 1, ("  Weekend       1.23", " " * 20, " " * 20, " " * 20))
+    assert page(books, order.MONTH + 2)[0] == order.POWER
 
 
 def test_there_is_no_month_page_before_the_month_is_known_or_with_a_single_rate():
     books = PanelBooks()
-    assert page(books, pages.MONTH)[0] == pages.POWER
+    assert page(books, order.MONTH)[0] == order.POWER
     books.spending.month_cost_micro = array("q", [0] * 9)
-    assert page(books, pages.MONTH)[0] == pages.MONTH
+    assert page(books, order.MONTH)[0] == order.MONTH
     books.tariff = Tariff("Day")
-    assert page(books, pages.MONTH)[0] == pages.POWER
+    assert page(books, order.MONTH)[0] == order.POWER
 
 
 def test_balance_page_shows_the_contact_not_the_wish():
@@ -394,7 +394,7 @@ def test_a_lost_clock_says_set_clock_on_balance_and_time_page():
     books = PanelBooks()
     books.utc_s = None
     assert "Set clock" in pages.balance(books)[2]
-    assert page(books, pages.CLOCK)[1] == (
+    assert page(books, order.CLOCK)[1] == (
         WARN + " Set clock         ",
         "The time is lost:   ",
         "until it is set the ",
@@ -408,7 +408,7 @@ def test_a_dead_metering_chip_is_named_wherever_its_figures_would_be():
     books.sample = None
     books.faults = codes.FAULT_METER_IC
     assert "Meter chip fault" in pages.balance(books)[3]
-    assert "Meter chip fault" in words(page(books, pages.POWER)[1])
+    assert "Meter chip fault" in words(page(books, order.POWER)[1])
     assert words(page(books, 1)[1]) == WARN + " Attention Meter chip fault Call your supplier"
 
 
@@ -482,14 +482,14 @@ def test_purchases_page():
     books = PanelBooks()
     s = books.s
     s.purchase_count, s.purchased_micro, s.last_purchase_micro = 12, 480_000_000, 50_000_000
-    assert page(books, pages.PURCHASES)[1] == (
+    assert page(books, order.PURCHASES)[1] == (
         CARD + " Purchases       12",
         "Total EUR     480.00",
         "Last  EUR      50.00",
         "No debt             ",
     )
     s.debt_micro = 7_000_000
-    assert page(books, pages.PURCHASES)[1][3] == "Debt            7.00"
+    assert page(books, order.PURCHASES)[1][3] == "Debt            7.00"
 
 
 def test_power_page_of_one_phase():
@@ -526,7 +526,7 @@ def test_the_bar_of_the_power_page_grows_by_half_cells(watts, bar):
 
 
 def test_power_page_of_three_phases_is_a_table():
-    assert page(PanelBooks(phases=3), pages.POWER)[1] == (
+    assert page(PanelBooks(phases=3), order.POWER)[1] == (
         "    V    A    kW  PF",
         "1 230  5.3  1.23 .99",
         "2 229 12.0  2.70 .97",
@@ -535,7 +535,7 @@ def test_power_page_of_three_phases_is_a_table():
 
 
 def test_with_three_wires_nothing_is_said_of_phase_b():
-    assert page(PanelBooks(phases=3, three_wire=True), pages.POWER)[1] == (
+    assert page(PanelBooks(phases=3, three_wire=True), order.POWER)[1] == (
         "    V    A    kW  PF",
         "1 230  5.3  1.23 .99",
         "3 231  0.0 -0.01 .56",
@@ -658,12 +658,12 @@ def test_an_amount_of_a_thousand_million_is_whole_on_each_page_at_all_decimals(m
     amount, paid = texts.money(micro, decimals), texts.money(abs(micro), decimals)
     shown = dict(numbered_pages(books))
     assert all(is_frame(rows) and "##" not in "".join(rows) for rows in shown.values())
-    assert shown[pages.BALANCE][1] == "IDR" + amount.rjust(17)
-    assert [row.split()[-1] for row in shown[pages.PURCHASES][1:]] == [paid] * 3
-    assert [row.split()[-1] for row in shown[pages.COSTS][:3]] == [paid] * 3
-    assert shown[pages.MONTH][1].endswith(paid)
+    assert shown[order.BALANCE][1] == "IDR" + amount.rjust(17)
+    assert [row.split()[-1] for row in shown[order.PURCHASES][1:]] == [paid] * 3
+    assert [row.split()[-1] for row in shown[order.COSTS][:3]] == [paid] * 3
+    assert shown[order.MONTH][1].endswith(paid)
     books.s.claims = codes.CLAIM_NO_CREDIT
-    off = pages.seldom(books, pages.OFF)[1]
+    off = loaded.page(books, order.OFF)[1]
     assert is_frame(off) and off[3].endswith(" " + amount) and off[3].startswith("Cre")
 
 
@@ -757,4 +757,4 @@ def test_a_meter_without_any_tariff_says_so_in_place_of_the_price_whatever_else_
     assert rows[2] == "No tariff: no price " and rows[0].endswith(WARN)
     assert "Tariff refused" in words(page(books, 1)[1])
     assert all(is_frame(rows) and "/kWh" not in "".join(rows) for rows in all_pages(books))
-    assert "No tariff: no price" in words(page(books, pages.CLOCK)[1])
+    assert "No tariff: no price" in words(page(books, order.CLOCK)[1])

@@ -10,7 +10,7 @@ import pytest
 from meter import heap
 from meter.core import codes
 from meter.drivers.hd44780.lcd import Lcd
-from meter.panel import pages, troubles
+from meter.panel import loaded, order, pages, troubles
 from meter.panel.panel import Panel
 
 from host_tests.bench.plant.direct import DirectI2C, DirectPin
@@ -90,10 +90,10 @@ class Bench:
     def page(self):
         """Number of the page shown, or None: 0 is the balance, 1 what comes after it ..."""
         place = number = 0
-        while number <= pages.STATUS:
+        while number <= order.STATUS:
             rows = pages.live(self.books, number)
             if not rows:
-                number, rows = pages.seldom(self.books, number)
+                number, rows = loaded.page(self.books, number)
             if self.shows(rows):
                 return place
             place += 1
@@ -105,20 +105,20 @@ class Bench:
 def loads(monkeypatch):
     """Numbers of the pages that were loaded to be drawn."""
     numbers = []
-    seldom = pages.seldom
+    page = loaded.page
 
     def count(books, n, turn):
         numbers.append(n)
-        return seldom(books, n, turn)
+        return page(books, n, turn)
 
-    monkeypatch.setattr(pages, "seldom", count)
-    ahead = pages.ahead
+    monkeypatch.setattr(loaded, "page", count)
+    ahead = loaded.ahead
 
     def count_ahead(books, n):
         numbers.append(n)
         return ahead(books, n)
 
-    monkeypatch.setattr(pages, "ahead", count_ahead)
+    monkeypatch.setattr(loaded, "ahead", count_ahead)
     return numbers
 
 
@@ -209,7 +209,7 @@ def test_in_the_rotation_pages_are_loaded_together_when_the_first_turns_up(loads
         await seconds(6 * PAGES)
 
     bench.run(script)
-    assert loads == [pages.ENERGY]
+    assert loads == [order.ENERGY]
 
 
 def test_without_heap_to_load_pages_the_balance_is_shown_and_the_rotation_goes_on(monkeypatch):
@@ -325,7 +325,7 @@ def test_a_table_of_three_phases_is_drawn_every_four_seconds_as_long_as_it_stays
         assert bench.chip.rows()[1].startswith("1 199")
 
     bench.run(script)
-    assert loads == [pages.POWER]
+    assert loads == [order.POWER]
 
 
 def test_a_loaded_page_is_back_at_once_after_a_card_was_spoken_with():
