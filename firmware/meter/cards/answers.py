@@ -45,7 +45,7 @@ def rows(kind: int, result: int, value, books) -> tuple:
     if said[0] == "%":
         said[0] = (books.later if result == results.LATER else books.tariff).name
     if result & results.OUTCOME == results.REFUSED:
-        said += ["Nothing was changed.", "Make the card anew."]
+        said += ["Nothing was changed.", "Make the card again."]
     if kind == orders.COVER:
         s = books.s
         said.append("Cover %5d Magnet %d" % (times(s, codes.TAMPER_COVER), times(s, codes.TAMPER_MAGNET)))

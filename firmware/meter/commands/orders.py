@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an order is, whoever carries it: a tuple (kind, serial, by, document). Constants only.
+"""What an order is, however it comes: a tuple (kind, serial, by, document). Constants only.
 
 | kind | what it changes or does | document |
 |---|---|---|

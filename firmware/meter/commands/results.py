@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came of an order. Constants only: words are for whoever shows them (cards/answers.py).
+"""What came of an order. Constants only: words are for those who show them (cards/answers.py).
 
 A result is a number, and a value that says more where the line below has one. The low four bits (OUTCOME) are what
 the office gets; they are on cards, and never renumbered.

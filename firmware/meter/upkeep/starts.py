@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts in a row that did not last, and what becomes of them: safe mode.
+"""Starts in a row that did not last, and what comes of them: safe mode.
 
 The loader counts a start before anything else runs (loader/start.py); one that lasts takes the count back (lasted()).
 The count is in the RTC's memory, which every reset leaves alone and a power cut clears: no wear, and pulling the plug
@@ -223,7 +223,7 @@ def failed(e) -> None:
     sys.print_exception(e)
     m, _ = memory.read()
     memory.passed(m)
-    # Not a race: whoever is at the console may want to read this, and the parts get a rest.
+    # Not a race: who is at the console may want to read this, and the parts get a rest.
     rest_s = min(m[_STARTS], 10)
     if m[_SINCE]:
         # Two more: the reset, and what was loaded before seconds were counted.

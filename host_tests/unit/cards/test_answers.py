@@ -22,7 +22,7 @@ SAID = {
     (orders.KEYS, results.ALREADY): ("Keys", "Nothing to change:", "in force already.", ""),
     (orders.KEYS, results.UNSTORED): ("Keys", "Memory fault:", "nothing was changed.", "Call your supplier"),
     (orders.KEYS, results.WELL_KNOWN): (
-        "Keys refused:", "They are well known.", "Nothing was changed.", "Make the card anew."
+        "Keys refused:", "They are well known.", "Nothing was changed.", "Make the card again."
     ),
     (orders.RELAY, results.DONE): ("Relay test", "Passed.", "", ""),
     (orders.RELAY, results.STUCK_CLOSED): ("Relay test", "Failed: the relay", "does not open", "Call your supplier"),
@@ -39,19 +39,19 @@ SAID = {
         "Supplier's keys", "Memory fault:", "nothing was changed.", "Call your supplier"
     ),
     (orders.TRUST, results.WELL_KNOWN): (
-        "Supplier's keys", "They are well known.", "Nothing was changed.", "Make the card anew."
+        "Supplier's keys", "They are well known.", "Nothing was changed.", "Make the card again."
     ),
     (orders.TRUST, results.SAME_KEYS): (
-        "Supplier's keys", "Both are the same.", "Nothing was changed.", "Make the card anew."
+        "Supplier's keys", "Both are the same.", "Nothing was changed.", "Make the card again."
     ),
     (orders.TRUST, results.MISNUMBERED): (
-        "Supplier's keys", "Number does not fit.", "Nothing was changed.", "Make the card anew."
+        "Supplier's keys", "Number does not fit.", "Nothing was changed.", "Make the card again."
     ),
     (orders.TRUST, results.NO_KEY): (
-        "Supplier's keys", "Sale key is no key.", "Nothing was changed.", "Make the card anew."
+        "Supplier's keys", "Sale key is no key.", "Nothing was changed.", "Make the card again."
     ),
     (orders.TRUST, results.UNPROVEN): (
-        "Supplier's keys", "Order key unproven.", "Nothing was changed.", "Make the card anew."
+        "Supplier's keys", "Order key unproven.", "Nothing was changed.", "Make the card again."
     ),
 }  # fmt: skip
 

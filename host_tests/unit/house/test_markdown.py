@@ -220,17 +220,7 @@ WORDS = re.compile(
     r"\b(?:[a]new|[Ww]ho(?:m|)ever|[Ss]o many|becomes [o]f)\b|\"\"\"[G]ives\b|^\s*[G]ives\b|[.;] [Gg]ives\b"
 )
 # Still to be put into plain English. This list only ever gets shorter.
-TO_DO = {
-    f"firmware/{name}"
-    for name in """
-    meter/cards/dialogue.py meter/cards/household.py meter/cards/supplier.py meter/cards/visitor.py
-    meter/commands/change.py meter/commands/in_force.py meter/commands/key_change.py
-    meter/commands/trust_change.py meter/drivers/atm90e26/energy.py meter/drivers/atm90e32/energy.py
-    meter/drivers/desfire/card.py meter/drivers/desfire/ev2.py meter/drivers/pn532.py meter/panel/panel.py
-    meter/storage/ledger.py meter/storage/readings.py meter/storage/registers.py meter/storage/ring.py
-    meter/storage/seal.py meter/upkeep/starts.py
-    """.split()
-}
+TO_DO: set[str] = set()
 
 
 def worded() -> list:
