@@ -213,7 +213,7 @@ def does_not_store_the_number_of_a_writeback(patch):
         books.s.writeback_seq += 1
         return books.s.writeback_seq
 
-    patch.setattr(importlib.import_module("meter.books.visits"), "next_writeback", next_writeback)
+    patch.setattr(importlib.import_module("meter.books.purchases").visits, "next_writeback", next_writeback)
 
 
 def serves_a_card_that_was_replaced(patch):
@@ -397,7 +397,7 @@ def counts_steps_from_the_first_month_on(patch):
 
 
 def locks_nobody_out(patch):
-    patch.setattr(importlib.import_module("meter.books.visits"), "locked_s", lambda books: 0)
+    patch.setattr(importlib.import_module("meter.cards.household").visits, "locked_s", lambda books: 0)
 
 
 def locks_out_for_good(patch):
