@@ -6,7 +6,7 @@ import time
 
 from micropython import const
 
-from meter import heap
+from meter import heap, tasks
 from meter.cards import states as at
 
 _TURN_MS = const(30)
@@ -21,7 +21,7 @@ async def started():
     """Start everything; return the supervisor, whose run() keeps it going."""
     supervisor, panel, i2c, guard, desk = await _wired()
     await _calm(supervisor.books, _LOADED_TURNS)
-    supervisor.start("guard", guard.run, silence_ms=25_000, critical=True)
+    tasks.start(supervisor, "guard", guard.run)
     supervisor.feed()
     await asyncio.sleep_ms(_TRIED_MS)
     await _calm(supervisor.books, _TEST_TURNS, desk)  # what comes of a card is told next, and once

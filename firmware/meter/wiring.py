@@ -14,7 +14,7 @@ import esp
 import machine
 from micropython import const
 
-from meter import heap
+from meter import heap, tasks
 from meter.books import opening
 from meter.books.books import Books
 from meter.core import codes
@@ -167,7 +167,7 @@ def display(i2c, books, supervisor):
             pin(board.ALARM_LED, pin.OUT, value=0),
             pin(board.BUZZER, pin.OUT, value=0),
         )
-        supervisor.start("panel", panel.run, silence_ms=30_000)
+        tasks.start(supervisor, "panel", panel.run)
         return panel
     except Exception as e:
         supervisor.fell("panel", e)
@@ -181,7 +181,7 @@ def card_desk(i2c, books, panel, keys, supervisor):
         pin = machine.Pin
         reader = Pn532(i2c, pin(board.CARD_IRQ, pin.IN), pin(board.CARD_RESET, pin.OUT, value=1))
         desk = CardDesk(reader, books, panel, keys)
-        supervisor.start("carddesk", desk.run)
+        tasks.start(supervisor, "carddesk", desk.run)
         return desk
     except Exception as e:
         supervisor.fell("carddesk", e)
@@ -204,7 +204,7 @@ def watch(books, supervisor):
             print("pulses are not counted: this MicroPython has no machine.Counter, 1.26 has")
         cover = pin(board.COVER, pin.IN)
         clear = pin(board.COVER_CLEAR, pin.OUT, value=0)
-        supervisor.start("watch", Watcher(books, cover, clear, pin(board.MAGNET, pin.IN), pulses).run)
+        tasks.start(supervisor, "watch", Watcher(books, cover, clear, pin(board.MAGNET, pin.IN), pulses).run)
     except Exception as e:
         supervisor.fell("watch", e)
 
@@ -215,7 +215,7 @@ def profile(books, supervisor):
 
         from meter.metering.profile import Profile
 
-        supervisor.start("profile", Profile(books, Partition.find(1, label="rings")[0]).run)
+        tasks.start(supervisor, "profile", Profile(books, Partition.find(1, label="rings")[0]).run)
     except Exception as e:
         supervisor.fell("profile", e)
 
@@ -255,7 +255,7 @@ async def start(self_test, made_with, how=(0, 0, "", 0)):
     pin(board.CARD_RESET, pin.OUT, value=1)
 
     panel = display(i2c, books, supervisor) if safe < 2 else None
-    supervisor.start("clock", clock.run)
+    tasks.start(supervisor, "clock", clock.run)
     meter_ic = board.MeterIc(spi, meter_cs, cfg)
     parts = i2c, meter_ic, card_i2c  # what no task looks at yet
     found = await open_ledger(books, supervisor, lambda: self_test(supervisor, panel, parts))
@@ -265,7 +265,7 @@ async def start(self_test, made_with, how=(0, 0, "", 0)):
         books.found(codes.LOG_CALIBRATION, 3, odd)
     opening.tell(books, found == FELL_BACK, codes.FAULT_CALIBRATION if odd else 0)
     gc.collect()
-    supervisor.start("metering", Metering(meter_ic, clock, books).run, silence_ms=10_000, critical=True)
+    tasks.start(supervisor, "metering", Metering(meter_ic, clock, books).run)
     desk = None
     if not safe:
         profile(books, supervisor)

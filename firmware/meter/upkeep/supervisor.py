@@ -54,8 +54,8 @@ class Supervisor:
         self.lasts = _LASTED  # periods
         self.heap_used_max = 0  # right after a collection
 
-    def start(self, name: str, run, silence_ms: int = 90_000, critical: bool = False) -> None:
-        """Start a task; run(beat) must call beat() at least this often."""
+    def start(self, name: str, run, silence_ms: int, critical: bool) -> None:
+        """Start a task (tasks.py); run(beat) must call beat() at least this often."""
         task = [time.ticks_ms(), silence_ms, critical, True, None]
         self._tasks.append(task)
         task[_KEEPER] = asyncio.create_task(self._keep(task, name, run))

@@ -168,7 +168,7 @@ def keeps_the_rate_when_the_clock_is_lost(patch):
 
 
 def numbers_events_from_the_ledgers_mark(patch):
-    patch.setattr(events.EventLog, "open", lambda self, mark: setattr(self, "next_number", max(1, mark)))
+    patch.setattr(events.EventLog, "find_end", lambda self, mark: setattr(self, "next_number", max(1, mark)))
 
 
 def owes_a_second_reminder_after_a_cut(patch):

@@ -30,7 +30,7 @@ FIRMWARE = str(Path(supervisor.__file__).parents[2])
 # What runs between a register that is cleared and the list its counts go to. None of these takes memory: the
 # numbers are small, the lists are there, and a frame of the interpreter that finds no heap goes onto its stack.
 TAKES_NONE = {"read", "write", "holds", "read_power", "take", "noise", "_note", "_round", "signed", "power_m"}
-TAKES_NONE |= {"put_read", "put_write", "give", "_group", "_beware", "borrow"}
+TAKES_NONE |= {"put_read", "put_write", "give", "_group", "_beware", "borrow", "_audit_all"}
 BEGIN_S = 845_649_000 - 20  # a minute begins with tick 20
 TARIFF = {
     "name": "Two", "currency": "EUR",

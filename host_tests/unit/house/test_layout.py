@@ -31,7 +31,7 @@ MAY_ENTER = {
     "net": {"storage", "books", "commands"},
     "upkeep": {"drivers", "storage", "documents"},
 }
-WIRING = {"", "entry", "begin", "wiring"}  # the package itself, which main.py knows, and what wires all up
+WIRING = {"", "entry", "begin", "tasks", "wiring"}  # the package itself, which main.py knows, and what wires all up
 FREE = {"heap", "core"}
 # The loader outlives versions of the firmware: it imports nothing of them, and they only what confirms a trial and says
 # where it keeps what.

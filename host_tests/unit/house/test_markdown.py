@@ -11,6 +11,7 @@ import pytest
 from meter.core import energy, rates
 from meter.core.errors import ConfigError
 from meter.documents import parse, settings_doc, tariff_doc
+from meter.tasks import TASKS
 
 from host_tests.unit.house import commands
 from host_tests.unit.house.markdown import (
@@ -200,17 +201,19 @@ def test_every_room_of_the_meter_is_described_and_no_other_with_whom_it_may_ente
     assert described == {room: MAY_ENTER[room] | ({"loader"} if room in loads else set()) for room in rooms}
 
 
-def test_every_task_the_wiring_starts_is_described_as_it_is_started():
-    described = {}
-    for name, _, _, silent, critical in table(ARCHITECTURE, "tasks"):
-        described[name] = int(silent.removesuffix(" s")) * 1000, critical == "yes"
-    started = {}
-    for file in (ROOT / "firmware/meter").glob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "supervisor.start":
-                how = {keyword.arg: keyword.value.value for keyword in node.keywords}
-                started[node.args[0].value] = how.get("silence_ms", 90_000), how.get("critical", False)
-    assert started == described
+def test_every_task_is_described_as_the_table_has_it_and_is_started():
+    described = {
+        (name, owns, int(silent.removesuffix(" s")) * 1000, critical == "yes")
+        for name, _, owns, silent, critical in table(ARCHITECTURE, "tasks")
+    }
+    assert described == set(TASKS)
+    calls = [
+        ast.literal_eval(node.args[1])
+        for file in (ROOT / "firmware/meter").glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "tasks.start"
+    ]
+    assert sorted(calls) == sorted(task[0] for task in TASKS)
 
 
 # -- words ------------------------------------------------------------------------------------------------------------
