@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; exit; }; done; echo none)
 PY := build/venv/bin/python
 UPY := build/micropython
-BENCH := PYTHONPATH=firmware:host_tests/bench/shims:. $(PY) -m host_tests
+BENCH := $(PY) -m host_tests
 PYTEST := $(PY) -m pytest -q $(PYTEST_ARGS)
 
 # Values for the targets below, e.g. `make replay TRACE=house.csv CREDIT=25.00`

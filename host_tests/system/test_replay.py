@@ -384,7 +384,7 @@ def test_a_difference_is_told_in_words_and_the_exit_code_is_1(tmp_path):
     rows = "".join(f"2026-01-12T09:0{m}:00,30,0,230,50\n" for m in range(4))
     document = written(tmp_path, json.dumps({**FLAT, "steps": [[1, "0.20"]]}), "tariff.json")
     code = (
-        "from host_tests.bench import replay, year_oracle; year_oracle.Prices.over_steps = lambda self, used: 0; "
+        "from host_tests.years import replay, year_oracle; year_oracle.Prices.over_steps = lambda self, used: 0; "
         "replay.typer.run(replay.main)"
     )
     args = (written(tmp_path, HEADER + rows), "--tariff", document, "--arch", "cpython", "--quiet")
