@@ -13,6 +13,7 @@ select rises, as the datasheet has it, over a register file. It cannot tell what
 
 import os
 import pty
+import select
 import subprocess
 import threading
 import tty
@@ -116,6 +117,7 @@ class Board:
         tty.setraw(slave)
         self.port = os.ttyname(slave)
         self._slave = slave
+        self._ended, self._end = os.pipe()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -129,22 +131,22 @@ class Board:
         )  # fmt: skip
 
     def close(self):
+        os.write(self._end, b"!")
         self._meter.kill()
         self._meter.wait()
-        os.close(self._slave)
-        os.close(self._master)
+        # Not before it has ended: the number of a closed file is given to the next one opened, which would be another
+        # board's, and its commands be taken by this one.
+        self._thread.join()
+        for file in (self._slave, self._master, self._ended, self._end):
+            os.close(file)
 
     def _say(self, data: bytes):
         os.write(self._master, data)
 
     def _serve(self):
         raw, buffer = False, b""
-        while True:
-            try:
-                data = os.read(self._master, 256)
-            except OSError:
-                return
-            for byte in data:
+        while self._ended not in select.select((self._master, self._ended), (), ())[0]:
+            for byte in os.read(self._master, 256):
                 c = bytes((byte,))
                 if c == b"\x03":
                     buffer = b""
@@ -178,7 +180,10 @@ class Board:
         self._say(b"OK")
         answer = b""
         while answer.count(b"\x04") < 2:
-            answer += os.read(self._meter.stdout.fileno(), 4096)
+            said = os.read(self._meter.stdout.fileno(), 4096)
+            if not said:
+                return  # closed, or fallen
+            answer += said
         self._say(answer.replace(b"\n", b"\r\n") + b">")
 
 

@@ -142,8 +142,8 @@ class Board:
         text = PORT_JS.read_text().replace("return-e.errno", f"return-({_ERRNO})")
         self._port_js.write_text(text.replace("return e.errno", f"return ({_ERRNO})"))
         self._start(False)
-        self._threads.append(threading.Thread(target=self._type, daemon=True))
-        self._threads[-1].start()
+        self._typing = threading.Thread(target=self._type, daemon=True)
+        self._typing.start()
 
     # -- what a test asks -------------------------------------------------------------------------
 
@@ -171,9 +171,10 @@ class Board:
             os.close(self._master)
 
     def close(self):
-        self.unplug()
-        os.write(self._wake_w, b"x")
         self._closed = True
+        os.write(self._wake_w, b"x")
+        self._typing.join(5)  # before its file's number is given to another board's
+        self.unplug()
         self._program.kill()
         self._program.wait()
         for thread in self._threads:
