@@ -25,7 +25,7 @@ FALLS = {
     "wiring": ("drivers/relay.py", _PINS, "        if pulse_ms == 77:\n            raise ValueError\n"),
     "hang": ("drivers/relay.py", _PINS, "        while pulse_ms == 77:\n            pass\n"),
     "metering": ("drivers/atm90e32/start.py", _RESET, "    [1 // (w - 0x7777) for _, w in setup.calibration]\n"),
-    "always": ("meter/wiring.py", "    meter_cs = pin(", "    raise ValueError\n"),
+    "always": ("wiring.py", "    meter_cs = pin(", "    raise ValueError\n"),
 }
 
 
