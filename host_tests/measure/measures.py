@@ -286,8 +286,9 @@ def replay(rows: int):
         yield Row(f"replay on {arch}", f"{result['seconds_real']:.0f} s, {speed:,.0f} ×")
     free = r["heap_free_by_hour"]
     if len(free) > 73:
-        # Each is one moment of an hour: what a task happens to hold then is no growth. The interpreter's tables grow
-        # in steps (960 B once in the third day here); what grows without an end is seen in the last day, too.
+        # Each is one moment of an hour: what the display happens to hold then (560 B) is no growth. Nor is a step: in
+        # use was once 400 B more from one collection to the next, and stayed so. What grows without an end is seen in
+        # the last day, too.
         drift = min(free[-48:-24]) - min(free[-24:])
         yield Row("heap free, least of a day's hours, lost in the last day", f"{drift} B", "≤ 256 B", drift <= 256)
 

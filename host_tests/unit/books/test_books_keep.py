@@ -4,7 +4,7 @@
 import asyncio
 
 import pytest
-from meter.books import opening, visits
+from meter.books import opening, purchases, visits
 from meter.commands import cover_reset
 from meter.core import codes
 from meter.core.errors import ChipError
@@ -99,6 +99,28 @@ def test_a_purchase_that_is_not_kept_is_refused_in_words_and_can_be_booked_later
         assert cards.read_back(card).number == 1
 
     scene(later)
+
+
+@pytest.mark.parametrize("debt_micro", [0, 7_000_000])
+def test_a_purchase_that_is_not_kept_leaves_the_whole_state_as_it_was(debt_micro):
+    async def play(meter):
+        books, s = meter.books, meter.s
+        ticks(meter, 2)
+        s.credit_micro, s.debt_micro, s.lock = -1_000_000, 3_000_000, 2
+        s.latches |= codes.LATCH_EMERGENCY
+        books.assess()
+        books.keep()
+        assert s.claims and s.latches
+        meter.fram_chip.keeps_nothing = True
+        before = {name: bytes(value) if type(value) is bytearray else value for name, value in vars(s).items()}
+        bought = purchases.purchase(books, 20_000_000, debt_micro), 1, debt_micro
+        assert s.debt_paid_micro and s.latches != before["latches"], "it changed what must be put back"
+        assert purchases.user_card(books, UID, 1, True, bought) == 0
+        after = dict(vars(s))
+        assert after.pop("event_seq") >= before.pop("event_seq")
+        assert after == before
+
+    scene(play, initial_credit="1", debt_percent=50, emergency="5")
 
 
 def test_a_purchase_kept_in_one_copy_stays_when_the_other_is_dead():
