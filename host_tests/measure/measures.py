@@ -85,7 +85,7 @@ def heap():
     with Bench(load_w=600) as b:
         b.run_s(5)
         at_reset = next(int(line.split("=")[1]) for line in b.meter.console if line.startswith("BENCH"))
-    yield Row("heap free before the firmware, of 112 KiB (the bench's stand-ins hold the rest)", f"{at_reset:,} B")
+    yield Row("heap free before the firmware, of 112 KiB (as on the ESP32 port)", f"{at_reset:,} B")
     # Each at its worst moment, at which nothing is left to collect.
     calm, minute, midnight = peaks.metering()
     yield Row("heap free at the worst moment, metering", f"{calm:,} B", "≥ 40,960 B", calm >= 40_960)

@@ -11,6 +11,7 @@ from scripts.image import romfs
 from scripts.image.image import collect, in_place, pack
 
 A, B = (ROMFS_AT + romfs.at(slot, ROMFS_SIZE) for slot in romfs.SLOTS)
+AT_RESET = {"112k": 112_000 - 4_100, "96k": 96_000 - 4_100}  # as on the ESP32 port, whose own modules are C
 LEAST = {Profile.STOCK: 30 * 1024, Profile.PLACE: 44 * 1024}  # heap free at a card: measures.py has the bars
 both = pytest.mark.parametrize("profile", list(Profile))
 
@@ -41,6 +42,14 @@ def test_it_starts_meters_and_takes_a_purchase(bench, profile):
     b.insert("good")
     b.run_s(5)
     assert b.state().purchase_count == 1 and b.meter.restarts == 0
+
+
+@both
+@pytest.mark.parametrize("heap", list(AT_RESET))
+def test_the_firmware_finds_the_heap_that_the_port_leaves_it(bench, profile, heap):
+    b = bench(profile=profile, heap=heap)
+    free = next(int(line.split("=")[1]) for line in b.meter.console if line.startswith("BENCH"))
+    assert abs(free - AT_RESET[heap]) <= 100
 
 
 @both

@@ -510,8 +510,8 @@ def test_a_bus_by_software_on_wrong_pins_finds_nobody(dark, soft, pin, missing):
 
 
 @pytest.mark.parametrize("late", [(), ("fram",)], ids=["all there", "FRAM later"])
-def test_it_starts_and_serves_a_card_in_88_kib(dark, late):
-    b, console = dark(absent=late, heap="88k")
+def test_it_starts_and_serves_a_card_in_84_kib(dark, late):
+    b, console = dark(absent=late, heap="84k")
     started(b, console, 20)
     b.fault("fram", "none")
     b.run_s(20)

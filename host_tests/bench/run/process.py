@@ -28,8 +28,9 @@ BUILD = ROOT / "build"
 # What an ESP32 without PSRAM has after its heap has grown once; a word of amd64 is twice as long.
 HEAP = {"i386": "112k", "amd64": "256k"}
 HEAP_IN_PLACE = {"i386": "96k", "amd64": "224k"}  # of our own build: boards/port/mpconfigmeter.h
-# On top: what the stand-ins for machine.Timer, gc, esp and the like take of that heap. On a board they are C.
-STAND_INS_B = 1200
+# On top: what the stand-ins for machine, time, gc and the like take of that heap. On a board they are C: the ESP32 port
+# of 1.28 has 4,100 B of its heap in use when main.py begins, and so has the bench (test_place.py).
+STAND_INS_B = 5600
 
 # ... and what a build has besides that runs code in place.
 IN_PLACE_B = 2096
