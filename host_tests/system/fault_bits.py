@@ -19,7 +19,7 @@ from meter.storage import ledger
 
 from host_tests.bench import documents
 from host_tests.bench.plant.wrong_bits import S
-from host_tests.system.fault_matrix import COUNT_W_S, LOAD_W, LOW_W, TARIFF, Case
+from host_tests.system.fault_case import COUNT_W_S, LOAD_W, LOW_W, TARIFF, Case
 from scripts.image.image import ROOT, build_image
 
 CLOCK = b"\0", 1, 16  # the transfer that reads the clock
