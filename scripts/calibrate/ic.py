@@ -7,7 +7,8 @@ are as the document has them: Igain for current_scale 1, halved here as the driv
 
 from dataclasses import dataclass
 
-from . import firmware
+from scripts.common import meter_code
+
 from .errors import LinkError
 from .formulas import UNITY, signed
 from .link import Link
@@ -25,6 +26,20 @@ _FRESH_N = 4
 def at(register: int, phase: int) -> int:
     """The address of a calibration register of phase 0, 1 or 2."""
     return register + phase * (4 if register >= U_GAIN else 2)
+
+
+def init_table(phases: int, scale: int, words: dict[int, int]) -> list[tuple[int, int]]:
+    """(address, value) of every configuration register, in the order the firmware writes them."""
+    meter_code.use()
+    from meter.core.settings import Settings
+    from meter.drivers.atm90e32 import table
+
+    settings = Settings()
+    settings.phases = phases
+    settings.current_scale = scale
+    if words:
+        settings.calibrated = tuple(zip(*sorted(words.items()), strict=True))
+    return [(addr, value) for _, addr, value in table.init_table(settings)]
 
 
 def default(addr: int) -> int:
@@ -64,7 +79,7 @@ class Ic:
                 f"The metering IC does not answer: wrote 55AA, it says {seen:04X}."
                 " Check its 3.3 V, PM0 and PM1, chip select and MISO."
             )
-        table = firmware.init_table(self.phases, self.scale, self.words)
+        table = init_table(self.phases, self.scale, self.words)
         for addr, value in table:
             link.write(addr, value)
         for addr, value in table:
