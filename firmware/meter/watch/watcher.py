@@ -15,8 +15,7 @@ from array import array
 from micropython import const
 
 from meter import heap
-from meter.core import codes
-from meter.core import watch as w
+from meter.core import codes, watch
 
 _ALIGN_MS = const(2000)  # by then the time is known, if it is
 _EVERY_S = const(5)  # as the slow registers of the metering IC
@@ -33,11 +32,11 @@ class Watcher:
         self._clear = clear_pin
         self._magnet = magnet_pin
         self._pulses = pulses
-        self._figures = array("i", bytes(4 * w.FIGURES))
+        self._figures = array("i", bytes(4 * watch.FIGURES))
         self._counts = -1  # at the last comparison; -1: there is none to compare with
         self._pulse = 0
         self.cfg = None
-        self.watch: w.Watch = None  # pyright: ignore[reportAttributeAccessIssue]
+        self.watch: watch.Watch = None  # pyright: ignore[reportAttributeAccessIssue]
         self.now_s = _EVERY_S
 
     async def run(self, beat):
@@ -48,13 +47,13 @@ class Watcher:
             beat()
             if books.cfg is not self.cfg:
                 self._begin()
-            figures[w.COVER + 8] = self.cover()
-            figures[w.MAGNET + 8] = self._magnet()
+            figures[watch.COVER + 8] = self.cover()
+            figures[watch.MAGNET + 8] = self._magnet()
             sample = books.sample
             self._look(sample)
-            behind = w.BLIND if sample is None else len(self.watch.rows) // w.COLUMNS
+            behind = watch.BLIND if sample is None else len(self.watch.rows) // watch.COLUMNS
             self.watch.step(figures, self.now_s, _EVERY_S, behind, books.found)
-            if figures[w.COVER + 8]:
+            if figures[watch.COVER + 8]:
                 self.forget_cover()
             self.now_s += _EVERY_S
             await asyncio.sleep_ms(_EVERY_S * 1000)
@@ -79,27 +78,27 @@ class Watcher:
         books = self.books
         figures = self._figures
         s = books.s
-        figures[w.CARDS + 8] = s.lock
-        figures[w.OPEN_U + 8] = 1 if s.claims & codes.CLAIM_FAULT else 0
+        figures[watch.CARDS + 8] = s.lock
+        figures[watch.OPEN_U + 8] = 1 if s.claims & codes.CLAIM_FAULT else 0
         if sample is None:
             self._counts = -1
             return
-        figures[w.PULSES + 8] = self._compare(s.import_counts + s.export_counts, figures[w.PULSES + 8])
+        figures[watch.PULSES + 8] = self._compare(s.import_counts + s.export_counts, figures[watch.PULSES + 8])
         va = self._look_at_phases(sample, books.cfg)
         w_all = sample.p_total_mw // 1000
         if books.cfg.three_wire:
             va = va * 866 // 1000  # the currents meet their voltages at 30 degrees
-            figures[w.P * 3] = w_all  # one of the two powers may well be negative
-            figures[w.P * 3 + 2] = 0
-        figures[w.S + 8] = va
-        figures[w.PF + 8] = abs(w_all) * 1000 // va if va else 1000
-        figures[w.FREQUENCY + 8] = sample.freq_chz
-        figures[w.SEQUENCE + 8] = 1 if sample.state0 & _SEQUENCE_BIT else 0
-        figures[w.OPEN_W + 8] = 0 if books.wants_closed() else w_all  # a welded contact may pass it, too
-        figures[w.NEUTRAL + 8] = 0
+            figures[watch.P * 3] = w_all  # one of the two powers may well be negative
+            figures[watch.P * 3 + 2] = 0
+        figures[watch.S + 8] = va
+        figures[watch.PF + 8] = abs(w_all) * 1000 // va if va else 1000
+        figures[watch.FREQUENCY + 8] = sample.freq_chz
+        figures[watch.SEQUENCE + 8] = 1 if sample.state0 & _SEQUENCE_BIT else 0
+        figures[watch.OPEN_W + 8] = 0 if books.wants_closed() else w_all  # a welded contact may pass it, too
+        figures[watch.NEUTRAL + 8] = 0
         if sample.neutral_ma >= 0:
             line_ma = sample.irms_ma[0]
-            figures[w.NEUTRAL + 8] = max(0, abs(line_ma - sample.neutral_ma) - line_ma // 10) // 10
+            figures[watch.NEUTRAL + 8] = max(0, abs(line_ma - sample.neutral_ma) - line_ma // 10) // 10
 
     def _look_at_phases(self, sample, cfg):
         """Each phase by itself, and how they differ. Return the apparent power of all in VA."""
@@ -125,9 +124,9 @@ class Watcher:
             u_high = max(u_high, u)
             i_low = min(i_low, i)
             i_high = max(i_high, i)
-        figures[w.U_SPREAD + 8] = (u_high - u_low) * 1000 // (u_high or 1)
-        figures[w.I_SPREAD + 8] = (i_high - i_low) * 1000 // (i_high or 1)
-        figures[w.I_HIGH + 8] = i_high
+        figures[watch.U_SPREAD + 8] = (u_high - u_low) * 1000 // (u_high or 1)
+        figures[watch.I_SPREAD + 8] = (i_high - i_low) * 1000 // (i_high or 1)
+        figures[watch.I_HIGH + 8] = i_high
         return va
 
     def _compare(self, counts, before):
