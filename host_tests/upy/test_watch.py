@@ -12,17 +12,17 @@ CODE = 128
 NONE = watch.NO_GATE
 
 
-def row(figure, limit, clear, hold=1, release=1, gate=NONE, bound=0, code=CODE):
-    return [code, figure, gate, bound, limit, clear, hold, release]
+def row(quantity, limit, clear, hold=1, release=1, gate=NONE, bound=0, code=CODE):
+    return [code, quantity, gate, bound, limit, clear, hold, release]
 
 
-def at(figure, phase):
-    """Where a figure is among all of them."""
-    return figure * 3 + phase if figure <= watch.OTHERS else figure + 8
+def at(quantity, phase):
+    """Where a quantity is among all of them."""
+    return quantity * 3 + phase if quantity <= watch.OTHERS else quantity + 8
 
 
 class Home:
-    """Figures, and what was told of them. Each look is a second after the one before."""
+    """Quantities, and what was told of them. Each look is a second after the one before."""
 
     def __init__(self, *rows, phases=1, three_wire=False, seconds=1):
         table = array("h")
@@ -30,23 +30,23 @@ class Home:
             table.extend(array("h", one))
         self.watch = watch.Watch(table, phases, three_wire)
         self.n = len(rows)
-        self.figures = array("i", bytes(4 * watch.FIGURES))
+        self.quantities = array("i", bytes(4 * watch.QUANTITIES))
         self.seconds = seconds
         self.now_s = 0
         self.told = []
         self.takes = True
 
-    def look(self, times=1, behind=None, **figures):
-        """figures: name of a figure, or name and phase."""
-        for name, value in figures.items():
+    def look(self, times=1, behind=None, **quantities):
+        """quantities: name of a quantity, or name and phase."""
+        for name, value in quantities.items():
             of_phase = name[-2:] in ("_A", "_B", "_C")
             phase = "ABC".find(name[-1]) if of_phase else 0
-            figure = getattr(watch, name[:-2] if of_phase else name)
-            self.figures[at(figure, phase)] = value
+            quantity = getattr(watch, name[:-2] if of_phase else name)
+            self.quantities[at(quantity, phase)] = value
         for _ in range(times):
             self.now_s += self.seconds
             n = self.n if behind is None else behind
-            self.watch.step(self.figures, self.now_s, self.seconds, n, self._tell)
+            self.watch.step(self.quantities, self.now_s, self.seconds, n, self._tell)
         told, self.told = self.told, []
         return told
 
@@ -55,7 +55,7 @@ class Home:
         return self.takes
 
 
-def test_a_rising_figure_begins_at_its_limit_and_ends_at_clear():
+def test_a_rising_quantity_begins_at_its_limit_and_ends_at_clear():
     home = Home(row(watch.FREQUENCY, 5100, 5090))
     assert home.look(FREQUENCY=5099) == []
     assert home.look(FREQUENCY=5100) == [(CODE, watch.ALL, 5100, -1)]
@@ -63,7 +63,7 @@ def test_a_rising_figure_begins_at_its_limit_and_ends_at_clear():
     assert home.look(FREQUENCY=5090) == [(CODE + 1, watch.ALL, 5100, 2)]
 
 
-def test_a_falling_figure_begins_at_its_limit_and_ends_at_clear():
+def test_a_falling_quantity_begins_at_its_limit_and_ends_at_clear():
     home = Home(row(watch.FREQUENCY, 4900, 4910))
     assert home.look(FREQUENCY=4901) == []
     assert home.look(FREQUENCY=4900) == [(CODE, watch.ALL, 4900, -1)]
@@ -149,7 +149,7 @@ def test_the_extreme_is_taken_from_the_first_second_of_the_hold():
     assert home.look(FREQUENCY=5000)[0][2] == 5160
 
 
-def test_the_extreme_of_a_falling_figure_is_the_lowest():
+def test_the_extreme_of_a_falling_quantity_is_the_lowest():
     home = Home(row(watch.P, -50, -20, hold=3))
     home.look(P=-70)
     home.look(P=-90)
@@ -205,7 +205,7 @@ def test_a_negative_bound_wants_less_than_that_of_the_gate():
     assert home.look(I=3) == [(CODE + 1, 0, 100, 1)]
 
 
-def test_a_figure_per_phase_is_watched_on_each_by_itself():
+def test_a_quantity_per_phase_is_watched_on_each_by_itself():
     home = Home(row(watch.U, 2760, 2645, hold=2), phases=3)
     assert home.look(U_A=2760, U_B=2300, U_C=2300) == []
     assert home.look(U_C=2800) == [(CODE, 0, 2760, -1)]
@@ -218,7 +218,7 @@ def test_the_gate_of_a_phase_is_that_phases():
     assert home.look(U_A=0, U_B=0, U_C=0, I_B=30) == [(CODE, 1, 0, -1)]
 
 
-def test_a_figure_of_all_is_watched_once():
+def test_a_quantity_of_all_is_watched_once():
     home = Home(row(watch.SEQUENCE, 1, 0), phases=3)
     assert home.look(SEQUENCE=1) == [(CODE, watch.ALL, 1, -1)]
 
@@ -270,7 +270,7 @@ def refusal_of(**changes):
 
 
 ONE_PHASE = {
-    # name: figure, gate, bound, limit, clear, hold, release, for 230 V, 5 (60) A
+    # name: quantity, gate, bound, limit, clear, hold, release, for 230 V, 5 (60) A
     "COVER_OPEN": [watch.COVER, NONE, 0, 1, 0, 0, 0],
     "MAGNET_ON": [watch.MAGNET, NONE, 0, 1, 0, 0, 0],
     "OPEN_VOLTAGE": [watch.OPEN_U, NONE, 0, 1, 0, 5, 5],
@@ -323,8 +323,8 @@ def test_the_limits_follow_what_the_meter_is_made_for():
 
 def test_rows_lie_in_the_order_they_are_looked_at():
     table = settings(phases=3).watch
-    figures = [table[i + 1] for i in range(0, len(table), watch.COLUMNS)]
-    assert set(figures[: watch.BLIND]) == {watch.COVER, watch.MAGNET, watch.OPEN_U, watch.CARDS}
+    quantities = [table[i + 1] for i in range(0, len(table), watch.COLUMNS)]
+    assert set(quantities[: watch.BLIND]) == {watch.COVER, watch.MAGNET, watch.OPEN_U, watch.CARDS}
 
 
 def test_each_event_has_a_row_of_its_own_and_each_begins_with_an_even_code():

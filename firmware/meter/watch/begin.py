@@ -22,7 +22,7 @@ def begin(watcher) -> watch.Watch:
             since = before.since[slot]
             if since:
                 row = slot // before.phases * watch.COLUMNS
-                phase = watch.ALL if before.rows[row + watch.FIGURE] > watch.OTHERS else slot % before.phases
+                phase = watch.ALL if before.rows[row + watch.QUANTITY] > watch.OTHERS else slot % before.phases
                 findings.found(books, before.rows[row] + 1, phase, before.extremes[slot], now_s - since)
     else:
         _resume(books.s, after, now_s)
@@ -46,7 +46,7 @@ def _resume(s, after, now_s):
     for row in range(0, len(rows), watch.COLUMNS):
         kind = (rows[row] - codes.LOG_COVER_OPEN) // 2
         if 0 <= kind < KINDS:
-            for phase in range(1 if rows[row + watch.FIGURE] > watch.OTHERS else after.phases):
+            for phase in range(1 if rows[row + watch.QUANTITY] > watch.OTHERS else after.phases):
                 if tamper.lasts(s, kind, phase):
                     slot = row // watch.COLUMNS * after.phases + phase
                     after.since[slot] = now_s
