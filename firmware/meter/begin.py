@@ -7,7 +7,7 @@ import time
 from micropython import const
 
 from meter import heap, tasks
-from meter.cards import states as at
+from meter.cards import states
 
 _TURN_MS = const(30)
 _ON_TIME_MS = const(100)
@@ -70,7 +70,7 @@ async def _calm(books, turns, desk=None):
         await asyncio.sleep_ms(_TURN_MS)
         was, now = now, time.ticks_ms()
         left = left - 1 if books.uptime_s and time.ticks_diff(now, was) < _ON_TIME_MS else turns
-        if desk and at.WAIT < desk.state < at.RESULT:
+        if desk and states.WAIT < desk.state < states.RESULT:
             left = turns
 
 

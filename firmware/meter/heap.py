@@ -49,7 +49,7 @@ LOANS = {
     "billing": ("books.billing", "storage.registers", "storage.freezes", "storage.ring", "storage.twin"),
     "day": ("books.day", "core.days", "storage.readings", "storage.twin"),
     "readings": ("storage.readings", "storage.twin"),
-    "slots": ("metering.profile_rows", "storage.profile", "storage.ring"),
+    "profile_rows": ("metering.profile_rows", "storage.profile", "storage.ring"),
     "watching": ("watch.begin", "books.findings", "core.tamper", "storage.incidents", "storage.ring"),
     "incidents": ("books.findings", "core.tamper", "storage.incidents", "storage.ring"),
     # The display.

@@ -94,10 +94,10 @@ def storage(i2c):
     from esp32 import Partition
 
     heap.borrow("flash_ledger")  # for good
-    from meter.storage import flash_ledger as on
+    from meter.storage import flash_ledger
 
     rings = Partition.find(1, label="rings")[0]
-    return on.FlashLedger(rings), on.FlashEvents(rings), on.NoFram(rings)
+    return flash_ledger.FlashLedger(rings), flash_ledger.FlashEvents(rings), flash_ledger.NoFram(rings)
 
 
 async def sealed(fram, cfg, supervisor, fell=0):

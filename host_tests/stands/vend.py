@@ -19,11 +19,14 @@ from scripts.supplier.formats import (
 from scripts.supplier.journal import Journal
 from scripts.supplier.keys import USER_AID, UTILITY_AID, KeySet
 from scripts.supplier.utility_formats import ANSWERS
+from scripts.vend import user_card
 from scripts.vend.desfire import Desfire
 from scripts.vend.shop import Shop
 
 NUMBER = "00012345"
 UID = bytes.fromhex("04112233445566")
+OTHER_UID = bytes.fromhex("04AABBCCDDEEFF")
+AMOUNT = 20_000_000  # what most tests sell
 KEYS = KeySet.demo()
 
 
@@ -127,6 +130,10 @@ def shop_at(path, keys: KeySet = KEYS):
     clock = Clock()
     with Journal(path, clock) as journal:
         yield Shop(keys, quick(journal), clock)
+
+
+def sell(shop: Shop, hand, amount_micro: int = AMOUNT, **more):
+    return user_card.sell(shop, hand, amount_micro, **more)
 
 
 def quick(journal: Journal) -> Journal:

@@ -3,11 +3,11 @@
 
     python -m host_tests.years.normal_life --days 365 --json
 
-What runs is the firmware's own, in this interpreter: the Watcher's figures and its table (watch/watcher.py,
+What runs is the firmware's own, in this interpreter: the Watcher's quantities and its table (watch/watcher.py,
 core/watch.py), the books with ledger, event log, registers, frozen days and incidents, on a FRAM and a flash in
 memory. What does not: metering IC, bus, and the other tasks (the bench has those). A minute is booked as one tick.
 Simulated and real: a day takes some 0.15 s of one core.
-The watch looks every 5 s, as on the meter; looks that cannot change anything any more (the same figures, and no hold
+The watch looks every 5 s, as on the meter; looks that cannot change anything any more (the same quantities, and no hold
 under way) are left out, which changes no result.
 
 Who lives there: household.py.
@@ -188,7 +188,7 @@ class Meter:
         last = len(table.rows) // w.COLUMNS
         for left_s in range(seconds, 0, -LOOK_S):
             before, told = bytes(table._timers), self.log.next_number
-            table.step(watcher._figures, self.now_s, LOOK_S, last, found)
+            table.step(watcher._quantities, self.now_s, LOOK_S, last, found)
             if bytes(table._timers) == before and self.log.next_number == told:
                 self.now_s += left_s
                 break

@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import typer
 
-from scripts.common.errors import InputError
+from scripts.common.errors import InputError, NoFirmwareError
 
 
 def refusals(tool: str, *errors: type[Exception], code: int = 2, interrupted: str = "") -> Callable:
     """A decorator for the commands of `tool`.
 
-    `errors`, a file that is not fit (InputError), or that cannot be written, end a command with `code` (or the error's
-    own .code) and their text: {"error": text, "kind": its .name}.
+    `errors`, a file that is not fit (InputError) or cannot be written, sources that are not here, end a command with
+    `code` (or the error's own .code) and their text: {"error": text, "kind": its .name}.
     `interrupted` is what Ctrl-C leaves behind, where it leaves something.
     """
 
@@ -24,7 +24,7 @@ def refusals(tool: str, *errors: type[Exception], code: int = 2, interrupted: st
         def run(*args, **options):
             try:
                 return command(*args, **options)
-            except (InputError, *errors) as e:
+            except (InputError, NoFirmwareError, *errors) as e:
                 _say(tool, str(e), getattr(e, "name", ""), options)
                 raise typer.Exit(getattr(e, "code", code)) from None
             except OSError as e:  # a place where nothing can be written, a disk that is full

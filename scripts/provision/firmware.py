@@ -8,8 +8,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from scripts.calibrate import firmware as sources
-from scripts.common import InputError, board_files, parse_json, read_json
+from scripts.common import InputError, board_files, meter_code, parse_json, read_json
 from scripts.common.text_file import BOM
 
 from .errors import DocumentError, RefusedError
@@ -39,7 +38,7 @@ def packed(document: dict) -> bytes:
 
 def settings(document: dict):
     """Settings as the meter reads them."""
-    sources.use()
+    meter_code.use()
     from meter.documents import parse
 
     return _asked("settings", parse.settings, document)
@@ -47,7 +46,7 @@ def settings(document: dict):
 
 def tariff(document: dict, currency: str):
     """The tariff as the meter reads it, with settings of that currency."""
-    sources.use()
+    meter_code.use()
     from meter.documents import parse
 
     found = _asked("tariff", parse.tariff, document)
@@ -60,14 +59,13 @@ def tariff(document: dict, currency: str):
 
 def _asked(what, parser, document):
     from meter.commands.change import MAX
-    from meter.core.errors import ConfigError
 
     try:
-        found = parser(document)
-    except ConfigError as e:
-        raise DocumentError(f"A meter would refuse this {what} document. {e.text}. Correct it.") from None
-    except (TypeError, AttributeError, LookupError, OverflowError, RecursionError, ValueError) as e:
+        found = meter_code.asked(parser, document)
+    except meter_code.Stumble as e:
         raise DocumentError(f"A meter would stumble over this {what} document ({e}). Correct it.") from None
+    except meter_code.Objection as e:
+        raise DocumentError(f"A meter would refuse this {what} document. {e}. Correct it.") from None
     if len(packed(document)) > MAX:
         raise DocumentError(f"The {what} document is longer than {MAX} bytes. Make it shorter.")
     return found
@@ -75,7 +73,7 @@ def _asked(what, parser, document):
 
 def amounts() -> set[str]:
     """Keys of the settings whose values are texts even where they look like numbers."""
-    sources.use()
+    meter_code.use()
     from meter.documents import settings_doc
 
     return {row[0] for row in settings_doc._AMOUNTS} | {"currency", "meter_number"}
@@ -83,16 +81,16 @@ def amounts() -> set[str]:
 
 def calibration(document: dict, board: str, meter) -> None:
     """Would the meter with these settings take it?"""
-    sources.use()
-    from meter.documents import calibration_doc as calibrations
+    meter_code.use()
+    from meter.documents import calibration_doc
 
-    part = sources.part_of(board)
-    _asked("calibration", lambda found: calibrations.parse(found, meter, part), document)
+    part = meter_code.part_of(board)
+    _asked("calibration", lambda found: calibration_doc.parse(found, meter, part), document)
 
 
 def keys(document: dict, number: str, provisioned: bool) -> None:
     """Would a meter of this number take these keys?"""
-    sources.use()
+    meter_code.use()
     from meter.documents import keys_doc
 
     _asked("keys", keys_doc.parse, document)
@@ -124,7 +122,7 @@ def _key_texts(part):
 
 def is_demo_trust(key: bytes) -> bool:
     """Is this the key whose private half everybody has? A provisioned meter's loader takes nothing signed with it."""
-    sources.use()
+    meter_code.use()
     from loader.bundle import DEMO
 
     return key.hex() == DEMO
@@ -132,7 +130,7 @@ def is_demo_trust(key: bytes) -> bool:
 
 def slot_in_force(boot_state: bytes) -> str:
     """Return the slot's folder, by the meter's /boot.bin; "" where that is lost or names none."""
-    sources.use()
+    meter_code.use()
     from loader import layout, state
 
     with tempfile.TemporaryDirectory(prefix="pennywatt-") as tmp:

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from scripts.calibrate import document as calibrations
-from scripts.calibrate import firmware as sources
 from scripts.calibrate.errors import DocumentError as CalibrationError
-from scripts.common import board_files
+from scripts.common import board_files, meter_code
 
 from . import agent, firmware
 from .board import CALIBRATION, Board
@@ -48,7 +47,7 @@ def prepare(found: Found) -> dict:
 
 
 def _objection(found, calibration):
-    why = sources.objection(calibration, found.number)
+    why = calibrations.objection(calibration, found.number)
     if not why and found.provisioned:
         scale = firmware.settings(found.settings).current_scale
         if calibration["current_scale"] != scale:
@@ -81,7 +80,7 @@ def in_fram(board: Board, name: str, document: dict) -> str:
     place = _fram(name)
     if place is None:
         return NO_FRAM
-    sources.use()
+    meter_code.use()
     from meter.storage import seal
 
     said = board.ask(agent.read_fram(*place, seal.BASE, seal.SIZE), "The FRAM was not read")

@@ -4,34 +4,34 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
+from scripts.common import meter_code
 from scripts.supplier.errors import FormatError
 from scripts.supplier.utility_formats import SETTINGS, kind_word
 
-_ROOT = Path(__file__).resolve().parents[2]
-_SOURCES = (_ROOT / "firmware", _ROOT / "host_tests" / "bench" / "shims")
 _CHECK = """
 import json, sys
-from meter.core.errors import ConfigError
+from scripts.common import meter_code
+meter_code.use()
 from meter.documents import parse
+text = sys.stdin.buffer.read()
 try:
-    getattr(parse, sys.argv[1])(json.loads(sys.stdin.buffer.read().decode("utf-8")))
-except ConfigError as e:
-    print(e.text)
-except (TypeError, ValueError, AttributeError, LookupError, OverflowError, RecursionError, MemoryError):
+    meter_code.asked(lambda: getattr(parse, sys.argv[1])(json.loads(text.decode("utf-8"))))
+except meter_code.Stumble:
     print("It is written in a way that the meter cannot follow")
+except meter_code.Objection as e:
+    print(e)
 """
 _PATIENCE_S = 20
 
 
 def check(kind: int, document: bytes) -> bool:
     """FormatError when a meter would refuse it. False: the firmware's sources are not here, nothing was checked."""
-    if not all(path.is_dir() for path in _SOURCES):
+    if not meter_code.is_here():
         return False
     which = "settings" if kind == SETTINGS else "tariff"
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, _SOURCES))}
-    command = [sys.executable, "-X", "utf8", "-c", _CHECK, which]
+    env = {**os.environ, "PYTHONPATH": str(meter_code.ROOT)}
+    command = [sys.executable, "-P", "-X", "utf8", "-c", _CHECK, which]
     try:
         run = subprocess.run(command, input=document, capture_output=True, env=env, timeout=_PATIENCE_S)
     except subprocess.TimeoutExpired:

@@ -8,8 +8,7 @@ else, the power-down is the end.
 
 from esp32 import Partition
 
-from meter.core import codes, tamper
-from meter.core import watch as w
+from meter.core import codes, tamper, watch
 from meter.core.errors import StorageError
 from meter.core.state import KINDS
 from meter.storage.incidents import Incidents
@@ -19,13 +18,13 @@ def look_at_cover(watcher) -> None:
     """At the start: was the cover off without power? Its latch tells, and is cleared."""
     books = watcher.books
     s = books.s
-    if (watcher.cover() or tamper.latched(s)) and not tamper.lasts(s, codes.TAMPER_COVER, w.ALL):
+    if (watcher.cover() or tamper.latched(s)) and not tamper.lasts(s, codes.TAMPER_COVER, watch.ALL):
         tamper.latch(s, True)
         books.commit()  # should power go before it is counted
         watcher.forget_cover()
         tamper.latch(s, False)
         if not watcher.cover():  # else it is open now, and found as such
-            found(books, codes.LOG_COVER_UNPOWERED, w.ALL, 1, -1)
+            found(books, codes.LOG_COVER_UNPOWERED, watch.ALL, 1, -1)
 
 
 def found(books, code: int, phase: int, value: int, lasted_s: int) -> bool:

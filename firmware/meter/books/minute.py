@@ -78,21 +78,21 @@ def _begins(books, local):
 
 def _day(books, local):
     """Another date. Return (is its work done?, snapshot without this day's charges, what day.work() returned)."""
-    before = day = None
+    before = due = None
     dated = False
     heap.borrow("day")
     try:
-        from meter.books import day as daily
+        from meter.books import day
 
-        undone = daily.undo(books, local)
+        undone = day.undo(books, local)
         before = snapshot(books.s)
-        day = daily.work(books, local, undone)
+        due = day.work(books, local, undone)
         dated = True
     except MemoryError:
         books.ran_short()  # tried again in a minute; the tick must be booked
     finally:
         heap.give_back("day")
-    return dated, before, day
+    return dated, before, due
 
 
 def _signal(books):

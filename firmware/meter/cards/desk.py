@@ -11,7 +11,7 @@ import asyncio
 from micropython import const
 
 from meter import heap
-from meter.cards import states as at
+from meter.cards import states
 from meter.core import codes
 from meter.core.errors import BusError, CardError, ChipError
 
@@ -36,7 +36,7 @@ class CardDesk:
         self._backoff_s = 0
         self._visit = self._dialogue = None
         self._loan = None  # the code of the visit, or of the dialogue
-        self.state = at.RESET
+        self.state = states.RESET
 
     def fit(self, keys, meter_number):
         """Once, at the start."""
@@ -50,7 +50,7 @@ class CardDesk:
 
     async def run(self, beat):
         """The task. Card and reader errors are events; anything else is a bug and goes to the supervisor."""
-        self.state = at.RESET
+        self.state = states.RESET
         self._leave()
         self.beat = beat
         while True:
@@ -60,7 +60,7 @@ class CardDesk:
                     event = await self._visit.do(self.state)
                 elif self._dialogue is not None:
                     event = await self._dialogue.do(self.state)
-                elif self.state == at.WAIT:
+                elif self.state == states.WAIT:
                     event = await self._wait()
                 else:
                     event = await self._reset()
@@ -71,10 +71,10 @@ class CardDesk:
                 event = self._visit.card_failed(self.state, e)  # pyright: ignore[reportAttributeAccessIssue]
             except (BusError, ChipError):
                 event = self._reader_failed()
-            self.state = at.step(self.state, event)
-            if self.state <= at.WAIT:
+            self.state = states.step(self.state, event)
+            if self.state <= states.WAIT:
                 self._leave()
-            elif self._visit is not None and (event >= at.NO_HOUSEHOLDS or self.state >= at.RESULT):
+            elif self._visit is not None and (event >= states.NO_HOUSEHOLDS or self.state >= states.RESULT):
                 about = self._visit.about(event)
                 self._visit = None
                 await self._go_on(event, about)
@@ -83,7 +83,7 @@ class CardDesk:
         await asyncio.sleep_ms(self._backoff_s * 1000)
         await self.reader.start()
         self.books.fault(codes.FAULT_CARD_READER, False)
-        return at.READER_OK
+        return states.READER_OK
 
     def _reader_failed(self):
         # The back-off ends only when the reader has proved itself: a quiet half minute, or a card.
@@ -93,7 +93,7 @@ class CardDesk:
             self._visit.reader_failed(self.state)  # pyright: ignore[reportAttributeAccessIssue]
         elif self._dialogue is not None:
             self.panel.unsay()
-        return at.READER_LOST
+        return states.READER_LOST
 
     async def _wait(self):
         while True:
@@ -105,23 +105,23 @@ class CardDesk:
                 from meter.cards.household import Visit
 
                 self._visit = Visit(self, *found)
-                return at.CARD_IN
+                return states.CARD_IN
             await self.reader.check()
 
     async def _go_on(self, event, about):
         """The code for one part of the work goes before that for the next comes, which needs its room. about: what the
         one has told for the other."""
-        if event == at.NO_HOUSEHOLDS:
+        if event == states.NO_HOUSEHOLDS:
             await self._swap(heap.borrow("supplier"))
             from meter.cards.supplier import Utility
 
             self._visit = Utility(self, *about)
-        elif event == at.NEW:
+        elif event == states.NEW:
             await self._swap(heap.borrow("signature"))
             from meter.cards.proof import Proof
 
             self._visit = Proof(self, *about)
-        elif event == at.LOOKED:
+        elif event == states.LOOKED:
             await self._swap(heap.borrow("household"))
             from meter.cards.household import Visit
 

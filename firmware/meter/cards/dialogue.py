@@ -10,8 +10,7 @@ import time
 from micropython import const
 
 from meter import heap
-from meter.cards import pages
-from meter.cards import states as at
+from meter.cards import pages, states
 
 _PRESENCE_MS = const(500)
 _RESULT_MS = const(3000)
@@ -37,7 +36,7 @@ class Dialogue:
 
     def do(self, state: int):
         """To await: what belongs to a state; return the event that ends it. BusError, ChipError go to the desk."""
-        return self._DO[state - at.RESULT](self)
+        return self._DO[state - states.RESULT](self)
 
     async def _result(self):
         self._panel.say(pages.result(self._books, self._added_micro), _RESULT_MS + _PRESENCE_MS)
@@ -46,10 +45,10 @@ class Dialogue:
     async def _figures(self):
         for n in range(pages.FIGURES):
             self._panel.say(pages.figure(self._books, n), _FIGURE_MS + _PRESENCE_MS)
-            if await self._stay(_FIGURE_MS) == at.GONE:
+            if await self._stay(_FIGURE_MS) == states.GONE:
                 self._panel.unsay()
-                return at.GONE
-        return at.TIME_UP
+                return states.GONE
+        return states.TIME_UP
 
     async def _refusal(self):
         return await self._show(self._rows or self._why())
@@ -79,9 +78,9 @@ class Dialogue:
         while True:
             self._desk.beat()  # a card may be left in for days
             self._panel.say(pages.remove(self._books), _REMIND_MS + _PRESENCE_MS)
-            if await self._stay(_REMIND_MS) == at.GONE:
+            if await self._stay(_REMIND_MS) == states.GONE:
                 self._panel.unsay()
-                return at.GONE
+                return states.GONE
 
     async def _stay(self, limit_ms):
         """Return TIME_UP after limit_ms, or GONE once the card is out (or another one in)."""
@@ -90,11 +89,11 @@ class Dialogue:
         while True:
             left_ms = time.ticks_diff(end, time.ticks_ms())
             if left_ms <= 0:
-                return at.TIME_UP
+                return states.TIME_UP
             await asyncio.sleep_ms(min(_PRESENCE_MS, left_ms))
             # Looked for twice: one missed answer is no removal.
             if not await self._same_card() and not await self._same_card():
-                return at.GONE
+                return states.GONE
 
     async def _same_card(self):
         found = await self._reader.look()

@@ -12,14 +12,13 @@ from micropython import const
 
 from meter import heap
 from meter.books import visits
-from meter.cards import records
-from meter.cards import states as at
+from meter.cards import records, states
 from meter.cards.visitor import Guest
 from meter.core import account, cmac, codes
 from meter.core.errors import CardError, StorageError
 from meter.core.state import NO_CARD
 from meter.documents import keys_doc
-from meter.drivers.desfire import card as desfire
+from meter.drivers.desfire.card import WRITE_MAX, Desfire
 
 _SAK_ISO_DEP = const(0x20)
 _DAY_S = const(86_400)
@@ -28,7 +27,7 @@ _DAY_S = const(86_400)
 class Visit(Guest):
     def __init__(self, desk, uid, sak, cards, bought: tuple = ()):
         """uid, sak, cards: what the desk's reader found. bought: of the visit that this one goes on with."""
-        super().__init__(desk, desfire.Desfire(desk.reader.exchange), uid, cards == 1)
+        super().__init__(desk, Desfire(desk.reader.exchange), uid, cards == 1)
         self._sak = sak
         self._renewed = False  # it has the card key in force
         self._months = b""
@@ -39,13 +38,13 @@ class Visit(Guest):
     def do(self, state: int):
         """To await: what belongs to a state; return the event that ends it. CardError, BusError and ChipError go to
         the desk."""
-        return self._DO[state - at.IDENTIFY](self)
+        return self._DO[state - states.IDENTIFY](self)
 
     def about(self, event: int) -> tuple:
         """What the Utility, the Proof or the Dialogue that comes after this event needs to know."""
-        if event == at.NO_HOUSEHOLDS:
+        if event == states.NO_HOUSEHOLDS:
             return self.card, self.uid
-        return (self.uid, self._bought) if event == at.NEW else super().about(event)
+        return (self.uid, self._bought) if event == states.NEW else super().about(event)
 
     async def _identify(self):
         """Login and identity: is this a user card of this meter, and the right one?"""
@@ -65,7 +64,7 @@ class Visit(Guest):
         except CardError as e:
             if e.code != codes.CARD_UNKNOWN:
                 raise
-            return at.NO_HOUSEHOLDS
+            return states.NO_HOUSEHOLDS
         try:
             await self._login(card)
         except CardError as e:
@@ -82,7 +81,7 @@ class Visit(Guest):
         if bound != NO_CARD and (generation < newest or (generation == newest and bound != self.uid)):
             raise CardError(codes.CARD_OLD_GENERATION, "generation")
         self._generation = generation
-        return at.GENUINE
+        return states.GENUINE
 
     def _for_us(self, number, currency):
         cfg = self.books.cfg
@@ -133,7 +132,7 @@ class Visit(Guest):
         verdict = account.judge(self.books.s.purchase_count, count)
         self._bought = self._generation, self._months, 0, 0, 0, True
         if verdict == account.EQUAL:
-            return at.JUDGED
+            return states.JUDGED
         if verdict != account.ACCEPT:
             raise CardError(verdict, "count")
         if key_no != self.desk.keys[keys_doc.SALE_NO]:
@@ -141,14 +140,14 @@ class Visit(Guest):
         for offset in (records.PURCHASE_N, records.PURCHASE_N + records.HALF_N):
             record += await self.card.read(records.F_PURCHASE, offset, records.HALF_N)
         self._bought = self._generation, self._months, count, amount_micro, debt_micro, record
-        return at.NEW
+        return states.NEW
 
     async def _return(self):
         if not self._bought[-1]:
             raise CardError(codes.CARD_SIGNATURE, "purchase")
         await self.card.select(records.AID)
         await self._login(self.card)
-        return at.JUDGED
+        return states.JUDGED
 
     async def _account(self):
         """The one place where a card changes anything. No await in here: the verdict stays true."""
@@ -157,7 +156,7 @@ class Visit(Guest):
             self._book()
         finally:
             heap.give_back("cardbooks")
-        return at.BOOKED
+        return states.BOOKED
 
     def _book(self):
         from meter.books import purchases  # for this alone: login before it and write-back after it need the room
@@ -181,12 +180,12 @@ class Visit(Guest):
         books = self.books
         number = self._number
         record = records.pack_writeback(books, number, self.desk.keys[keys_doc.VERSION], self._bought[1])
-        for offset in range(0, len(record), desfire.WRITE_MAX):
-            await self.card.write(records.F_WRITEBACK, offset, record[offset : offset + desfire.WRITE_MAX])
+        for offset in range(0, len(record), WRITE_MAX):
+            await self.card.write(records.F_WRITEBACK, offset, record[offset : offset + WRITE_MAX])
         await self.card.commit()
         if self._renewed and self.desk.keys[keys_doc.CARD_BEFORE]:
             self._forget()
-        return at.WRITTEN
+        return states.WRITTEN
 
     def _forget(self):
         """The household's card has the key in force: the one before opens nothing any more."""

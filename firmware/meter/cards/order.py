@@ -18,7 +18,7 @@ from meter.commands import envelope, orders
 from meter.core import cmac, codes
 from meter.core.errors import CardError
 from meter.documents import keys_doc
-from meter.drivers.desfire import card as desfire
+from meter.drivers.desfire.card import READ_MAX
 from meter.drivers.hd44780.lcd import CARD
 
 _AID = b"\x02WP"
@@ -56,7 +56,7 @@ async def _record(u):
     await card.login(_KEY, cmac.derived(u.desk.keys[keys_doc.UTILITY], u.uid + _AID))
     record = bytearray()
     while len(record) < _N:
-        record += await card.read(_HEAD, len(record), min(desfire.READ_MAX, _N - len(record)))
+        record += await card.read(_HEAD, len(record), min(READ_MAX, _N - len(record)))
     seal = struct.unpack_from("<I", record, envelope.N)[0]
     if seal != crc32(record[: envelope.N], crc32(bytes((_HEAD,)))):
         raise CardError(codes.CARD_MALFORMED, "head")
@@ -115,8 +115,8 @@ async def _read(u, sha, head, take):
     """take(part) for each part of the document; return its CRC-32."""
     crc = 0
     end = head[envelope.LENGTH]
-    for at in range(envelope.list_n(head), end, desfire.READ_MAX):
-        part = await u.card.read(_DOCUMENT, at, min(desfire.READ_MAX, end - at))
+    for at in range(envelope.list_n(head), end, READ_MAX):
+        part = await u.card.read(_DOCUMENT, at, min(READ_MAX, end - at))
         sha.update(part)
         crc = crc32(part, crc)
         take(part)

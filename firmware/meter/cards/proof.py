@@ -7,7 +7,7 @@ nothing is booked.
 
 from micropython import const
 
-from meter.cards import states as at
+from meter.cards import states
 from meter.commands.signature import good
 from meter.documents import keys_doc
 
@@ -26,7 +26,7 @@ class Proof:
     async def do(self, state: int):
         """The event that ends the state."""
         self._bought = self._bought[:-1] + (await self._good(self._bought[-1]),)
-        return at.LOOKED
+        return states.LOOKED
 
     def about(self, event: int) -> tuple:
         """What the Visit that returns to the card needs to know."""

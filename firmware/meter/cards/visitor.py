@@ -5,7 +5,7 @@ from micropython import const
 
 from meter import heap
 from meter.books import visits
-from meter.cards import states as at
+from meter.cards import states
 from meter.core import codes
 
 _REFUSAL_MS = const(5000)
@@ -26,14 +26,14 @@ class Guest:
 
     def card_failed(self, state: int, e) -> int:
         """The card would not do what the state needs. Return the event."""
-        if state == at.WRITE_BACK:
-            return at.UNWRITTEN
+        if state == states.WRITE_BACK:
+            return states.UNWRITTEN
         self.code = e.code
         if e.code == codes.CARD_PULLED:
-            return at.PULLED
+            return states.PULLED
         if e.code:
             visits.refused(self.books, e.code)
-        return at.REFUSED
+        return states.REFUSED
 
     def about(self, event: int) -> tuple:
         """What the code that comes after this event needs to know: as a rule, the dialogue."""
@@ -44,7 +44,7 @@ class Guest:
         heap.borrow("dialogue")
         heap.borrow("refusals")
         try:
-            if state == at.WRITE_BACK:
+            if state == states.WRITE_BACK:
                 from meter.cards import pages
 
                 rows = pages.unfinished(self.books, self.added_micro)

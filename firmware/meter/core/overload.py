@@ -18,7 +18,7 @@ and "card only" live in MeterState and survive power loss; the hold and the coun
 
 from micropython import const
 
-from meter.core import codes as c
+from meter.core import codes
 
 _MAX_CLOSES = const(4)
 _WINDOW_S = const(1800)
@@ -40,7 +40,7 @@ class Overload:
         s: MeterState, only read; cfg: Settings; power_mw: import positive, None if not known; now_s:
         monotonic.
         """
-        if s.claims & c.CLAIM_OVERLOAD:
+        if s.claims & codes.CLAIM_OVERLOAD:
             return self._wait(s, cfg, now_s)
         self.closes_at_s = None
         if self._tripped_s is not None:
@@ -59,14 +59,14 @@ class Overload:
         self._tripped_s = now_s
         oldest_s = self._closes_s[self._next]
         if oldest_s is not None and now_s - oldest_s < _WINDOW_S:
-            return c.EV_OVERLOAD_LOCK
-        return c.EV_OVERLOAD
+            return codes.EV_OVERLOAD_LOCK
+        return codes.EV_OVERLOAD
 
     def _wait(self, s, cfg, now_s):
         self._ticks_over = 0
         if self._tripped_s is None:
             self._tripped_s = now_s
-        if cfg.overload_wait_s == 0 or s.latches & c.LATCH_CARD_ONLY:
+        if cfg.overload_wait_s == 0 or s.latches & codes.LATCH_CARD_ONLY:
             self.closes_at_s = None
             return 0
         self.closes_at_s = self._tripped_s + cfg.overload_wait_s
@@ -75,4 +75,4 @@ class Overload:
         self.closes_at_s = self._tripped_s = None
         self._closes_s[self._next] = now_s
         self._next = (self._next + 1) % _MAX_CLOSES
-        return c.EV_OVERLOAD_WAIT
+        return codes.EV_OVERLOAD_WAIT

@@ -4,7 +4,7 @@
 Settings may hold, all parts optional:
     "events": {"over_voltage": {"limit": 2760, "clear": 2645, "hold_s": 60, "release_s": 60}, "low_pf": null}
     "tamper_trips": ["cover", "magnet"]
-null switches an event off. Limits are in the unit of its figure (watch.py). A kind of tampering in tamper_trips
+null switches an event off. Limits are in the unit of its quantity (watch.py). A kind of tampering in tamper_trips
 switches the supply off until the supplier releases it.
 
 Defaults: voltage, phase failure and imbalance as Chinese fee-control meters have them (78, 60, 120 % of nominal, 30 %,
@@ -17,7 +17,7 @@ of the metering IC holds. Where those would call an ordinary household odd they 
                         still: leave it out ("current_loss": null) where a phase is not used
     power factor        for an hour where the household feeds in: it passes through zero with the sun
 
-What is watched for, with its default in the unit of its figure: the table in _defaults(), and the second one for
+What is watched for, with its default in the unit of its quantity: the table in _defaults(), and the second one for
 three phases only. Names for tamper_trips: _TRIPS.
 
 What they make of ordinary households: host_tests/years/normal_life.py.
@@ -87,7 +87,7 @@ def _changed(path, doc, limits):
 
 
 def _defaults(cfg):
-    """Name, code, figure, gate, its bound, limit, clear, hold, release."""
+    """Name, code, quantity, gate, its bound, limit, clear, hold, release."""
     u = cfg.u_input_v * 10
     f = cfg.hz * 100
     base = cfg.base_a * 100

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The load profile: adds up each second; slots.py makes rows of it, and is loaded for that moment only.
+"""The load profile: adds up each second; profile_rows.py makes rows of it, and is loaded for that moment only.
 
 Owns the raw flash partition. A row the flash does not take is tried again; neither metering nor anything else
 waits for it.
@@ -18,11 +18,11 @@ class Profile:
         self.books = books
         self.dev = dev
         self.now_s = 0
-        self.end_s = 0  # of the slot that is running; 0: none yet
-        self.flags = 0  # of that slot, see storage/profile.py
+        self.end_s = 0  # of the row that is running; 0: none yet
+        self.flags = 0  # of that row, see storage/profile.py
         # Over its measured seconds: their number, the highest power; of each phase mV, mA, power factor.
         self.sums = [0] * 11
-        self.cfg = books.cfg  # what the slot began with
+        self.cfg = books.cfg  # what the row began with
         self.before = None  # registers at the start, until the first tick
         s = books.s
         if s.utc_s:  # as the power left it
@@ -44,7 +44,7 @@ class Profile:
                 now_s = self.now_s + 1
                 flags = CLOCK_INVALID
             if now_s != self.now_s + 1 or self.before:
-                self._slots(now_s)
+                self._rows(now_s)
             self.now_s = now_s
             if books.s.relay_closed != 1:
                 flags |= SUPPLY_OFF
@@ -61,13 +61,13 @@ class Profile:
                     sums[1] = sample.p_total_mw
             self.flags |= flags
             if now_s == self.end_s or (not now_s % _MINUTE_S and (self.waiting or self.cfg is not books.cfg)):
-                self._slots(0)
+                self._rows(0)
 
-    def _slots(self, now_s):
-        heap.borrow("slots")
+    def _rows(self, now_s):
+        heap.borrow("profile_rows")
         try:
             from meter.metering import profile_rows
 
             profile_rows.work(self, now_s)
         finally:
-            heap.give_back("slots")
+            heap.give_back("profile_rows")

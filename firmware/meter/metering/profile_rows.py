@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a slot of the load profile begins and ends: at the multiples of its period, UTC. Loaded for that only.
+"""When a row of the load profile begins and ends: at the multiples of its period, UTC. Loaded for that only.
 
-A tick belongs to the slot that ends at it or next: what it counted flowed in the second before. A slot cut
-short by an outage gets its row at the next start, with the registers of the ledger; a clock set by more than a
-minute ends a slot unless it is still the same one. A slot in which the meter never ran has no row. While the
-clock is not valid, slots go on from the last time known.
+A tick belongs to the row that ends at it or next: what it counted flowed in the second before. A row cut short by an
+outage is made at the next start, with the registers of the ledger; a clock set by more than a minute ends a row unless
+it is still the same one. Of a period in which the meter never ran there is no row. While the clock is not valid, rows
+go on from the last time known.
 
-Other settings are for the next slot: a row has period and channels of the settings its slot began with. They are
-noticed at the next whole minute; if their period has a boundary before the end of the slot that is running, it ends
-there.
+Other settings are for the next row: each has period and channels of the settings it began with. They are noticed at the
+next whole minute; if their period has a boundary before the end of the row that is running, it ends there.
 """
 
 from micropython import const
@@ -23,7 +22,7 @@ _WAITING_MAX = const(4)  # rows
 
 
 def work(p, now_s: int) -> None:
-    """What is due for the Profile p. now_s 0: at the end of a slot, or of a minute; else: the clock has not moved on by
+    """What is due for the Profile p. now_s 0: at the end of a row, or of a minute; else: the clock has not moved on by
     just a second, or this is the first tick."""
     if now_s:
         _move(p, now_s)
@@ -39,7 +38,7 @@ def work(p, now_s: int) -> None:
 
 def _move(p, now_s):
     if p.before:
-        _begin(p, p.now_s)  # the slot that the power left
+        _begin(p, p.now_s)  # the row that the power left
     step_s = now_s - p.now_s
     jump = not -_SET_S <= step_s <= _SET_S
     flags = 0
@@ -48,7 +47,7 @@ def _move(p, now_s):
     elif jump and p.end_s:
         flags = CLOCK_SET
     if not p.end_s:
-        _clear(p.sums)  # of what no slot was known for
+        _clear(p.sums)  # of what no row was known for
         _begin(p, now_s)
     elif now_s > p.end_s or (jump and _end_of(p, now_s) != p.end_s):
         p.flags |= flags
@@ -59,7 +58,7 @@ def _move(p, now_s):
 
 
 def _begin(p, utc_s):
-    """A slot begins, in which this second is."""
+    """A row begins, in which this second is."""
     p.cfg = p.books.cfg
     p.end_s = _end_of(p, utc_s)
 

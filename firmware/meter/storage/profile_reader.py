@@ -40,7 +40,7 @@ class Reader:
         self._next_s = [0] * _RUNS  # and when the next row ends, at the earliest
 
     def rows(self, after_s: int, until_s: int):
-        """The rows of all slots that end after after_s and not after until_s, by end; of two that end alike the
+        """All rows that end after after_s and not after until_s, by end; of two that end alike the
         one written first is first. Each is a list:
 
         [number, from_s, end_s, mask, covered_s, flags, period_min, then the channels of the mask, by bit]

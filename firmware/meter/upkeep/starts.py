@@ -34,12 +34,7 @@ from meter import heap
 from meter.core import codes
 from meter.core.errors import BusError
 from meter.upkeep import memory
-from meter.upkeep.memory import DARK_S as _DARK_S
-from meter.upkeep.memory import FELL as _FELL
-from meter.upkeep.memory import REPORT as _REPORT
-from meter.upkeep.memory import SAFES as _SAFES
-from meter.upkeep.memory import SINCE as _SINCE
-from meter.upkeep.memory import STARTS as _STARTS
+from meter.upkeep.memory import DARK_S, FELL, REPORT, SAFES, SINCE, STARTS
 
 _LIMIT = const(5)
 _BARE = const(8)
@@ -60,25 +55,25 @@ def mode() -> tuple:
     Forgets why: it is said once."""
     m, trouble = memory.read()
     bitten = machine.reset_cause() == machine.WDT_RESET
-    if bitten and m[_SINCE]:
+    if bitten and m[SINCE]:
         _fell(m, _WATCHDOG_S)
-    if m[_STARTS] > _LIMIT:
-        m[_SAFES] = min(m[_SAFES] + 1, _SAFE_MAX)
+    if m[STARTS] > _LIMIT:
+        m[SAFES] = min(m[SAFES] + 1, _SAFE_MAX)
     if bitten and not trouble:
         trouble = b"watchdog"
-    m[_SINCE] = time.ticks_ms() or 1
+    m[SINCE] = time.ticks_ms() or 1
     memory.write(m)
-    if m[_DARK_S] >= _HOUR_S:
+    if m[DARK_S] >= _HOUR_S:
         _open_relay()
-    level = 2 if m[_STARTS] > _BARE else 1 if m[_STARTS] > _LIMIT else 0
-    return level, _SAFE_S * m[_SAFES], trouble.decode(), m[_FELL]
+    level = 2 if m[STARTS] > _BARE else 1 if m[STARTS] > _LIMIT else 0
+    return level, _SAFE_S * m[SAFES], trouble.decode(), m[FELL]
 
 
 def _fell(m, s):
     """This start, or the one before, is over and has metered nothing; s: seconds that are not counted yet."""
-    m[_FELL] = min(m[_FELL] + 1, _COUNT_MAX)
-    m[_DARK_S] = min(m[_DARK_S] + s, memory.S_MAX)
-    m[_SINCE] = 0
+    m[FELL] = min(m[FELL] + 1, _COUNT_MAX)
+    m[DARK_S] = min(m[DARK_S] + s, memory.S_MAX)
+    m[SINCE] = 0
 
 
 def waits() -> None:
@@ -87,7 +82,7 @@ def waits() -> None:
     m, trouble = memory.read()
     memory.passed(m)
     memory.write(m, trouble)
-    if m[_DARK_S] >= _HOUR_S:
+    if m[DARK_S] >= _HOUR_S:
         _open_relay()
 
 
@@ -115,19 +110,19 @@ def _open_relay():
 def metered(books) -> None:
     """This start meters: report what was counted until it did, and keep aside the documents it went without."""
     m, trouble = memory.read()
-    if m[_REPORT]:
-        books.log(codes.LOG_BUNDLE_GIVEN_UP, m[_REPORT])
-    if m[_DARK_S] >= _HOUR_S:
+    if m[REPORT]:
+        books.log(codes.LOG_BUNDLE_GIVEN_UP, m[REPORT])
+    if m[DARK_S] >= _HOUR_S:
         books.log(codes.LOG_NO_METERING, 2)
-    fell = m[_FELL]
-    m[_REPORT] = m[_FELL] = m[_DARK_S] = m[_SINCE] = 0
+    fell = m[FELL]
+    m[REPORT] = m[FELL] = m[DARK_S] = m[SINCE] = 0
     heap.borrow("aside")
     heap.borrow("wiring")
     try:
         _keep_aside(books, fell)
     except (OSError, BusError) as e:
         print("starts: not kept, what is aside:", e)
-        m[_FELL] = fell  # the next start goes without it, too
+        m[FELL] = fell  # the next start goes without it, too
     finally:
         heap.give_back("aside")
         heap.give_back("wiring")
@@ -152,11 +147,11 @@ def lasted(faults: int) -> None:
     one that finds metering IC, FRAM or relay faulty, or too little heap: it starts again, and after the last try the
     one before does."""
     m, _ = memory.read()
-    if m[_STARTS] > _LIMIT:
-        m[_STARTS] = _LIMIT - 1
+    if m[STARTS] > _LIMIT:
+        m[STARTS] = _LIMIT - 1
         memory.write(m)
         machine.reset()
-    m[_STARTS] = m[_SAFES] = 0
+    m[STARTS] = m[SAFES] = 0
     memory.write(m)
     if _on_trial():
         if faults & _VITAL:
@@ -224,8 +219,8 @@ def failed(e) -> None:
     m, _ = memory.read()
     memory.passed(m)
     # Not a race: who is at the console may want to read this, and the parts get a rest.
-    rest_s = min(m[_STARTS], 10)
-    if m[_SINCE]:
+    rest_s = min(m[STARTS], 10)
+    if m[SINCE]:
         # Two more: the reset, and what was loaded before seconds were counted.
         _fell(m, rest_s + 2)
     memory.write(m, b"start " + type(e).__name__.encode())

@@ -3,12 +3,11 @@
 
 from meter import heap
 from meter.books import findings
-from meter.core import codes, tamper
-from meter.core import watch as w
+from meter.core import codes, tamper, watch
 from meter.core.state import KINDS
 
 
-def begin(watcher) -> w.Watch:
+def begin(watcher) -> watch.Watch:
     """What lasted until now ends with the settings before. At the start, what the ledger says of tampering lasts on,
     and the cover's latch tells whether it was off without power. Return what is to be stepped from now on."""
     books = watcher.books
@@ -17,18 +16,18 @@ def begin(watcher) -> w.Watch:
     if cfg.watch is None:  # this meter has no settings
         _watch_default(cfg)
     before = watcher.watch
-    watch = w.Watch(cfg.watch, cfg.phases, cfg.three_wire)
+    after = watch.Watch(cfg.watch, cfg.phases, cfg.three_wire)
     if before:
         for slot in range(len(before.since)):
             since = before.since[slot]
             if since:
-                row = slot // before.phases * w.COLUMNS
-                phase = w.ALL if before.rows[row + w.FIGURE] > w.OTHERS else slot % before.phases
+                row = slot // before.phases * watch.COLUMNS
+                phase = watch.ALL if before.rows[row + watch.QUANTITY] > watch.OTHERS else slot % before.phases
                 findings.found(books, before.rows[row] + 1, phase, before.extremes[slot], now_s - since)
     else:
-        _resume(books.s, watch, now_s)
+        _resume(books.s, after, now_s)
         findings.look_at_cover(watcher)
-    return watch
+    return after
 
 
 def _watch_default(cfg):
@@ -41,14 +40,14 @@ def _watch_default(cfg):
         heap.give_back("settings")
 
 
-def _resume(s, watch, now_s):
+def _resume(s, after, now_s):
     """What lasted when power went, and is of tampering, is not found again."""
-    rows = watch.rows
-    for row in range(0, len(rows), w.COLUMNS):
+    rows = after.rows
+    for row in range(0, len(rows), watch.COLUMNS):
         kind = (rows[row] - codes.LOG_COVER_OPEN) // 2
         if 0 <= kind < KINDS:
-            for phase in range(1 if rows[row + w.FIGURE] > w.OTHERS else watch.phases):
+            for phase in range(1 if rows[row + watch.QUANTITY] > watch.OTHERS else after.phases):
                 if tamper.lasts(s, kind, phase):
-                    slot = row // w.COLUMNS * watch.phases + phase
-                    watch.since[slot] = now_s
-                    watch.extremes[slot] = rows[row + w.LIMIT]
+                    slot = row // watch.COLUMNS * after.phases + phase
+                    after.since[slot] = now_s
+                    after.extremes[slot] = rows[row + watch.LIMIT]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The watch: owns cover switch, magnet sensor and pulse counter, and puts together the figures watch.py looks at.
+"""The watch: owns cover switch, magnet sensor and pulse counter, and puts together the quantities watch.py looks at.
 
 Sensors: cover 1 = off, or it has been off since the latch was cleared, with or without power; magnet 1 = near. All is
 looked at every five seconds.
@@ -15,8 +15,7 @@ from array import array
 from micropython import const
 
 from meter import heap
-from meter.core import codes
-from meter.core import watch as w
+from meter.core import codes, watch
 
 _ALIGN_MS = const(2000)  # by then the time is known, if it is
 _EVERY_S = const(5)  # as the slow registers of the metering IC
@@ -33,28 +32,28 @@ class Watcher:
         self._clear = clear_pin
         self._magnet = magnet_pin
         self._pulses = pulses
-        self._figures = array("i", bytes(4 * w.FIGURES))
+        self._quantities = array("i", bytes(4 * watch.QUANTITIES))
         self._counts = -1  # at the last comparison; -1: there is none to compare with
         self._pulse = 0
         self.cfg = None
-        self.watch: w.Watch = None  # pyright: ignore[reportAttributeAccessIssue]
+        self.watch: watch.Watch = None  # pyright: ignore[reportAttributeAccessIssue]
         self.now_s = _EVERY_S
 
     async def run(self, beat):
-        figures = self._figures
+        quantities = self._quantities
         books = self.books
         await asyncio.sleep_ms(_ALIGN_MS)
         while True:
             beat()
             if books.cfg is not self.cfg:
                 self._begin()
-            figures[w.COVER + 8] = self.cover()
-            figures[w.MAGNET + 8] = self._magnet()
+            quantities[watch.COVER + 8] = self.cover()
+            quantities[watch.MAGNET + 8] = self._magnet()
             sample = books.sample
             self._look(sample)
-            behind = w.BLIND if sample is None else len(self.watch.rows) // w.COLUMNS
-            self.watch.step(figures, self.now_s, _EVERY_S, behind, books.found)
-            if figures[w.COVER + 8]:
+            behind = watch.BLIND if sample is None else len(self.watch.rows) // watch.COLUMNS
+            self.watch.step(quantities, self.now_s, _EVERY_S, behind, books.found)
+            if quantities[watch.COVER + 8]:
                 self.forget_cover()
             self.now_s += _EVERY_S
             await asyncio.sleep_ms(_EVERY_S * 1000)
@@ -75,35 +74,35 @@ class Watcher:
         self._clear(0)
 
     def _look(self, sample):
-        """The figures of this second. sample None: those of the metering IC are not looked at."""
+        """The quantities of this second. sample None: those of the metering IC are not looked at."""
         books = self.books
-        figures = self._figures
+        quantities = self._quantities
         s = books.s
-        figures[w.CARDS + 8] = s.lock
-        figures[w.OPEN_U + 8] = 1 if s.claims & codes.CLAIM_FAULT else 0
+        quantities[watch.CARDS + 8] = s.lock
+        quantities[watch.OPEN_U + 8] = 1 if s.claims & codes.CLAIM_FAULT else 0
         if sample is None:
             self._counts = -1
             return
-        figures[w.PULSES + 8] = self._compare(s.import_counts + s.export_counts, figures[w.PULSES + 8])
+        quantities[watch.PULSES + 8] = self._compare(s.import_counts + s.export_counts, quantities[watch.PULSES + 8])
         va = self._look_at_phases(sample, books.cfg)
         w_all = sample.p_total_mw // 1000
         if books.cfg.three_wire:
             va = va * 866 // 1000  # the currents meet their voltages at 30 degrees
-            figures[w.P * 3] = w_all  # one of the two powers may well be negative
-            figures[w.P * 3 + 2] = 0
-        figures[w.S + 8] = va
-        figures[w.PF + 8] = abs(w_all) * 1000 // va if va else 1000
-        figures[w.FREQUENCY + 8] = sample.freq_chz
-        figures[w.SEQUENCE + 8] = 1 if sample.state0 & _SEQUENCE_BIT else 0
-        figures[w.OPEN_W + 8] = 0 if books.wants_closed() else w_all  # a welded contact may pass it, too
-        figures[w.NEUTRAL + 8] = 0
+            quantities[watch.P * 3] = w_all  # one of the two powers may well be negative
+            quantities[watch.P * 3 + 2] = 0
+        quantities[watch.S + 8] = va
+        quantities[watch.PF + 8] = abs(w_all) * 1000 // va if va else 1000
+        quantities[watch.FREQUENCY + 8] = sample.freq_chz
+        quantities[watch.SEQUENCE + 8] = 1 if sample.state0 & _SEQUENCE_BIT else 0
+        quantities[watch.OPEN_W + 8] = 0 if books.wants_closed() else w_all  # a welded contact may pass it, too
+        quantities[watch.NEUTRAL + 8] = 0
         if sample.neutral_ma >= 0:
             line_ma = sample.irms_ma[0]
-            figures[w.NEUTRAL + 8] = max(0, abs(line_ma - sample.neutral_ma) - line_ma // 10) // 10
+            quantities[watch.NEUTRAL + 8] = max(0, abs(line_ma - sample.neutral_ma) - line_ma // 10) // 10
 
     def _look_at_phases(self, sample, cfg):
         """Each phase by itself, and how they differ. Return the apparent power of all in VA."""
-        figures = self._figures
+        quantities = self._quantities
         va = 0
         u_low = i_low = 1 << 28
         u_high = i_high = 0
@@ -116,18 +115,18 @@ class Watcher:
             for m in range(cfg.phases):
                 if m != n and sample.irms_ma[m] // 10 > others:
                     others = sample.irms_ma[m] // 10
-            figures[n] = u
-            figures[3 + n] = i
-            figures[6 + n] = sample.p_mw[n] // 1000
-            figures[9 + n] = others if u >= cfg.u_input_v * 6 else 0
+            quantities[n] = u
+            quantities[3 + n] = i
+            quantities[6 + n] = sample.p_mw[n] // 1000
+            quantities[9 + n] = others if u >= cfg.u_input_v * 6 else 0
             va += u * i // 1000  # of the same second as P, which the part's own apparent power is not
             u_low = min(u_low, u)
             u_high = max(u_high, u)
             i_low = min(i_low, i)
             i_high = max(i_high, i)
-        figures[w.U_SPREAD + 8] = (u_high - u_low) * 1000 // (u_high or 1)
-        figures[w.I_SPREAD + 8] = (i_high - i_low) * 1000 // (i_high or 1)
-        figures[w.I_HIGH + 8] = i_high
+        quantities[watch.U_SPREAD + 8] = (u_high - u_low) * 1000 // (u_high or 1)
+        quantities[watch.I_SPREAD + 8] = (i_high - i_low) * 1000 // (i_high or 1)
+        quantities[watch.I_HIGH + 8] = i_high
         return va
 
     def _compare(self, counts, before):

@@ -10,9 +10,9 @@ from meter.core import watch as w
 PHASED = (w.U, w.I, w.P, w.OTHERS)
 
 
-def place(figure, phase):
-    """Where a figure is among all of them."""
-    return figure * 3 + phase if figure <= w.OTHERS else figure + 8
+def place(quantity, phase):
+    """Where a quantity is among all of them."""
+    return quantity * 3 + phase if quantity <= w.OTHERS else quantity + 8
 
 
 class Plain:
@@ -64,7 +64,7 @@ ROWS = st.tuples(
     st.integers(0, 12),
 )
 SPELLS = st.lists(
-    st.tuples(st.dictionaries(st.integers(0, w.FIGURES - 1), VALUES, max_size=8), st.integers(1, 5)), max_size=30
+    st.tuples(st.dictionaries(st.integers(0, w.QUANTITIES - 1), VALUES, max_size=8), st.integers(1, 5)), max_size=30
 )
 
 
@@ -74,30 +74,30 @@ def test_all_that_is_told_is_the_models(rows, wires, data):
     seconds = data.draw(st.sampled_from((1, 5)))
     table = array("h")
     plain = []
-    for n, (figure, gate, bound, (limit, clear), hold, release) in enumerate(rows):
-        table.extend((100 + 2 * n, figure, gate, bound, limit, clear, hold, release))
+    for n, (quantity, gate, bound, (limit, clear), hold, release) in enumerate(rows):
+        table.extend((100 + 2 * n, quantity, gate, bound, limit, clear, hold, release))
         each = [0, 2] if three_wire else list(range(phases))
-        for phase in each if figure in PHASED else [w.ALL]:
+        for phase in each if quantity in PHASED else [w.ALL]:
             plain.append((n, phase, Plain(limit, clear, hold, release)))
     watch = w.Watch(table, phases, three_wire)
-    figures = array("i", bytes(4 * w.FIGURES))
+    quantities = array("i", bytes(4 * w.QUANTITIES))
     told = []
     now_s = 0
     for changes, times in data.draw(SPELLS):
         for at, value in changes.items():
-            figures[at] = value
+            quantities[at] = value
         for _ in range(times):
             now_s += seconds
             wanted = []
             for n, phase, one in plain:
-                figure, gate, bound = rows[n][:3]
+                quantity, gate, bound = rows[n][:3]
                 here = 0 if phase == w.ALL else phase
-                of_gate = figures[place(gate, here)]
+                of_gate = quantities[place(gate, here)]
                 passes = gate == w.NO_GATE or (of_gate >= bound if bound >= 0 else of_gate < -bound)
-                tells = one.second(now_s, seconds, figures[place(figure, here)], passes)
+                tells = one.second(now_s, seconds, quantities[place(quantity, here)], passes)
                 if tells:
                     begins, extreme, lasted_s = tells
                     wanted.append((100 + 2 * n + (not begins), phase, extreme, lasted_s))
             told.clear()
-            watch.step(figures, now_s, seconds, len(rows), lambda *what: told.append(what) or True)
+            watch.step(quantities, now_s, seconds, len(rows), lambda *what: told.append(what) or True)
             assert told == wanted

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from meter import heap
 
+from host_tests.measure import house
 from scripts.bundle import slot_modules
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -130,31 +131,9 @@ def test_the_search_for_trespassers_finds_them(module, imported):
     assert trespasses(module, [imported]) == [imported]
 
 
-def circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Groups of modules that reach each other by imports."""
-
-    def reached(start):
-        found, waiting = set(), [start]
-        while waiting:
-            for name in graph.get(waiting.pop(), ()):
-                if name not in found:
-                    found.add(name)
-                    waiting.append(name)
-        return found
-
-    reach = {name: reached(name) for name in graph}
-    return sorted({tuple(sorted(n for n in reach[name] if name in reach.get(n, ()))) for name in graph} - {()})
-
-
 def test_no_imports_go_in_a_circle():
     """Those inside functions, too. The package itself aside: main.py calls it, and it the start."""
-    graph = {dotted(p): {name for _, name in imports(p) if name != "meter"} for p in firmware_files()}
-    assert circles(graph) == []
-
-
-def test_the_search_for_circles_finds_them():
-    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": set()}) == [("a", "b", "c")]
-    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+    assert house.circles(house.imports()) == []
 
 
 @named(firmware_files())

@@ -4,7 +4,7 @@
 import pytest
 
 from host_tests.bench.cards import cards
-from host_tests.stands.vend import NUMBER, UID, Hand, Meter, after_change, shop_at
+from host_tests.stands.vend import AMOUNT, NUMBER, OTHER_UID, UID, Hand, Meter, after_change, sell, shop_at
 from scripts.chips.desfire import DesfireCard
 from scripts.supplier.crypto import ZERO
 from scripts.supplier.errors import CardError, CardGone, CardUntrusted, FormatError, Refused
@@ -24,34 +24,8 @@ from scripts.supplier.keys import CHANGE, MASTER, METER, READER, USER_AID, VENDI
 from scripts.supplier.utility_formats import KEY_CHANGE, Answer
 from scripts.vend import issuing, user_card, utility_card
 from scripts.vend.desfire import Desfire
-from scripts.vend.shop import Shop
 
-OTHER_UID = bytes.fromhex("04AABBCCDDEEFF")
 THIRD_UID = bytes.fromhex("04AABBCCDDEEF0")
-AMOUNT = 20_000_000
-
-
-@pytest.fixture
-def shop(tmp_path):
-    with shop_at(tmp_path / "journal") as shop:
-        yield shop
-
-
-@pytest.fixture
-def hand(shop):
-    """The card of a meter, nothing sold on it."""
-    hand = Hand()
-    issuing.issue(shop, hand, NUMBER, "EUR")
-    return hand
-
-
-@pytest.fixture
-def meter():
-    return Meter()
-
-
-def sell(shop, hand, amount_micro=AMOUNT, **more):
-    return user_card.sell(shop, hand, amount_micro, **more)
 
 
 def files(hand):
@@ -456,11 +430,6 @@ def test_a_card_begun_for_one_meter_is_not_used_for_another(shop):
 
 
 # -- new keys -------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def rolled(shop):
-    return Shop(shop.keys.rolled(), shop.journal, shop.clock)
 
 
 def test_a_card_gets_new_keys_at_the_sale_after_its_meter_reported_them(rolled, hand, meter):

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from host_tests.stands.vend import NUMBER, Meter
 from scripts.chips.desfire import DesfireCard
+from scripts.common import meter_code
 from scripts.supplier import keyfile, meter_rules
 from scripts.supplier.keys import KeySet
 from scripts.supplier.units import now_utc_s
@@ -314,7 +315,7 @@ def test_a_name_that_is_no_utf_8_is_no_traceback(desk):
 
 
 def test_without_the_firmwares_sources_it_is_said_that_nothing_was_checked(desk, monkeypatch):
-    monkeypatch.setattr(meter_rules, "_SOURCES", (desk / "none",))
+    monkeypatch.setattr(meter_code, "PLACE", desk / "none")
     vend("keys", "new")
     (desk / "tariff.json").write_text("{}")
     assert "not checked" in vend("preset", "tariff", "tariff.json", *CARD).stderr

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from host_tests.stands.vend import KEYS, NUMBER, Hand, Meter, shop_at
+from host_tests.stands.vend import AMOUNT, KEYS, NUMBER, OTHER_UID, Hand, Meter, sell, shop_at
 from scripts.chips.desfire import DesfireCard
 from scripts.supplier.crypto import ZERO
 from scripts.supplier.errors import CardError, CardGone, FormatError, KeyFileError, Refused
@@ -17,35 +17,11 @@ from scripts.supplier.utility_formats import TRUST_CHANGE, Answer
 from scripts.vend import correcting, issuing, user_card
 from scripts.vend.shop import Shop
 
-OTHER_UID = bytes.fromhex("04AABBCCDDEEFF")
-AMOUNT = 20_000_000
 WRONG = 200_000_000
-
-
-@pytest.fixture
-def shop(tmp_path):
-    with shop_at(tmp_path / "journal") as shop:
-        yield shop
-
-
-@pytest.fixture
-def hand(shop):
-    hand = Hand()
-    issuing.issue(shop, hand, NUMBER, "EUR")
-    return hand
-
-
-@pytest.fixture
-def meter():
-    return Meter()
 
 
 def on(hand):
     return SignedPurchase.unpack(bytes(hand.card.applications[USER_AID].files[PURCHASE].data))
-
-
-def sell(shop, hand, amount_micro=AMOUNT, **more):
-    return user_card.sell(shop, hand, amount_micro, **more)
 
 
 # -- a wrong amount -------------------------------------------------------------------------------
@@ -307,58 +283,59 @@ def test_a_correction_cut_off_on_a_card_then_lost_leaves_what_was_sold(shop, han
 
 
 @pytest.fixture
-def rolled(shop):
+def signing(shop):
+    """After the sale key was rolled."""
     return Shop(shop.keys.rolled_signing(SALE_KEY), shop.journal, shop.clock)
 
 
-def test_a_purchase_signed_with_a_key_not_in_force_is_signed_again_and_booked_once(shop, rolled, hand):
+def test_a_purchase_signed_with_a_key_not_in_force_is_signed_again_and_booked_once(shop, signing, hand):
     sell(shop, hand)
     assert user_card.read_card(shop, hand).waits_for == 0
-    meter = Meter(rolled.keys)
+    meter = Meter(signing.keys)
     assert meter.serve(hand.card) == "another sale key"
-    assert user_card.read_card(rolled, hand).waits_for == 2
-    done = correcting.resign(rolled, hand)
+    assert user_card.read_card(signing, hand).waits_for == 2
+    done = correcting.resign(signing, hand)
     assert (done.sale_key, done.before, on(hand).key_number) == (2, done.purchase, 2)
     assert meter.serve(hand.card) == "booked"
     assert meter.serve(hand.card) == "seen" and meter.credit_micro == AMOUNT
 
 
-def test_a_meter_that_was_not_told_of_the_new_key_gets_the_signature_of_before(shop, rolled, hand):
-    sell(rolled, hand)
+def test_a_meter_that_was_not_told_of_the_new_key_gets_the_signature_of_before(shop, signing, hand):
+    sell(signing, hand)
     meter = Meter(KEYS)
     assert on(hand).key_number == 2 and meter.serve(hand.card) == "another sale key"
-    assert correcting.resign(rolled, hand).sale_key == 1
+    assert correcting.resign(signing, hand).sale_key == 1
     assert meter.serve(hand.card) == "booked"
 
 
-def test_a_sale_is_signed_with_the_key_of_what_the_meter_booked_last(shop, rolled, hand, meter):
+def test_a_sale_is_signed_with_the_key_of_what_the_meter_booked_last(shop, signing, hand, meter):
     sell(shop, hand)
     meter.serve(hand.card)
-    assert sell(rolled, hand).sale_key == 1
+    assert sell(signing, hand).sale_key == 1
     assert meter.serve(hand.card) == "booked"
 
 
-def test_a_sale_is_signed_with_the_key_a_card_has_brought_to_the_meter(shop, rolled, hand, meter):
+def test_a_sale_is_signed_with_the_key_a_card_has_brought_to_the_meter(shop, signing, hand, meter):
     sell(shop, hand)
     meter.serve(hand.card)
     user_card.read_card(shop, hand)
     intent = shop.journal.intend("utility", OTHER_UID, NUMBER, 77, {"kind": TRUST_CHANGE, "sale": 2, "order": 1})
     shop.journal.settle(intent, "done")
     shop.journal.note("utility", OTHER_UID, NUMBER, {"answer": Answer(NUMBER, 77, 5, TRUST_CHANGE, 0).pack().hex()})
-    assert sell(rolled, hand).sale_key == 2
+    assert sell(signing, hand).sale_key == 2
 
 
-def test_a_sale_can_be_signed_with_the_key_that_is_said(rolled, hand):
-    assert sell(rolled, hand, sale_key=1).sale_key == 1
+def test_a_sale_can_be_signed_with_the_key_that_is_said(signing, hand):
+    assert sell(signing, hand, sale_key=1).sale_key == 1
     with pytest.raises(KeyFileError, match="sale key 9 is needed"):
-        correcting.resign(rolled, hand, 9)
+        correcting.resign(signing, hand, 9)
 
 
-def test_what_is_booked_is_not_signed_again(shop, rolled, hand, meter):
+def test_what_is_booked_is_not_signed_again(shop, signing, hand, meter):
     sell(shop, hand)
     meter.serve(hand.card)
     with pytest.raises(Refused, match="has booked purchase 1"):
-        correcting.resign(rolled, hand)
+        correcting.resign(signing, hand)
 
 
 def test_with_one_sale_key_there_is_nothing_to_sign_again(shop, hand):

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from host_tests.stands.vend import KEYS, NUMBER, UID, Clock, Hand, Meter, quick
+from host_tests.stands.vend import AMOUNT, KEYS, NUMBER, UID, Clock, Hand, Meter, quick
 from scripts.chips.desfire import DesfireCard
 from scripts.supplier import journal
 from scripts.supplier.errors import JournalError, Refused, VendError
@@ -20,7 +20,6 @@ from scripts.vend.shop import Shop
 
 NEW_UID = bytes.fromhex("04AABBCCDDEEFF")
 THIRD_UID = bytes.fromhex("04AABBCCDDEEF0")
-AMOUNT = 20_000_000
 MEANWHILE = 3_000_000
 
 

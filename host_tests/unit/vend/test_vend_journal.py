@@ -7,7 +7,19 @@ import stat
 
 import pytest
 
-from host_tests.stands.vend import KEYS, NUMBER, Clock, Crash, CrashingJournal, Hand, Meter, quick
+from host_tests.stands.vend import (
+    AMOUNT,
+    KEYS,
+    NUMBER,
+    OTHER_UID,
+    UID,
+    Clock,
+    Crash,
+    CrashingJournal,
+    Hand,
+    Meter,
+    quick,
+)
 from scripts.chips.desfire import DesfireCard
 from scripts.supplier.errors import CardGone, JournalError, Refused
 from scripts.supplier.formats import PURCHASE, SignedPurchase
@@ -16,9 +28,6 @@ from scripts.supplier.keys import USER_AID
 from scripts.vend import issuing, user_card
 from scripts.vend.shop import Shop
 
-AMOUNT = 20_000_000
-UID = bytes.fromhex("04112233445566")
-OTHER_UID = bytes.fromhex("04AABBCCDDEEFF")
 SOLD = {"amount_micro": AMOUNT, "debt_micro": 0, "sold_utc_s": 5}
 
 

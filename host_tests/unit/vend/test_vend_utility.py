@@ -3,7 +3,7 @@
 
 import pytest
 
-from host_tests.stands.vend import KEYS, NUMBER, UID, Hand, Meter, shop_at
+from host_tests.stands.vend import KEYS, NUMBER, UID, Hand, Meter
 from scripts.chips.desfire import DesfireCard
 from scripts.supplier.errors import CardError, CardGone, FormatError, KeyFileError, Refused
 from scripts.supplier.formats import WriteBack
@@ -33,18 +33,8 @@ SETTINGS_JSON = b'{"currency": "EUR", "alarm1": "10.00"}'
 
 
 @pytest.fixture
-def shop(tmp_path):
-    with shop_at(tmp_path / "journal") as shop:
-        yield shop
-
-
-@pytest.fixture
-def rolled(shop):
-    return Shop(shop.keys.rolled(), shop.journal, shop.clock)
-
-
-@pytest.fixture
 def hand():
+    """A blank card."""
     return Hand()
 
 

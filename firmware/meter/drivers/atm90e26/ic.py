@@ -125,16 +125,16 @@ class Atm90e26:
         self.stage = "identity"  # what a start that takes too long was at
         heap.borrow("atm90e26_start")
         try:
-            from meter.drivers.atm90e26 import start as atm90e26_start
+            from meter.drivers.atm90e26 import start
 
-            self._cs1, self._cs2 = atm90e26_start.checksums(self._setup)
-            kept = atm90e26_start.configured(self, self._setup)
+            self._cs1, self._cs2 = start.checksums(self._setup)
+            kept = start.configured(self, self._setup)
             if not kept:
-                await atm90e26_start.set_up(self, self._setup)
-            await atm90e26_start.run(self, self._cs1, self._cs2)
+                await start.set_up(self, self._setup)
+            await start.run(self, self._cs1, self._cs2)
             self.stage = "energy registers"
             # After a reset, what was counted is what the filters let through while settling.
-            atm90e26_start.empty(self._energy, kept)
+            start.empty(self._energy, kept)
         finally:
             heap.give_back("atm90e26_start")
         self._energy.restart()

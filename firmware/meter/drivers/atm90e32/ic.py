@@ -143,10 +143,10 @@ class Atm90e32:
         """
         heap.borrow("atm90e32_start")
         try:
-            from meter.drivers.atm90e32 import start as atm90e32_start
+            from meter.drivers.atm90e32 import start
 
-            self._start_th = atm90e32_start.start_threshold(self._setup)
-            await atm90e32_start.up(self, self._setup, self._energy)
+            self._start_th = start.start_threshold(self._setup)
+            await start.up(self, self._setup, self._energy)
         finally:
             heap.give_back("atm90e32_start")
 
@@ -161,9 +161,9 @@ class Atm90e32:
             return
         heap.borrow("atm90e32_start")
         try:
-            from meter.drivers.atm90e32 import start as atm90e32_start
+            from meter.drivers.atm90e32 import start
 
-            atm90e32_start.upset(seen, self._start_th)
+            start.upset(seen, self._start_th)
         finally:
             heap.give_back("atm90e32_start")
 

@@ -121,3 +121,4 @@ PF_MEAN_A = const(0xBD)
 U_RMS_A = const(0xD9)
 I_RMS_A = const(0xDD)
 FREQ = const(0xF8)
+U_ANGLE_A = const(0xFD)  # of the voltage, against that of A, 0.1°; for calibrating only

@@ -45,9 +45,9 @@ class Lcd:
         await asyncio.sleep_ms(_POWER_UP_MS)
         heap.borrow("hd44780_start")
         try:
-            from meter.drivers.hd44780 import start as hd44780_start
+            from meter.drivers.hd44780 import start
 
-            await hd44780_start.run(self, keep)
+            await start.run(self, keep)
         finally:
             heap.give_back("hd44780_start")
 
