@@ -87,7 +87,7 @@ LOANS = {
     "order": ("cards.order", "commands.envelope", "core.serials"),
     "staged": ("documents.files",),
     "dispatch": ("commands.dispatch",),
-    "document": ("commands.change", "documents.files", "documents.parse", "core.settings"),
+    "document": ("commands.change", "documents.members", "documents.files", "documents.parse", "core.settings"),
     "work": ("commands.relay_test", "commands.read_out", "commands.cover_reset"),
     "answer": ("cards.answer", "cards.answers"),
     "keys": ("commands.key_change", "commands.trust_change", "documents.keystore"),

@@ -14,7 +14,7 @@ from meter import heap
 from meter.commands import results
 from meter.core import codes
 from meter.core.errors import ConfigError, StorageError
-from meter.documents import files, parse
+from meter.documents import files, members, parse
 
 MAX = const(3072)  # bytes
 _IS_SETTINGS = const(16)
@@ -44,12 +44,12 @@ def change(books, name: str, crc: int, by: int, root: str = "") -> int:
         if staged[0] > MAX:
             raise ConfigError(name, "is longer than %d bytes" % MAX)
         if settings:
-            cfg = _settings(files.load(root, new, name))
+            cfg = files.load(root, new, name, members.value, _settings)
             _same_meter(cfg, before)
             tariff = books.tariff
         else:
             cfg = before
-            tariff = parse.tariff(files.load(root, new, name))
+            tariff = files.load(root, new, name, members.value, parse.tariff)
         if tariff.currency != cfg.currency:
             raise ConfigError("currency", "must be " + before.currency)
     except ConfigError:
@@ -87,8 +87,7 @@ def _aside(root, name):
 def _sound(root, name):
     """Is the document that is there fit to be kept as the one before?"""
     try:
-        doc = files.load(root, name)
-        _settings(doc) if name == files.SETTINGS else parse.tariff(doc)
+        files.load(root, name, name, members.value, _settings if name == files.SETTINGS else parse.tariff)
     except ConfigError:
         return False
     return True

@@ -86,12 +86,17 @@ def currency(value, path: str) -> str:
     return value
 
 
+def kind(value):
+    """Its type; of what is read in parts (members.py), dict or list."""
+    return getattr(value, "kind", None) or type(value)
+
+
 def keys(doc, path: str, known) -> None:
     """Refuse what is no JSON object or has a key that is not known, naming the nearest known one.
 
     path is "" for the document itself.
     """
-    if type(doc) is not dict:
+    if kind(doc) is not dict:
         raise ConfigError(path or "document", "must be a JSON object")
     for key in doc:
         if key not in known:

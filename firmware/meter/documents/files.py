@@ -24,20 +24,21 @@ LATER = "later.json"
 _PART = const(128)  # bytes
 
 
-def load(root: str, name: str, called: str = ""):
-    """The document as a dict. Raises ConfigError when it is missing, cut short or not JSON; called: what for people."""
+def load(root: str, name: str, called: str = "", take=json.load, make=None):
+    """Return the document as a dict, or what make(document) does while the file is open. Raise ConfigError when it is
+    missing, cut short or not JSON; called: what for people. take: what reads it (json.load, or value of members.py)."""
     path = root + "/" + name
     name = called or name
     try:
-        with open(path) as f:
-            doc = json.load(f)
+        with open(path, "rb") as f:
+            doc = take(f)
+            if getattr(doc, "kind", type(doc)) is dict:
+                return make(doc) if make else doc
     except OSError:
         raise ConfigError(name, "the file is missing")
     except ValueError:
         raise ConfigError(name, "this is not JSON")
-    if not isinstance(doc, dict):
-        raise ConfigError(name, "a JSON object is expected")
-    return doc
+    raise ConfigError(name, "a JSON object is expected")
 
 
 def kept(name: str, ending: str = "old") -> str:

@@ -16,6 +16,7 @@ from meter.documents.checks import (
     digits,
     integer,
     keys,
+    kind,
     micro,
     minute_of_day,
     month_day,
@@ -66,9 +67,7 @@ _BASES = ("utc", "standard", "wall")
 
 def read(doc) -> Settings:
     """Settings from a document; ConfigError naming the first thing wrong."""
-    known = [row[0] for row in _WHOLES] + [row[0] for row in _AMOUNTS]
-    known.extend(_OTHERS + _FLAGS)
-    keys(doc, "", known)
+    keys(doc, "", [row[0] for row in _WHOLES + _AMOUNTS] + list(_OTHERS + _FLAGS))
     s = Settings()
     s.meter_number = _meter_number(doc.get("meter_number"))
     for key, low, high in _WHOLES:
@@ -124,7 +123,7 @@ def _amounts(s):
 
 def _channels(names):
     """The bit mask of storage/profile.py."""
-    if type(names) is not list or not names:
+    if kind(names) is not list or not len(names):
         raise ConfigError("profile_channels", "must be a list of one channel or more")
     known = _REGISTERS + _MEANS
     mask = size = 0
@@ -199,15 +198,19 @@ def _friendly(doc):
     weekend = doc.get("weekend", False)
     if type(weekend) is not bool:
         raise ConfigError("friendly.weekend", "must be true or false")
-    holidays = doc.get("holidays", [])
+    holidays = _holidays(doc.get("holidays", []))
+    return (
+        minute_of_day(doc.get("from", "00:00"), "friendly.from"),
+        minute_of_day(doc.get("until", "00:00"), "friendly.until"),
+        weekend,
+        holidays,
+    )
+
+
+def _holidays(holidays):
     if type(holidays) is not list or len(holidays) > _MAX_HOLIDAYS:
         raise ConfigError("friendly.holidays", f"must be a list of at most {_MAX_HOLIDAYS} days")
     table = bytearray()
     for i, text in enumerate(holidays):
         table.extend(bytes(day_of(text, f"friendly.holidays[{i}]")))
-    return (
-        minute_of_day(doc.get("from", "00:00"), "friendly.from"),
-        minute_of_day(doc.get("until", "00:00"), "friendly.until"),
-        weekend,
-        bytes(table),
-    )
+    return bytes(table)

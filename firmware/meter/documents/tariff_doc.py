@@ -8,7 +8,7 @@ from meter.core.energy import COUNTS_PER_KWH
 from meter.core.errors import ConfigError
 from meter.core.state import RATES
 from meter.core.tariff import Tariff
-from meter.documents.checks import currency, day_of, digits, integer, keys, micro, minute_of_day, month_day, name
+from meter.documents.checks import currency, day_of, digits, integer, keys, kind, micro, minute_of_day, month_day, name
 
 _MAX_PRICE_MICRO = const(100_000_000_000)  # a kWh costs thousands in some currencies
 _MAX_DAYS = const(24)
@@ -28,14 +28,16 @@ def read(doc) -> Tariff:
     """Tariff from a document; ConfigError naming the first thing wrong."""
     keys(doc, "", _ALWAYS + _KEYS)
     tariff = _rates(doc)
+    if "price" not in doc:
+        _calendar(doc, tariff)
     if "standing" in doc:
         tariff.standing_micro = _price(doc["standing"], "standing")
     if "steps" in doc:
         tariff.steps = _steps(_some(doc, "steps", list, _MAX_STEPS), min(tariff.prices_micro))
     if "from" in doc:
         tariff.from_minute = _minute(doc["from"], "from")
-    if doc.get("signals", []) != []:
-        tariff.signals = _signals(_some(doc, "signals", list, _MAX_SIGNALS), tariff.steps)
+    if "signals" in doc:
+        tariff.signals = _signals(_some(doc, "signals", list, _MAX_SIGNALS, 0), tariff.steps)
     return tariff
 
 
@@ -62,28 +64,24 @@ def _rates(doc):
     tariff = Tariff(title, code, tuple(rates), tuple(prices))
     if "fallback" in doc or len(rates) > 1:
         tariff.fallback = _index(doc.get("fallback"), rates, "rate", "fallback")
-    _calendar(doc, tariff, rates)
     return tariff
 
 
-def _calendar(doc, tariff, rates):
+def _calendar(doc, tariff):
     """Fill in when which rate holds."""
-    days = _some(doc, "days", dict, _MAX_DAYS)
-    day_names = sorted(days)
-    tariff.days = tuple([_day(days[key], "days." + key, rates) for key in day_names])
+    day_names, days = _named(doc, "days", _MAX_DAYS, _day, tariff.rate_names)
+    tariff.days = tuple(days)
     n = sum([len(switches) for switches in tariff.days]) // 2
     if n > _MAX_ALL_SWITCHES:
         raise ConfigError("days", f"hold {n} switch times together; must be 1 to {_MAX_ALL_SWITCHES}")
-    if "weeks" in doc or len(days) > 1:
-        weeks = _some(doc, "weeks", dict, _MAX_WEEKS)
-        week_names = sorted(weeks)
-        tariff.weeks = b"".join([_week(weeks[key], "weeks." + key, day_names) for key in week_names])
-    else:
-        week_names = [None]
+    week_names = [None]
+    if "weeks" in doc or len(day_names) > 1:
+        week_names, weeks = _named(doc, "weeks", _MAX_WEEKS, _week, day_names)
+        tariff.weeks = b"".join(weeks)
     if "seasons" in doc or len(week_names) > 1:
         tariff.seasons = _seasons(_some(doc, "seasons", list, _MAX_SEASONS), week_names)
-    if doc.get("special_days", []) != []:
-        tariff.special = _special(_some(doc, "special_days", list, _MAX_SPECIAL_DAYS), day_names)
+    if "special_days" in doc:
+        tariff.special = _special(_some(doc, "special_days", list, _MAX_SPECIAL_DAYS, 0), day_names)
 
 
 def _steps(entries, least_micro):
@@ -146,20 +144,27 @@ def _price(value, path):
     return micro(value, path, 0, _MAX_PRICE_MICRO)
 
 
-def _some(doc, key, kind, most):
-    """A list or object that must be there, with 1..most entries."""
+def _some(doc, key, wanted, most, least=1):
+    """A list or object that must be there, with least..most entries."""
     value = doc.get(key)
     if value is None:
         raise ConfigError(key, "is missing")
-    if type(value) is not kind:
-        raise ConfigError(key, "must be a JSON " + ("list" if kind is list else "object"))
-    if not 1 <= len(value) <= most:
+    if kind(value) is not wanted:
+        raise ConfigError(key, "must be a JSON " + ("list" if wanted is list else "object"))
+    if not least <= len(value) <= most:
         raise ConfigError(key, f"has {len(value)} entries; must be 1 to {most}")
     return value
 
 
+def _named(doc, key, most, take, known):
+    """The names in an object, sorted, and what take() makes of what each names."""
+    entries = _some(doc, key, dict, most)
+    names = sorted(entries)
+    return names, [take(entries[name], key + "." + name, known) for name in names]
+
+
 def _index(value, names, what, path):
-    if value is None:
+    if value is None or kind(value) in (dict, list):
         raise ConfigError(path, f"needs the name of a {what}")
     if value not in names:
         raise ConfigError(path, f'no {what} is called "{value}"')

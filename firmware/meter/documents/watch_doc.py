@@ -30,7 +30,7 @@ from micropython import const
 from meter.core import codes
 from meter.core import watch as w
 from meter.core.errors import ConfigError
-from meter.documents.checks import integer, keys
+from meter.documents.checks import integer, keys, kind
 
 _LIMITS = ("limit", "clear", "hold_s", "release_s")
 _TRIPS = (
@@ -43,11 +43,10 @@ _NEVER = (w.COVER, _MAX)  # a gate that is never passed
 
 def rows(cfg, doc=None):
     """The rows for these settings, as array("h"). ConfigError naming what is wrong with doc."""
-    table = _defaults(cfg)
     if doc is not None:
-        keys(doc, "events", [row[0] for row in table])
+        keys(doc, "events", [row[0] for row in _defaults(cfg)])
     out = array("h")
-    for row in table:
+    for row in _defaults(cfg):
         gate = row[3:5]
         limits = list(row[5:])
         if doc is not None and row[0] in doc:
@@ -65,7 +64,7 @@ def rows(cfg, doc=None):
 
 def trips(doc) -> int:
     """The mask of tampering that switches off."""
-    if type(doc) is not list:
+    if kind(doc) is not list:
         raise ConfigError("tamper_trips", "must be a JSON list")
     mask = 0
     for name in doc:
@@ -97,32 +96,25 @@ def _defaults(cfg):
     va = cfg.u_nominal_v * cfg.i_max_ma // 10_000  # a tenth
     pf_s = 3600 if cfg.exports else 900
     none = w.NO_GATE
-    table = [
-        ("cover", codes.LOG_COVER_OPEN, w.COVER, none, 0, 1, 0, 0, 0),
-        ("magnet", codes.LOG_MAGNET_ON, w.MAGNET, none, 0, 1, 0, 0, 0),
-        ("open_voltage", codes.LOG_OPEN_VOLTAGE, w.OPEN_U, none, 0, 1, 0, 5, 5),
-        ("bad_cards", codes.LOG_BAD_CARDS, w.CARDS, none, 0, 5, 0, 0, 0),
-        ("pulses", codes.LOG_PULSES, w.PULSES, none, 0, 20, 10, 0, 0),
-        ("open_energy", codes.LOG_OPEN_ENERGY, w.OPEN_W, none, 0, 20, 10, 60, 60),
-        ("no_voltage", codes.LOG_NO_VOLTAGE, w.U, w.I, base // 20, u // 10, u * 6 // 10, 60, 60),
-        ("neutral", codes.LOG_NEUTRAL, w.NEUTRAL, none, 0, base // 10, base // 20, 60, 60),
-        ("over_voltage", codes.LOG_OVER_VOLTAGE, w.U, none, 0, u * 120 // 100, u * 115 // 100, 60, 60),
-        ("under_voltage", codes.LOG_UNDER_VOLTAGE, w.U, none, 0, u * 78 // 100, u * 85 // 100, 60, 60),
-        ("over_current", codes.LOG_OVER_CURRENT, w.I, none, 0, high, min(top, high - high // 20), 60, 60),
-        ("low_pf", codes.LOG_LOW_PF, w.PF, w.S, va, 500, 600, pf_s, 900),
-        ("low_frequency", codes.LOG_LOW_FREQUENCY, w.FREQUENCY, w.FREQUENCY, 1, f - 100, f - 90, 60, 60),
-        ("high_frequency", codes.LOG_HIGH_FREQUENCY, w.FREQUENCY, none, 0, f + 100, f + 90, 60, 60),
-        ("reverse", codes.LOG_REVERSE, w.P, none, 0, -50, -20, 60, 60),
-    ]
+    yield "cover", codes.LOG_COVER_OPEN, w.COVER, none, 0, 1, 0, 0, 0
+    yield "magnet", codes.LOG_MAGNET_ON, w.MAGNET, none, 0, 1, 0, 0, 0
+    yield "open_voltage", codes.LOG_OPEN_VOLTAGE, w.OPEN_U, none, 0, 1, 0, 5, 5
+    yield "bad_cards", codes.LOG_BAD_CARDS, w.CARDS, none, 0, 5, 0, 0, 0
+    yield "pulses", codes.LOG_PULSES, w.PULSES, none, 0, 20, 10, 0, 0
+    yield "open_energy", codes.LOG_OPEN_ENERGY, w.OPEN_W, none, 0, 20, 10, 60, 60
+    yield "no_voltage", codes.LOG_NO_VOLTAGE, w.U, w.I, base // 20, u // 10, u * 6 // 10, 60, 60
+    yield "neutral", codes.LOG_NEUTRAL, w.NEUTRAL, none, 0, base // 10, base // 20, 60, 60
+    yield "over_voltage", codes.LOG_OVER_VOLTAGE, w.U, none, 0, u * 120 // 100, u * 115 // 100, 60, 60
+    yield "under_voltage", codes.LOG_UNDER_VOLTAGE, w.U, none, 0, u * 78 // 100, u * 85 // 100, 60, 60
+    yield "over_current", codes.LOG_OVER_CURRENT, w.I, none, 0, high, min(top, high - high // 20), 60, 60
+    yield "low_pf", codes.LOG_LOW_PF, w.PF, w.S, va, 500, 600, pf_s, 900
+    yield "low_frequency", codes.LOG_LOW_FREQUENCY, w.FREQUENCY, w.FREQUENCY, 1, f - 100, f - 90, 60, 60
+    yield "high_frequency", codes.LOG_HIGH_FREQUENCY, w.FREQUENCY, none, 0, f + 100, f + 90, 60, 60
+    yield "reverse", codes.LOG_REVERSE, w.P, none, 0, -50, -20, 60, 60
     if cfg.phases == 3:
-        table.extend(
-            (
-                ("voltage_loss", codes.LOG_VOLTAGE_LOSS, w.U, w.I, start, u * 78 // 100, u * 85 // 100, 60, 60),
-                ("phase_failure", codes.LOG_PHASE_FAILURE, w.U, w.I, -start, u * 60 // 100, u * 65 // 100, 60, 60),
-                ("phase_sequence", codes.LOG_PHASE_SEQUENCE, w.SEQUENCE, none, 0, 1, 0, 60, 60),
-                ("voltage_imbalance", codes.LOG_VOLTAGE_IMBALANCE, w.U_SPREAD, none, 0, 300, 250, 60, 60),
-                ("current_imbalance", codes.LOG_CURRENT_IMBALANCE, w.I_SPREAD, w.I_HIGH, top // 2, 300, 250, 60, 60),
-                ("current_loss", codes.LOG_CURRENT_LOSS, w.I, w.OTHERS, base, start, 2 * start, 14_400, 60),
-            )
-        )
-    return table
+        yield "voltage_loss", codes.LOG_VOLTAGE_LOSS, w.U, w.I, start, u * 78 // 100, u * 85 // 100, 60, 60
+        yield "phase_failure", codes.LOG_PHASE_FAILURE, w.U, w.I, -start, u * 60 // 100, u * 65 // 100, 60, 60
+        yield "phase_sequence", codes.LOG_PHASE_SEQUENCE, w.SEQUENCE, none, 0, 1, 0, 60, 60
+        yield "voltage_imbalance", codes.LOG_VOLTAGE_IMBALANCE, w.U_SPREAD, none, 0, 300, 250, 60, 60
+        yield "current_imbalance", codes.LOG_CURRENT_IMBALANCE, w.I_SPREAD, w.I_HIGH, top // 2, 300, 250, 60, 60
+        yield "current_loss", codes.LOG_CURRENT_LOSS, w.I, w.OTHERS, base, start, 2 * start, 14_400, 60
