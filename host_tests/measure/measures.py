@@ -286,11 +286,11 @@ def replay(rows: int):
         yield Row(f"replay on {arch}", f"{result['seconds_real']:.0f} s, {speed:,.0f} ×")
     free = r["heap_free_by_hour"]
     if len(free) > 73:
-        # Each is one moment of an hour: what the display happens to hold then (560 B) is no growth. Nor is a step: in
-        # use was once 400 B more from one collection to the next, and stayed so. What grows without an end is seen in
-        # the last day, too.
-        drift = min(free[-48:-24]) - min(free[-24:])
-        yield Row("heap free, least of a day's hours, lost in the last day", f"{drift} B", "≤ 256 B", drift <= 256)
+        # Each is one moment of an hour, and always the same one: what the display has drawn ahead then (up to ten pages
+        # of 96 B) stays for a day or for none, as its turns fall. That is no growth; what grows without an end shows in
+        # each hour, and so in the best one, too.
+        drift = max(free[-48:-24]) - max(free[-24:])
+        yield Row("heap free, most of a day's hours, lost in the last day", f"{drift} B", "≤ 256 B", drift <= 256)
 
 
 def image():
