@@ -21,7 +21,7 @@ for _path in (ROOT / "scripts", ROOT / "host_tests/bench/shims", ROOT / "firmwar
         sys.path.insert(0, str(_path))
 
 if importlib.util.find_spec("micropython") is None:
-    from host_tests.bench.cpython import VirtualTime
+    from host_tests.bench.run.cpython import VirtualTime
 
     VirtualTime()  # gives CPython the names MicroPython has, `micropython.const` among them
 

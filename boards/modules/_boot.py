@@ -6,7 +6,7 @@ This one always comes to its end. A blank partition is formatted; anything else 
 because a meter's credit may be on it. Then nothing is mounted, and the reason is in sys.modules["_boot"].trouble: on
 the console of the loader it tells a service person what to repair. With all well, trouble is "".
 
-Geometry as in scripts/image.py. No times are kept: the clock may be wrong, and each would cost a write.
+Geometry as in scripts/image/image.py. No times are kept: the clock may be wrong, and each would cost a write.
 """
 
 import gc

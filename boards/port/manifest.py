@@ -8,5 +8,5 @@ include("$(MPY_DIR)/extmod/asyncio")
 module("machine.py", base_path="$(PORT_DIR)/modules")
 module("_boot.py", base_path="../modules")
 module("boot.py", base_path="../../firmware")
-module("main.py", base_path="../../firmware")  # else the file system's would run, whoever wrote that
+module("main.py", base_path="../../firmware")  # else the file system's would run, no matter who wrote that
 package("loader", base_path="../../firmware", opt=2)

@@ -3,7 +3,7 @@
 
 # IDF looks for a partition table beside ports/esp32; ours is in the board's folder, wherever that is.
 file(WRITE ${CMAKE_BINARY_DIR}/sdkconfig.partitions
-    "CONFIG_PARTITION_TABLE_CUSTOM=y\nCONFIG_PARTITION_TABLE_CUSTOM_FILENAME=\"${MICROPY_BOARD_DIR}/partitions.csv\"\n")
+    "CONFIG_PARTITION_TABLE_CUSTOM=y\nCONFIG_PARTITION_TABLE_CUSTOM_FILENAME=\"${MICROPY_BOARD_DIR}/partitions-place.csv\"\n")
 
 # The port's own first, no sdkconfig.ble; of two lines for one option the later one counts.
 set(SDKCONFIG_DEFAULTS

@@ -2,7 +2,7 @@
 """Ed25519 signatures, verification only: RFC 8032 section 5.1.7, in steps, so that a meter goes on metering meanwhile.
 
 The port has none. Nothing here is secret, so nothing needs constant time. A verification is at most 3,450
-multiplications modulo 2**255-19 and a SHA-512 (sha512.py); how long that takes: host_tests/bench/costs.py.
+multiplications modulo 2**255-19 and a SHA-512 (sha512.py); how long that takes: host_tests/bench/plant/costs.py.
 
 Points: (X, Y, Z, E, H) with x = X/Z, y = Y/Z, and E H = XY/Z, multiplied only where a sum needs it. Those that are
 added: (Y - X, Y + X, 2Z, 2d XY/Z). Formulas: Hisil and others, "Twisted Edwards Curves Revisited", 3.1 and 3.3.

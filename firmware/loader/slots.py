@@ -11,15 +11,44 @@ from micropython import const
 
 from loader.bundle import HEAD, about, check_file, entries, key, open_head, remove, signed
 from loader.errors import LoaderError
-from loader.state import SLOTS, UP, State, begin, load, store
+from loader.layout import SLOTS, UP, WAITING
+from loader.state import State, begin, load, store
 
-# Where a bundle waits, and what confirms it: one sent needs five minutes of running, one put there by a person who
-# stands beside it is confirmed when it has come up.
-WAITING = ("/update.pwb", "/deploy.pwb")
 _FOLDER = const(0x4000)
+_carrier = []  # what in_place() has found
+
+
+def in_place():
+    """The partition in which slots run in place (romfs.py), or None: LittleFS has them."""
+    if not _carrier:
+        try:
+            from vfs import rom_ioctl  # builds that can have it there
+        except ImportError:
+            return None
+        from loader import romfs
+
+        _carrier.append(romfs.attach(rom_ioctl))
+    return _carrier[0]
+
+
+def look(slot: int, into):
+    """What into() returns of a slot's files: of those in place or, when there are none or it raises, of LittleFS's."""
+    rom = in_place()
+    if rom and rom.mount(slot):
+        try:
+            return into()
+        except (LoaderError, OSError) as e:
+            print("loader: slot", SLOTS[slot][1:], "in place:", e)
+            rom.umount(slot)
+    return into()
 
 
 def check(slot: int, head, root: str = "", quick: bool = False) -> str:
+    """look() into a slot with _check()."""
+    return look(slot, lambda: _check(slot, head, root, quick))
+
+
+def _check(slot, head, root, quick):
     """The version in a slot. Raises LoaderError unless it holds what its manifest says, and the manifest is the one
     with this SHA-256. Files that do not belong to it are removed: they could hide some of its own.
 
@@ -83,7 +112,7 @@ def _tidy(place, mine):
 
 
 def install(path: str, s, board, root: str = "", feed=None) -> int:
-    """Put a bundle into the slot that is not in force; gives the slot, or 0 if it is there already.
+    """Put a bundle into the slot that is not in force. Return the slot, or 0 if it is there already.
 
     s: the boot State, stored when this returns. board: the name of this board, or None if nobody knows yet.
     feed: called often. Raises LoaderError, and nothing has changed; OSError when the flash is full or worn.
@@ -107,14 +136,19 @@ def install(path: str, s, board, root: str = "", feed=None) -> int:
         if s.trial:
             s.forget(s.trial)
         slot = 3 - s.active if s.active else 1
+        rom = in_place()
         s.heads[slot] = State().heads[0]
         store(s, root)
         print("loader: version", version, "goes into slot", SLOTS[slot][1:])
         try:
-            _copy(f, length, root + SLOTS[slot], feed)
+            if rom:
+                rom.write(f, length, slot, feed)
+            else:
+                _copy(f, length, root + SLOTS[slot], feed)
             check(slot, head, root)
         except Exception:
-            remove(root + SLOTS[slot])  # half of it is of no use, and fills the flash
+            if not rom:
+                remove(root + SLOTS[slot])  # half of it is of no use, and fills the flash
             raise
     finally:
         f.close()
@@ -212,7 +246,7 @@ def _copy(f, length, place, feed):
 
 
 def known(root: str = "", feed=None):
-    """The boot State, or one made anew if it is lost or names no slot."""
+    """The boot State, or one made again if it is lost or names no slot."""
     s = load(root)
     if s is None or not s.any():
         print("loader: no boot state")
@@ -226,21 +260,15 @@ def known(root: str = "", feed=None):
 
 
 def found(root: str = "", feed=None):
-    """A boot state made anew from the slots, for one that is lost: of those that are whole and signed, the newer."""
+    """A boot state made again from the slots, for one that is lost: of those that are whole and signed, the newer."""
     s = State()
     best = []
     for slot in (1, 2):
-        path = root + SLOTS[slot] + "/manifest"
         if feed:
             feed()
         try:
-            public = key(root)
-            if public is None:
-                raise LoaderError("this meter knows no key to check it with")
-            signed(path, public)
-            f, _, head = open_head(path)
-            f.close()
-            numbers = [int(n) if n.isdigit() else -1 for n in check(slot, head, root).split(".")] + [0]
+            head, version = look(slot, lambda: _ours(slot, root))  # noqa: B023
+            numbers = [int(n) if n.isdigit() else -1 for n in version.split(".")] + [0]
         except Exception as e:
             print("loader: slot", SLOTS[slot][1:] + ":", e)
             continue
@@ -251,10 +279,23 @@ def found(root: str = "", feed=None):
     return s
 
 
+def _ours(slot, root):
+    """(SHA-256 of the head, version) of a slot. Raises LoaderError unless it is signed and whole."""
+    public = key(root)
+    if public is None:
+        raise LoaderError("this meter knows no key to check it with")
+    path = root + SLOTS[slot] + "/manifest"
+    signed(path, public)
+    f, _, head = open_head(path)
+    f.close()
+    return head, _check(slot, head, root, False)
+
+
 def choose(starts: int, root: str = "", feed=None):
     """(slot that is whole and to be started, or 0; its version; is it another than was in force?). Counts a start on
     trial before it looks at the slot, and starts none that it cannot count."""
-    for _ in range(2):  # again with a state made anew from what is there, when all it names is damaged
+    rom = in_place()
+    for _ in range(2):  # again with a state made again from what is there, when all it names is damaged
         s = known(root, feed)
         before = s.active
         while s.any():
@@ -262,7 +303,10 @@ def choose(starts: int, root: str = "", feed=None):
             slot = s.trial if kept and s.trial else s.active
             try:
                 quick = starts == 1 and not s.trial
-                return slot, check(slot, s.heads[slot], root, quick), slot != before
+                version = check(slot, s.heads[slot], root, quick)
+                if rom:
+                    rom.umount(3 - slot)  # nothing of the other is in reach of the one that runs
+                return slot, version, slot != before
             except Exception as e:
                 _forget(s, slot, e)
                 keep(s, root)

@@ -1,16 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The first thing that runs: count the start, install what waits, choose the slot, and look nowhere else.
 
-Memory of the RTC, which every reset leaves alone and a power cut clears; shorter than this, all is 0:
-
-    0  u8   starts in a row that did not last; meter/services/starts.py takes the count back
-    1  u8   safe modes in a row
-    2  u8   the bundle that is being tried: 1 /update.pwb, 2 /deploy.pwb, 0 none (waiting.py)
-    3  u8   its tries
-    4  u8   bundles given up, until the firmware has reported them: 1, 2 as above, 4 it cannot be removed
-    5  u8   starts in a row that fell before they metered, u8 0, u16 seconds without metering, u32 since when: all of it
-            the firmware's (starts.py)
-    13      the last trouble as text
+The count is in the memory of the RTC: layout.py.
 """
 
 import sys
@@ -19,12 +10,10 @@ import time
 import machine
 from micropython import const
 
+from loader.layout import FELL, ITS_TRIES, SAFES, SLOTS, STARTS, TRIED, TROUBLE
 from loader.slots import choose
-from loader.state import SLOTS
 from loader.waiting import give_up, install_all
 
-HEAD = const(13)  # bytes before the trouble
-_FELL = const(5)
 _WATCHDOG_MS = const(30_000)
 _RESCUE_S = const(600)
 
@@ -36,19 +25,19 @@ def run() -> None:
     slot = 0
     version = ""
     try:
-        tried = bytes(memory[2:4])
+        tried = bytes(memory[TRIED : ITS_TRIES + 1])
         skipped = install_all(memory, watchdog.feed, tried)
         # Should it be the only whole firmware, it must stay: so all of a slot is read before it goes.
-        slot, version, other = choose(max(memory[0], 2) if skipped else memory[0], "", watchdog.feed)
+        slot, version, other = choose(max(memory[STARTS], 2) if skipped else memory[STARTS], "", watchdog.feed)
         if skipped and slot:
             give_up(skipped, memory, tried)
         elif skipped:
             install_all(memory, watchdog.feed, None)
-            slot, version, other = choose(memory[0], "", watchdog.feed)
+            slot, version, other = choose(memory[STARTS], "", watchdog.feed)
         if other:
-            memory[0] = 1  # its own safe mode is its own
-            memory[1] = memory[_FELL] = 0
-            machine.RTC().memory(memory[:HEAD])
+            memory[STARTS] = 1  # its own safe mode is its own
+            memory[SAFES] = memory[FELL] = 0
+            machine.RTC().memory(memory[:TROUBLE])
     except Exception as e:
         sys.print_exception(e)
     if slot:
@@ -62,14 +51,14 @@ def run() -> None:
 
 
 def _count():
-    """This start, counted before anything else is done; gives the memory of the RTC. What hangs or falls in it ends in
+    """This start, counted before anything else is done. Return the memory of the RTC. What hangs or falls in it ends in
     the next."""
     memory = bytearray(machine.RTC().memory())
     if len(memory) < 2:
-        memory = bytearray(HEAD)
-    elif len(memory) < HEAD:
-        memory = memory + bytes(HEAD - len(memory))
-    memory[0] = min(memory[0] + 1, 255)
+        memory = bytearray(TROUBLE)
+    elif len(memory) < TROUBLE:
+        memory = memory + bytes(TROUBLE - len(memory))
+    memory[STARTS] = min(memory[STARTS] + 1, 255)
     machine.RTC().memory(memory)
     return memory
 
@@ -77,7 +66,7 @@ def _count():
 def rescue(watchdog) -> None:
     """No slot can be started: say so, leave every pin alone, and try again after ten minutes. Ctrl-C gives the REPL,
     on a board that has one, with time to repair."""
-    print("RESCUE no slot can be started: run `make deploy PORT=...`; where the REPL is off, write the flash anew")
+    print("RESCUE no slot can be started: run `make deploy PORT=...`; where the REPL is off, write the flash again")
     boot = sys.modules.get("_boot")  # of production firmware: why there is no file system
     if boot and getattr(boot, "trouble", ""):
         print("RESCUE", boot.trouble)

@@ -1,16 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The boot state: which slot is in force, which is on trial, and what each must hold.
 
-    /boot.bin   4s  PWS2
-                u8  slot in force (1 a, 2 b, 0 none)   u8  slot on trial (0 none)   u8  its starts so far
-                u8  what confirms a trial: 0 five minutes of running, 1 having come up (a person put it there)
-                2 x 32 bytes  SHA-256 of the head of slot a's and b's bundle; zeros: nothing to be started
-                2 x (u32 u8 u8)  of what waits as /update.pwb and as /deploy.pwb (waiting.py): which bundle it is, tries
-                that have begun and did not end, tries that power ended; zeros: nothing waits
-                u32 CRC-32 of all before
-
-88 bytes, so LittleFS keeps it in its folder's log: a third of a hundredth of an erase a change. It is replaced by a
-rename, so after a power cut it is the old one or the new one. A damaged one is made anew from the slots (slots.py).
+/boot.bin, byte by byte: layout.py. 88 bytes, so LittleFS keeps it in its folder's log: a third of a hundredth of an
+erase a change. It is replaced by a rename, so after a power cut it is the old one or the new one. A damaged one is made
+again from the slots (slots.py).
 """
 
 import os
@@ -19,14 +12,13 @@ from binascii import crc32
 
 from micropython import const
 
-SLOTS = ("", "/a", "/b")
+from loader.layout import CHECKED, STATE
+
 TRIES = const(3)  # starts of a slot on trial
 SWITCH = const(12)  # starts in a row that did not last: the other slot's turn; safe mode comes before (starts.py)
-UP = const(1)
 _FORMAT = "<4sBBBB32s32sIBBIBB"
 _MAGIC = b"PWS2"
 _NONE = bytes(32)
-_LENGTH = const(84)
 
 
 class State:
@@ -65,16 +57,16 @@ class State:
 def load(root: str = ""):
     """The State, or None when there is none that is whole."""
     try:
-        with open(root + "/boot.bin", "rb") as f:
-            data = f.read(_LENGTH + 5)
+        with open(root + STATE, "rb") as f:
+            data = f.read(CHECKED + 5)
     except OSError:
         return None
-    if len(data) != _LENGTH + 4 or data[:4] != _MAGIC:
+    if len(data) != CHECKED + 4 or data[:4] != _MAGIC:
         return None
-    if struct.unpack("<I", data[_LENGTH:])[0] != crc32(data[:_LENGTH]) & 0xFFFFFFFF:
+    if struct.unpack("<I", data[CHECKED:])[0] != crc32(data[:CHECKED]) & 0xFFFFFFFF:
         return None
     s = State()
-    _, s.active, s.trial, s.tries, s.needs, a, b, *s.waits = struct.unpack(_FORMAT, data[:_LENGTH])
+    _, s.active, s.trial, s.tries, s.needs, a, b, *s.waits = struct.unpack(_FORMAT, data[:CHECKED])
     s.heads = [_NONE, a, b]
     if s.active > 2 or s.trial > 2:
         return None
@@ -86,7 +78,7 @@ def store(s, root: str = "") -> None:
     try:
         _store(s, root)
     except OSError:
-        for name in ("/boot.new", "/boot.bin"):
+        for name in ("/boot.new", STATE):
             _remove_folder(root + name)
         _store(s, root)
 
@@ -108,7 +100,7 @@ def _store(s, root):
     with open(root + "/boot.new", "wb") as f:
         f.write(data)
         f.write(struct.pack("<I", crc32(data) & 0xFFFFFFFF))
-    os.rename(root + "/boot.new", root + "/boot.bin")
+    os.rename(root + "/boot.new", root + STATE)
 
 
 def begin(s, starts: int) -> bool:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bundle that waits: each try is counted before it begins, so that none is tried without an end.
 
-Counted in the boot state (state.py), which power cuts leave alone, and in the RTC's memory (start.py), which they
+Counted in the boot state (state.py), which power cuts leave alone, and in the RTC's memory (layout.py), which they
 clear: that tells them apart.
 
     a try that ends          installed or refused: the bundle is removed, and all counts with it
@@ -21,8 +21,8 @@ from micropython import const
 
 from loader.bundle import about, open_head, remove
 from loader.errors import LoaderError
-from loader.slots import WAITING, install, keep, known
-from loader.state import SLOTS
+from loader.layout import ITS_TRIES, REPORT, REPORT_STAYS, SLOTS, TRIED, WAITING
+from loader.slots import install, keep, known, look
 
 TRIES = const(3)
 CUTS = const(20)
@@ -30,15 +30,9 @@ _GIVEN_UP = const(252)  # in place of its tries, and up to three more for the tr
 _STAYS = const(255)  # it cannot be removed
 _PART = const(128)
 
-# Positions in the RTC's memory (start.py).
-_TRIED = const(2)
-_ITS_TRIES = const(3)
-_REPORT = const(4)
-_REPORT_STAYS = const(4)
-
 
 def install_all(memory, feed, before) -> int:
-    """Install what waits; gives a bit for each bundle that has had its tries. before: what the RTC knew of those when
+    """Install what waits. Return a bit for each bundle that has had its tries. before: what the RTC knew of those when
     this start began; None: they are no matter."""
     skipped = 0
     for n in (0, 1):
@@ -59,9 +53,9 @@ def give_up(skipped: int, memory, before) -> None:
                 tries = max(tries, before[1] - TRIES)
             if tries < TRIES:
                 # First: to remove it may be what no start comes past.
-                memory[_TRIED] = n + 1
-                memory[_ITS_TRIES] = TRIES + tries + 1
-                memory[_REPORT] |= 1 << n
+                memory[TRIED] = n + 1
+                memory[ITS_TRIES] = TRIES + tries + 1
+                memory[REPORT] |= 1 << n
                 machine.RTC().memory(memory)
                 s.waits[at] = _GIVEN_UP + tries + 1
                 keep(s, "")
@@ -118,8 +112,8 @@ def _count(n, s, which, memory, before):
     if tries >= TRIES or w[at + 2] >= CUTS:
         return False
     w[at + 1] = tries + 1
-    memory[_TRIED] = n + 1
-    memory[_ITS_TRIES] = tries + 1
+    memory[TRIED] = n + 1
+    memory[ITS_TRIES] = tries + 1
     machine.RTC().memory(memory)
     keep(s, "")
     return True
@@ -128,7 +122,7 @@ def _count(n, s, which, memory, before):
 def _end(n, s, memory):
     """Remove the bundle; one that stays is not tried again."""
     at = 3 * n
-    memory[_TRIED] = memory[_ITS_TRIES] = 0
+    memory[TRIED] = memory[ITS_TRIES] = 0
     machine.RTC().memory(memory)
     before = s.waits[at + 1]
     try:
@@ -138,7 +132,7 @@ def _end(n, s, memory):
         print("loader:", WAITING[n], "cannot be removed:", repr(e))
         s.waits[at + 1] = max(_GIVEN_UP, before)
         if s.waits[at + 1] == _STAYS:
-            memory[_REPORT] |= 1 << n | _REPORT_STAYS
+            memory[REPORT] |= 1 << n | REPORT_STAYS
             machine.RTC().memory(memory)
     if s.waits[at + 1] != before and s.any():
         keep(s, "")
@@ -148,12 +142,19 @@ def _board(s):
     """The name of this board: that of the firmware it has. None if it has none that is whole."""
     for slot in (s.active, s.trial, 1, 2):
         try:
-            f, _, head = open_head(SLOTS[slot] + "/manifest")
+            if s.holds(slot):
+                return look(slot, lambda: _meant_for(slot, s.heads[slot]))  # noqa: B023
         except LoaderError:
-            continue
-        try:
-            if s.holds(slot) and head == s.heads[slot]:
-                return about(f)[1]
-        finally:
-            f.close()
+            pass
     return None
+
+
+def _meant_for(slot, head):
+    """The board of the firmware in a slot, whose head has this SHA-256. Raises LoaderError."""
+    f, _, found = open_head(SLOTS[slot] + "/manifest")
+    try:
+        if found != head:
+            raise LoaderError("its manifest is another")
+        return about(f)[1]
+    finally:
+        f.close()

@@ -8,7 +8,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from host_tests.bench.plant.flash import Profile
+
 from . import matrix, report, scenario
+from .world import World
 
 _log = Console(stderr=True)
 
@@ -83,16 +86,18 @@ def _all(sample: int, second: int, jobs: int, quiet: bool):
 
 def main(
     case: Annotated[str, typer.Option(help="Only this one, e.g. fram-0123-half")] = "",
-    sample: Annotated[int, typer.Option(help="Only so many, evenly spread (0: all)")] = 0,
+    sample: Annotated[int, typer.Option(help="Only this many, evenly spread (0: all)")] = 0,
     second: Annotated[int, typer.Option(help="Cuts after which all operations of the start are cut too")] = 24,
+    profile: Annotated[Profile, typer.Option(help="How MicroPython is built")] = Profile.STOCK,
     jobs: Annotated[int, typer.Option(help="How many at a time")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")] = False,
     quiet: Annotated[bool, typer.Option(help="No progress bar")] = False,
 ):
     """Cut the power at every operation that outlives it, and see that nothing is lost.
 
-    The whole matrix is written to host_tests/powercut/report.md.
+    The whole matrix of `stock` is written to host_tests/powercut/report.md.
     """
+    World.profile = profile
     if case:
         _one(case, as_json)
     outcomes = _all(sample, second, max(1, jobs), quiet or as_json)
@@ -101,7 +106,7 @@ def main(
         print(json.dumps(result))
     else:
         Console().print(report.table(result))
-    if not sample:
+    if not sample and profile == Profile.STOCK:
         report.REPORT.write_text(report.markdown(result, outcomes, second))
     raise typer.Exit(bool(result["failed"]))
 

@@ -15,7 +15,7 @@ from meter.core import codes
 from meter.core.state import MeterState
 from meter.storage import crashes, events, ledger, readings
 
-from host_tests.bench.ledger_view import read_events
+from host_tests.bench.views.ledger import read_events
 
 from .day_rules import check_days
 from .figures import Figures
@@ -26,7 +26,7 @@ from .rows import Rows
 from .supply_rules import check_claims
 from .terms import Terms, micro
 
-FIRST_TICK_MS = 3500  # two of them are computing (bench/costs.py), and what a cut left may be mended
+FIRST_TICK_MS = 3500  # two of them are computing (bench/plant/costs.py), and what a cut left may be mended
 FALLS_MS = 60_000  # with some starts that fall before
 # A second, the read and commit that end it, and what holds it up meanwhile: parts being loaded, flash being erased,
 # a document from a card that is looked through (0.5 s). Below two, or a tick left out would not be seen.

@@ -7,7 +7,7 @@ it shows, each once; when it is back, money is where it would be had the wrong d
 
 from datetime import date, timedelta
 
-from host_tests.bench.plant import EPOCH
+from host_tests.bench.plant.plant import EPOCH
 
 
 class ClockRules:

@@ -3,7 +3,7 @@
 
 from datetime import date, timedelta
 
-from host_tests.bench.plant import EPOCH
+from host_tests.bench.plant.plant import EPOCH
 
 
 def check_days(old, new, terms, bought):

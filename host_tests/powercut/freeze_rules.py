@@ -2,7 +2,7 @@
 """Frozen readings under power cuts: of each midnight and each month's end there is exactly one, whatever was cut.
 
 A reading shows the registers before the tick that noticed the date (FORMAT.md, "Frozen registers"): the ledger record
-before it, in a start after a cut as well. Only the write behind a start's first tick of a date can be cut; so from
+before it, in a start after a cut as well. Only the write after a start's first tick of a date can be cut; so from
 the second tick on the reading is there. What has been programmed whole is there for good.
 """
 
@@ -11,10 +11,10 @@ from datetime import date, timedelta
 
 from meter.storage import freezes
 
-from host_tests.bench.flash import RINGS_AT, SECTOR
-from host_tests.bench.plant import EPOCH
-from host_tests.bench.registers_view import now_by_rate
-from host_tests.bench.rings_view import read_frozen
+from host_tests.bench.plant.flash import RINGS_AT, SECTOR
+from host_tests.bench.plant.plant import EPOCH
+from host_tests.bench.views.registers import now_by_rate
+from host_tests.bench.views.rings import read_frozen
 
 from .register_rules import totals_of
 

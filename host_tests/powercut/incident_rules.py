@@ -8,8 +8,8 @@ import struct
 from meter.core import codes
 from meter.storage import events, incidents
 
-from host_tests.bench.flash import RINGS_AT, SECTOR
-from host_tests.bench.rings_view import read_incidents
+from host_tests.bench.plant.flash import RINGS_AT, SECTOR
+from host_tests.bench.views.rings import read_incidents
 
 # Tampering, but not the alarms in between; quality of the supply.
 _WATCHED = {

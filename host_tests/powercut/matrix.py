@@ -10,7 +10,7 @@ from . import scenario
 from .branches import Branches
 from .world import World
 
-SECOND_TICKS = 10  # a second cut comes before the meter has booked so many ticks
+SECOND_TICKS = 10  # a second cut comes before the meter has booked this many ticks
 _FEW_TICKS = 3  # after these, ledger records of a start are cut again one in _EVERY: they are all alike
 _EVERY = 4
 

@@ -8,11 +8,11 @@
     card-0017-unheard|heard         an exchange: cut before the card has heard it, or before the meter hears the answer
     pull-0017-unheard|heard         no cut: the card leaves the slot at this exchange
 
-Numbers begin anew with each cut, so a second cut is named by what it hits after the first:
+Numbers begin again with each cut, so a second cut is named by what it hits after the first:
 fram-0123-half+relay-0001-mid.
 """
 
-from host_tests.bench.flash import SECTOR
+from host_tests.bench.plant.flash import SECTOR
 
 MID_PULSE_US = 30_000  # the contact has moved (15 ms), the pulse is too short to hold it (50 ms)
 

@@ -10,7 +10,7 @@ before, and the first tick of the next start makes up for it: the second tick of
 
 from meter.storage import registers
 
-from host_tests.bench.registers_view import now_by_rate, read_registers
+from host_tests.bench.views.registers import now_by_rate, read_registers
 
 _NAMES = ("export", "reactive import", "reactive export", "apparent energy")
 

@@ -88,7 +88,7 @@ def markdown(result, outcomes, second: int) -> str:
         "",
         "Energy lost: what the metering IC had counted and no ledger record held when power went, in the worst cut of",
         "a case. It was never more than the tick under way held; before the first of a start, that is the start. Times",
-        "are virtual: bus, air and waiting time, and computing as `bench/costs.py` has it; longest in the day `fell`,",
+        "are virtual: bus, air and waiting time, and computing as `bench/plant/costs.py` has it; longest in `fell`,",
         f"with starts that fall. {second} of the cuts, evenly spread, were followed by another at each operation of",
         "the start.",
         "",

@@ -9,8 +9,8 @@ import struct
 
 from meter.storage import profile
 
-from host_tests.bench.flash import RINGS_AT, SECTOR
-from host_tests.bench.rings_view import read_profile
+from host_tests.bench.plant.flash import RINGS_AT, SECTOR
+from host_tests.bench.views.rings import read_profile
 
 _SLOT_S = 900
 

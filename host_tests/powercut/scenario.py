@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from meter.core import codes
 
 from host_tests.bench import documents
-from host_tests.bench.cards import put_purchase
-from host_tests.bench.plant import EPOCH
+from host_tests.bench.cards.cards import put_purchase
+from host_tests.bench.plant.plant import EPOCH
 
 START = datetime(2026, 3, 31, 20, 54, 40)  # UTC; 22:54:40 at home
 SETTINGS = {
@@ -62,7 +62,7 @@ class Step:
     within_s: int = 30
     then: Callable = lambda w: None
     card: bool = False  # there is one in the slot: pulled too early, it is put in again
-    every: int = 1  # ledger records written here are cut one in so many: they are all alike
+    every: int = 1  # ledger records written here are cut one in this many: they are all alike
     dark_until_s: int = 0  # power that is cut in this step stays away until then
 
 

@@ -3,7 +3,7 @@
 
 from meter.core import codes
 
-from scripts.vend.keys import METER
+from scripts.supplier.keys import METER
 
 _OTHERS = codes.CLAIM_NO_CREDIT | codes.CLAIM_OVERLOAD
 

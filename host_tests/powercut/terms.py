@@ -3,8 +3,8 @@
 
 from datetime import timedelta
 
-from host_tests.bench.plant import EPOCH
-from host_tests.bench.year_oracle import COUNTS_PER_KWH, Prices, micro
+from host_tests.bench.plant.plant import EPOCH
+from host_tests.years.year_oracle import COUNTS_PER_KWH, Prices, micro
 
 
 class Terms:

@@ -5,8 +5,8 @@ Counted at the chips: accesses of each row of the FRAM (8 bytes; reading wears i
 each block of the flash. Three things are counted apart and scaled apart to a month, upwards:
 
     metering    some hours of it, as they are, by the hour
-    climbing    maximum demand is kept with each minute that has a new one, and begins anew with each month: the first
-                quarter hour of a meter, in which each minute is a new maximum, so many times (the ledger's seconds
+    climbing    maximum demand is kept with each minute that has a new one, and begins again with each month: the first
+                quarter hour of a meter, in which each minute is a new maximum, that often (the ledger's seconds
                 of it come on top of those of metering)
     the rest    what happens now and then, as much of it as in a month: every midnight of a month, one of them the
                 month's end, each with a power cut before it (which costs a slot of the ring); incidents, each with its
@@ -27,14 +27,14 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from host_tests.bench.cards import sell
-from host_tests.bench.chips.mb85rc256v import ROW
+from host_tests.bench.cards.cards import sell
+from host_tests.bench.cards.utility_cards import utility_card
 from host_tests.bench.documents import tariff
-from host_tests.bench.flash import CHIP, RINGS_AT, SECTOR, VFS_AT
-from host_tests.bench.rings_view import read_frozen, read_incidents
-from host_tests.bench.session import Bench
-from host_tests.bench.utility_cards import utility_card
-from scripts.vend.utility_formats import TARIFF
+from host_tests.bench.plant.flash import CHIP, RINGS_AT, SECTOR, VFS_AT
+from host_tests.bench.run.session import Bench
+from host_tests.bench.views.rings import read_frozen, read_incidents
+from scripts.chips.mb85rc256v import ROW
+from scripts.supplier.utility_formats import TARIFF
 
 BAR_YEARS = 20
 FLASH_CYCLES = 100_000  # erases of a block; what makers of serial NOR flash commonly rate
@@ -169,7 +169,7 @@ def _counters(b):
 
 
 def measure(board: str, hours: int, on_hour=lambda: None) -> list[Row]:
-    """Run a meter; gives a row for each area it has."""
+    """Run a meter. Return a row for each area it has."""
     new, start, metered, end = _count(board, hours, on_hour)
     rows = []
     for area, memory, places, in_turn in AREAS:

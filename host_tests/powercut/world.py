@@ -6,6 +6,7 @@ waits with what it was about to do until there is light again; a card is left in
 and the outage is short or long, by turns that follow from the name of the cut.
 """
 
+import copy
 import json
 import os
 import re
@@ -15,17 +16,17 @@ import zlib
 from pathlib import Path
 
 from host_tests.bench import documents
-from host_tests.bench.cards import DEMO, Terminal, peek_back, sell
-from host_tests.bench.flash import read_file
-from host_tests.bench.plant import EPOCH
-from host_tests.bench.process import MeterProcess
-from host_tests.bench.session import Bench
-from host_tests.bench.utility_cards import new_keys, new_trust, utility_card
-from scripts.image import ROOT, build_image
-from scripts.vend.keys import USER_AID
+from host_tests.bench.cards.cards import DEMO, Terminal, peek_back, sell
+from host_tests.bench.cards.utility_cards import new_keys, new_trust, utility_card
+from host_tests.bench.plant.flash import NorFlash, Profile, flash_of, read_file
+from host_tests.bench.plant.plant import EPOCH
+from host_tests.bench.run.process import MeterProcess
+from host_tests.bench.run.session import Bench
+from scripts.image.image import ROOT
+from scripts.supplier.keys import USER_AID
+from scripts.supplier.signing import ORDER, SALE
+from scripts.supplier.utility_formats import KEY_CHANGE, SETTINGS, TARIFF, TRUST_CHANGE
 from scripts.vend.personalise import change_keys
-from scripts.vend.signing import ORDER, SALE
-from scripts.vend.utility_formats import KEY_CHANGE, SETTINGS, TARIFF, TRUST_CHANGE
 
 from . import scenario
 from .auditor import Auditor
@@ -43,19 +44,19 @@ _TAKE_OUT_S = 2  # what a card is out of the slot at least, to be missed
 _images = {}
 
 
-def image(day: scenario.Day, firmware: Path | None = None) -> bytes:
-    """The meter's file system; firmware: another tree of sources."""
-    key = (day.start, day.name, firmware)
+def chip(day: scenario.Day, firmware: Path | None = None, profile=Profile.STOCK) -> NorFlash:
+    """The meter's flash; firmware: another tree of sources."""
+    key = (day.start, day.name, firmware, profile)
     if key not in _images:
         files = documents.as_files(documents.settings(**day.settings), scenario.TARIFF)
         if day.falls_with:
             files["settings.old"] = files["settings.json"]
             files["settings.json"] = json.dumps(day.falls_with).encode()
             with tempfile.TemporaryDirectory() as made:
-                _images[key] = build_image(None, files, firmware=_that_falls(Path(made), firmware))
+                _images[key] = flash_of(profile, files, firmware=_that_falls(Path(made), firmware))
         else:
-            _images[key] = build_image(None, files, firmware=firmware)
-    return _images[key]
+            _images[key] = flash_of(profile, files, firmware=firmware)
+    return copy.deepcopy(_images[key])
 
 
 def _that_falls(made, firmware):
@@ -74,11 +75,12 @@ def _that_falls(made, firmware):
 class World:
     """A meter that has never had power. Public: bench, plant, audit, operations, step."""
 
+    profile = Profile.STOCK  # of all that are made
+
     def __init__(self, day: scenario.Day = scenario.WHOLE, firmware: Path | None = None):
         self.day = day
-        self.bench = Bench(
-            up=False, utc=day.start, tariff=scenario.TARIFF, image=image(day, firmware), load_w=0, **day.settings
-        )
+        flash = chip(day, firmware, self.profile)
+        self.bench = Bench(up=False, utc=day.start, tariff=scenario.TARIFF, image=flash, load_w=0, **day.settings)
         self.plant = self.bench.plant
         self.card = self.bench.deck.card("good")
         scenario.wipe(self.card)

@@ -3,14 +3,14 @@ import os
 
 import pytest
 
-from host_tests.bench.session import Bench
+from host_tests.bench.run.session import Bench
 
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     # Each with its meter on a core of its own: the two by turns are quicker than four of them on two cores.
     _cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {_cores[int(worker[2:]) % len(_cores)]})
 
-STARTS_S = 3  # from power on until ticks fall on whole seconds of the clock, less two (bench/costs.py)
+STARTS_S = 3  # from power on until ticks fall on whole seconds of the clock, less two (bench/plant/costs.py)
 
 
 @pytest.fixture

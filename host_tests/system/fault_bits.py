@@ -18,9 +18,9 @@ from meter.core import codes
 from meter.storage import ledger
 
 from host_tests.bench import documents
-from host_tests.bench.wrong_bits import S
-from host_tests.system.fault_matrix import COUNT_W_S, LOAD_W, LOW_W, TARIFF, Case
-from scripts.image import ROOT, build_image
+from host_tests.bench.plant.wrong_bits import S
+from host_tests.system.fault_case import COUNT_W_S, LOAD_W, LOW_W, TARIFF, Case
+from scripts.image.image import ROOT, build_image
 
 CLOCK = b"\0", 1, 16  # the transfer that reads the clock
 _LOOK_S = 20
@@ -38,7 +38,7 @@ def _looks_often() -> bytes:
         firmware = Path(made) / "firmware"
         shutil.copytree(ROOT / "firmware", firmware)
         found = 0
-        for path in (firmware / "meter/services").glob("clock*.py"):
+        for path in (firmware / "meter/metering").glob("clock*.py"):
             text, n = re.subn(r"^(_\w+_S = const\()3600\)", rf"\g<1>{_LOOK_S})", path.read_text(), flags=re.M)
             path.write_text(text)
             found += n
@@ -231,7 +231,7 @@ class Bits(Case):
         """A function of the number of a start: which sort of transfer is hit (None: any), which bit of it, and after
         how many others."""
         if self.part == "rtc":
-            # Date and time, and the status register: behind two address bytes and the register's number.
+            # Date and time, and the status register: after two address bytes and the register's number.
             bits = [*range(8, 16), *range(24, 24 + 56), *range(24 + 15 * 8, 24 + 16 * 8)]
             return lambda n: (CLOCK, bits[n % len(bits)], n % 4)
         if self.part == "fram":

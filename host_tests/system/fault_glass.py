@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A second display that sees every transfer as it was sent, whatever becomes of it on the way to the first."""
+"""A second display that sees every transfer as it was sent, whatever happens to it on the way to the first."""
 
-from host_tests.bench.chips.pcf8574_hd44780 import Hd44780Backpack
+from scripts.chips.pcf8574_hd44780 import Hd44780Backpack
 
 
 class Glass:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many replays on CPython, quickly: a process that has loaded what it can, and forks for each. python -m … reads jobs.
 
-A meter in this interpreter is one to a process (bench/local.py); to start Python anew takes ten times as long as most
-traces.
+A meter in this interpreter is one to a process (bench/run/local.py); to start Python again takes ten times as long as
+most traces.
 """
 
 import json
@@ -42,17 +42,17 @@ class Forks:
 
 
 def _replay(rows, end_s, **job):
-    from host_tests.bench import replay, trace
+    from host_tests.years import replay, trace
 
     data = trace.Trace([trace.Row(*row) for row in rows], end_s)
     return replay.run(data, arch="cpython", **job)
 
 
 def _serve():
-    import meter
+    from meter import heap
 
-    import_module("host_tests.bench.replay")
-    meter.unload = lambda *names: None  # before what uses it is loaded
+    import_module("host_tests.years.replay")
+    heap._let_go = lambda module: None  # before what uses it is loaded
     for path in sorted((ROOT / "firmware/meter").glob("[cs]*/*.py")):
         if path.parent.name in ("core", "storage") and "esp32" not in path.read_text():
             import_module(f"meter.{path.parent.name}.{path.stem}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The firmware with a fault written into one of its tasks, for tests of what becomes of it.
+"""The firmware with a fault written into one of its tasks, for tests of what comes of it.
 
 A copy of firmware/ gets a module `oops`, and the task calls it once per turn. From second AT_S of the bench on it
 strikes: once, or in every start.
@@ -12,11 +12,17 @@ from functools import cache
 from pathlib import Path
 
 from host_tests.bench import documents
-from host_tests.bench.meter import ops
-from scripts.image import ROOT, build_image
+from host_tests.bench.port import ops
+from scripts.image.image import ROOT, build_image
 
 RTC_AT = ops.RTC_AT
 TASKS = ("metering", "guard", "clock", "panel", "carddesk", "watch")
+# Where a task, or the supervisor, is.
+PLACES = {
+    "metering": "metering/metering.py", "guard": "metering/guard.py", "clock": "metering/clock.py",
+    "panel": "panel/panel.py", "carddesk": "cards/desk.py", "watch": "watch/watcher.py",
+    "supervisor": "upkeep/supervisor.py",
+}  # fmt: skip
 AT_S = 15
 HOW = {
     "raise": "raise KeyError('struck')",
@@ -60,7 +66,7 @@ def image(task: str, how: str, always: bool = False, at_s: int = AT_S) -> bytes:
         shutil.copytree(ROOT / "firmware", firmware)
         oops = _OOPS.format(always=int(always), at_ms=at_s * 1000, how=HOW[how])
         (firmware / "oops.py").write_text(oops)
-        path = firmware / "meter/services" / f"{task}.py"
+        path = firmware / "meter" / PLACES[task]
         beats = r"^( +)(self\.beat\(\))$" if task == "carddesk" else r"^( +)(beat\(\))$"
         if task == "supervisor":
             beats = r"^( +)(await asyncio.sleep_ms\(_PERIOD_MS\))$"

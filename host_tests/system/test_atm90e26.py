@@ -4,7 +4,8 @@
 import pytest
 from meter.core import codes
 
-from scripts.image import collect
+from scripts.bundle import slot_modules
+from scripts.image.image import collect
 
 BOARD = "esp32_atm90e26"
 AP, AN, AT, RP = 0x40, 0x41, 0x42, 0x43
@@ -20,11 +21,10 @@ def counted(b, addr):
 
 
 def test_the_image_has_the_boards_driver_and_not_the_others():
-    files = collect({}, BOARD)
-    assert "a/meter/atm90e26_start.mpy" in files
-    assert not [name for name in files if "atm90e32" in name]
-    assert b"PM1/PM0" not in files["a/meter/__init__.mpy"]  # what the other's check() says
-    assert not [name for name in collect({}) if "atm90e26" in name]
+    assert "meter.drivers.atm90e26.start" in slot_modules(BOARD)
+    assert not [name for name in slot_modules(BOARD) if "atm90e32" in name]
+    assert b"PM1/PM0" not in collect({}, BOARD)["a/meter/__init__.mpy"]  # what the other's check() says
+    assert not [name for name in slot_modules() if "atm90e26" in name]
 
 
 def test_ten_minutes_at_3_kw_are_booked_as_counted(bench):

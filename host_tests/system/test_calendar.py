@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from meter.core import codes
 
-from host_tests.bench.session import Bench
+from host_tests.bench.run.session import Bench
 
 COUNTS_PER_KWH = 320_000
 STEPS = {"name": "Steps", "currency": "EUR", "price": "0.10", "steps": [[1, "0.90"]]}

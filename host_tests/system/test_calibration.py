@@ -9,14 +9,14 @@ from meter.core import codes
 from meter.core.state import times
 from meter.storage import seal
 
-from host_tests.bench.chips import I2cNak
 from host_tests.bench.documents import as_files, settings
-from host_tests.bench.flash import VFS_AT
+from host_tests.bench.plant.flash import VFS_AT
 from scripts.calibrate import document
 from scripts.calibrate.guide import Plan, calibrate
 from scripts.calibrate.ic import Ic
 from scripts.calibrate.sim import SimLink
-from scripts.image import build_image
+from scripts.chips import I2cNak
+from scripts.image.image import build_image
 
 NUMBER = settings()["meter_number"]
 FRONT = {"u_ppm": 30_000, "i_ppm": -50_000, "lead_udeg": 600_000, "p_offset_uw": 300_000}
@@ -44,7 +44,7 @@ def wrong(b):
 
 
 def booked_at_s(b):
-    """Run until a tick has just been booked; gives when."""
+    """Run until a tick has just been booked. Return when."""
     before = b.state().import_counts
     while b.state().import_counts == before:
         b.run_s(0.01)
@@ -71,7 +71,7 @@ def restarted(b, doc, old=None, up_s=5):
 
 
 def silent_at_the_seal(b, times):
-    """From now on the FRAM does not acknowledge so many transfers that begin at the seal."""
+    """From now on the FRAM does not acknowledge n transfers that begin at the seal."""
     genuine = b.plant.fram.i2c_write
     left = [None] * times
 

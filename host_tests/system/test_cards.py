@@ -4,7 +4,7 @@
 import pytest
 from meter.core import codes
 
-from host_tests.bench.cards import OTHER_KEY, read_back, sell
+from host_tests.bench.cards.cards import OTHER_KEY, read_back, sell
 
 
 def answered(b, card, words):

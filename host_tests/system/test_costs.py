@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from host_tests.bench.costs import ESP32, NONE, Costs
 from host_tests.bench.documents import as_files
-from host_tests.bench.session import Bench
+from host_tests.bench.plant.costs import ESP32, NONE, Costs
+from host_tests.bench.run.session import Bench
 from scripts.bundle.firmware import compile_mpy
-from scripts.image import pack
+from scripts.image.image import pack
 
 WAIT = "while True:\n    time.sleep_ms(1000)\n"
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 from meter.core import codes
 
-from host_tests.bench.session import Bench
+from host_tests.bench.run.session import Bench
 
 HOLD_S = 60
 ALL = 3

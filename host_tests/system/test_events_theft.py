@@ -10,15 +10,15 @@ import pytest
 from meter.core import codes
 from meter.core.state import times
 
-from host_tests.bench.utility_cards import utility_card
-from scripts.vend.keys import KeySet
-from scripts.vend.utility_formats import RELAY_TEST
+from host_tests.bench.cards.utility_cards import utility_card
+from scripts.supplier.keys import KeySet
+from scripts.supplier.utility_formats import RELAY_TEST
 
 from .visits import show
 
 ALL = 3
 SINCE = 150  # a comparison begins with what was counted before
-# By default a minute, of a lost current four hours: the first test behind these has the defaults.
+# By default a minute, of a lost current four hours: the first test after these has the defaults.
 SOON = {"hold_s": 10, "release_s": 10}
 EASY = {"reverse": SOON, "no_voltage": SOON, "neutral": SOON}
 EASY_3 = {**EASY, "current_loss": SOON}

@@ -10,8 +10,8 @@ from meter.storage import events
 from host_tests.bench.documents import as_files
 from host_tests.system import fault_bits, fault_matrix, struck
 from host_tests.system.fault_bits import Bits
-from host_tests.system.fault_matrix import Case
-from scripts.image import build_image
+from host_tests.system.fault_case import Case
+from scripts.image.image import build_image
 
 COUNT_W_S = 11.25
 SAMPLE = [

@@ -3,7 +3,7 @@
 
 from meter.core import codes
 
-from host_tests.bench.session import Bench
+from host_tests.bench.run.session import Bench
 
 from .visits import screens
 

@@ -2,7 +2,7 @@
 """Currencies other than the euro on the whole meter: large prices and balances, no decimals, three of them."""
 
 import pytest
-from meter.services import texts
+from meter.panel import text
 
 FLAT = {"name": "R-1 1300VA", "currency": "IDR", "price": "1444.70"}
 
@@ -34,14 +34,14 @@ def test_a_balance_of_a_thousand_million_is_metered_bought_onto_and_shown(
     b.insert("good")  # 20.00
     said = pages_of(b, 20)
     assert "\x02 Credit added      " in said
-    assert any(texts.money(before + 20_000_000, decimals)[:6] in row and currency in row for row in said)
+    assert any(text.money(before + 20_000_000, decimals)[:6] in row and currency in row for row in said)
     b.insert(None)
     rows = pages_of(b)
     s = b.state()
     assert s.credit_micro == credit_micro + 20_000_000 - s.import_counts * price_micro // 320_000
     assert s.purchase_count == 1 and s.purchased_micro == 20_000_000
     shown = [row for row in rows if row.startswith(currency + " ")]
-    assert shown and all(len(row.split()[1]) == len(texts.money(s.credit_micro, decimals)) for row in shown)
+    assert shown and all(len(row.split()[1]) == len(text.money(s.credit_micro, decimals)) for row in shown)
 
 
 def test_a_provisioned_meter_without_a_tariff_says_so_until_the_supplier_brings_one(bench):

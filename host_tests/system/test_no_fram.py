@@ -4,7 +4,7 @@
 import pytest
 from meter.core import codes
 
-from host_tests.bench.rings_view import erases, read_profile
+from host_tests.bench.views.rings import erases, read_profile
 
 
 @pytest.fixture

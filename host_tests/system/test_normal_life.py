@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ordinary households: nothing of what they do is taken for theft, and a stolen fortnight is.
 
-A sample of bench/normal_life.py, which says what runs; `python -m host_tests.bench.normal_life --days 365` is the year.
+A sample of years/normal_life.py, which says what runs; `python -m host_tests.years.normal_life --days 365` is the year.
 """
 
 import json
@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from meter.core import codes
 
-from host_tests.bench.household import Household, rows
-from host_tests.bench.normal_life import BEGIN, EPOCH, VARIANTS, life, quality, theft
+from host_tests.years.household import Household, rows
+from host_tests.years.normal_life import BEGIN, EPOCH, VARIANTS, life, quality, theft
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY_S = 86_400
@@ -86,7 +86,7 @@ def test_half_of_what_was_usual_is_no_theft(recorded):
 
 
 def test_the_long_run_prints_one_json_object():
-    command = [sys.executable, "-m", "host_tests.bench.normal_life", "--days", "1", "--only", "one phase", "--json"]
+    command = [sys.executable, "-m", "host_tests.years.normal_life", "--days", "1", "--only", "one phase", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, env=os.environ)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)["one phase"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bench's page in a real browser: every control, the display dot by dot, the plot, losing the bench.
 
-The source here is the paper meter of web_demo.py, so that what is tested is the page and its server alone.
+The source here is the paper meter of page/demo.py, so that what is tested is the page and its server alone.
 """
 
 import shutil
@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from host_tests.bench.faults import FAULTS
-from host_tests.bench.web_demo import PaperMeter
-from host_tests.bench.web_server import serve
+from host_tests.bench.page.demo import PaperMeter
+from host_tests.bench.page.server import serve
+from host_tests.bench.plant.faults import FAULTS
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = pytest.mark.live

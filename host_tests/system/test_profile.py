@@ -8,11 +8,11 @@ from itertools import pairwise
 from meter.core import codes
 from meter.storage.profile import BLOCKS, OUTAGE, SUPPLY_OFF
 
+from host_tests.bench.cards.utility_cards import utility_card
 from host_tests.bench.documents import settings
-from host_tests.bench.flash import RINGS_AT, SECTOR
-from host_tests.bench.rings_view import erases, read_profile
-from host_tests.bench.utility_cards import utility_card
-from scripts.vend.utility_formats import SETTINGS
+from host_tests.bench.plant.flash import RINGS_AT, SECTOR
+from host_tests.bench.views.rings import erases, read_profile
+from scripts.supplier.utility_formats import SETTINGS
 
 from .visits import show
 

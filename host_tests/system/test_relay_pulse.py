@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from host_tests.bench import lateness
-from host_tests.bench.board import load_board
-from host_tests.bench.cpython import VirtualTime
 from host_tests.bench.documents import as_files
-from host_tests.bench.flash import NorFlash
-from host_tests.bench.local import LocalMeter
-from host_tests.bench.plant import Plant
-from host_tests.bench.session import Bench
-from scripts.image import ROOT, build_image, pack
+from host_tests.bench.plant.flash import NorFlash
+from host_tests.bench.plant.plant import Plant
+from host_tests.bench.run.board import load_board
+from host_tests.bench.run.cpython import VirtualTime
+from host_tests.bench.run.local import LocalMeter
+from host_tests.bench.run.session import Bench
+from host_tests.measure import lateness
+from scripts.image.image import ROOT, build_image, pack
 
 # The driver alone, on the pins of boards/esp32_devkit; a second task that holds the loop in the middle of the pulse.
 SCRIPT = """

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from meter.drivers import atm90e32_energy, atm90e32_regs
+from meter.drivers.atm90e32 import energy
+from meter.drivers.atm90e32.table import start_threshold
 
-from host_tests.bench import replay, trace, year_oracle
 from host_tests.bench.documents import tariff
+from host_tests.years import replay, trace, year_oracle
 
 from .replay_forks import Forks
 
@@ -24,7 +25,7 @@ FLAT = {"name": "Flat", "currency": "EUR", "price": "0.30"}
 
 
 def run(*args):
-    command = [sys.executable, "-m", "host_tests.bench.replay", *map(str, args), "--quiet"]
+    command = [sys.executable, "-m", "host_tests.years.replay", *map(str, args), "--quiet"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, env=os.environ)
 
 
@@ -174,9 +175,9 @@ def test_a_row_the_part_cannot_count_is_named_by_its_line_value_and_limit(refuse
 
 
 def test_limits_of_a_row_are_those_of_driver_and_part():
-    assert trace.MOST_M == 1000 * atm90e32_energy._MAX_VA
+    assert trace.MOST_M == 1000 * energy._MAX_VA
     assert trace.MOST_MV * trace.MOST_MA <= 1000 * trace.MOST_M
-    assert atm90e32_regs.start_threshold(object()) * 8 // 25 == trace.START_M
+    assert start_threshold(object()) * 8 // 25 == trace.START_M
     assert trace.MOST_MA == 0xFFFF
 
 
@@ -383,7 +384,7 @@ def test_a_difference_is_told_in_words_and_the_exit_code_is_1(tmp_path):
     rows = "".join(f"2026-01-12T09:0{m}:00,30,0,230,50\n" for m in range(4))
     document = written(tmp_path, json.dumps({**FLAT, "steps": [[1, "0.20"]]}), "tariff.json")
     code = (
-        "from host_tests.bench import replay, year_oracle; year_oracle.Prices.over_steps = lambda self, used: 0; "
+        "from host_tests.years import replay, year_oracle; year_oracle.Prices.over_steps = lambda self, used: 0; "
         "replay.typer.run(replay.main)"
     )
     args = (written(tmp_path, HEADER + rows), "--tariff", document, "--arch", "cpython", "--quiet")

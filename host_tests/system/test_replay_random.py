@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from host_tests.bench import trace
-from host_tests.unit.tariff_documents import documents, moments
+from host_tests.stands.tariff_documents import documents, moments
+from host_tests.years import trace
 
 from .replay_forks import Forks
 

@@ -8,11 +8,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from host_tests.bench import cards, sim
-from host_tests.bench.card_file import CardFile
-from host_tests.bench.live import LiveBench
-from host_tests.bench.web_server import serve
+from host_tests.bench.cards import cards
+from host_tests.bench.page import sim
+from host_tests.bench.page.live import LiveBench
+from host_tests.bench.page.server import serve
 from host_tests.system.test_page import browser  # noqa: F401  (a fixture)
+from scripts.chips.card_file import CardFile
 
 pytestmark = pytest.mark.live
 

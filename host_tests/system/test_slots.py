@@ -10,18 +10,20 @@ from functools import cache
 import pytest
 from meter.core import codes
 
-from host_tests.bench import documents, process
-from host_tests.bench.flash import VFS_AT, VFS_SIZE, read_file
-from scripts.bundle import compile_mpy, demo_key, seal, slot_files
+from host_tests.bench import documents
+from host_tests.bench.plant.flash import VFS_AT, VFS_SIZE, read_file
+from host_tests.bench.run import process
+from scripts.bundle import compile_mpy, demo_key, seal, slot_files, slot_modules
 from scripts.bundle.format import head_of
-from scripts.image import collect, pack
+from scripts.image.image import collect, pack
 
 from .visits import ctrl_c
 
 BOARD = "esp32_devkit"
+APP = slot_modules(BOARD)["meter.wiring"]
 COUNT_W_S = 11.25
 BROKEN = {
-    "cannot be imported": {"meter/app.mpy": b"M\x06\x00"},
+    "cannot be imported": {APP: b"M\x06\x00"},
     "hangs": {"meter/__init__.mpy": compile_mpy(b"def run():\n    while True:\n        pass\n", "meter")},
     "falls": {"meter/__init__.mpy": compile_mpy(b"def run():\n    raise ValueError('fallen')\n", "meter")},
 }
@@ -149,16 +151,16 @@ def two_slots(*more):
 
 
 def test_with_a_file_of_the_slot_in_force_damaged_the_other_slot_runs_after_a_start_that_did_not_last(bench):
-    damaged = bytearray(slot_files(BOARD)["meter/app.mpy"])
+    damaged = bytearray(slot_files(BOARD)[APP])
     damaged[len(damaged) // 2 :] = bytes(len(damaged) - len(damaged) // 2)
-    b = bench(load_w=3000, image=two_slots(("a/meter/app.mpy", bytes(damaged))), up_s=60)
-    assert said(b, "loader: slot a: /a/meter/app.mpy is damaged")
+    b = bench(load_w=3000, image=two_slots((f"a/{APP}", bytes(damaged))), up_s=60)
+    assert said(b, f"loader: slot a: /a/{APP} is damaged")
     assert said(b, "loader: version 1.0.0 in slot b") and boot_state(b)[0] == 2
     assert b.meter.restarts <= 2 and meters(b) and all_there(b)
 
 
 def test_with_a_file_of_the_slot_in_force_missing_the_other_slot_runs_at_once(bench):
-    b = bench(load_w=3000, image=two_slots(("a/meter/app.mpy", b"")), up_s=40)
+    b = bench(load_w=3000, image=two_slots((f"a/{APP}", b"")), up_s=40)
     assert boot_state(b)[0] == 2 and meters(b)
 
 
@@ -200,7 +202,7 @@ def test_a_bundle_ends_it(bench):
 def test_a_file_left_anywhere_hides_no_module(bench):
     loud = b"print('SHADOW')\nraise SystemExit\n"
     names = ("board.py", "meter.py", "lib/board.py", "loader.py", "boot/board.py", "boot/meter/__init__.py")
-    names += ("meter/__init__.py", "meter/app.py", "asyncio.py", "b/board.py")
+    names += ("meter/__init__.py", "meter/wiring.py", "asyncio.py", "b/board.py")
     names += ("a/board.py", "a/meter/app.py", "a/meter/x.py")
     names += ("boot/os.py", "boot/machine.py", "boot/hashlib.py", "boot/loader.py", "boot/loader/__init__.py")
     b = bench(load_w=3000, image=image(*((name, loud) for name in names)))

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from host_tests.bench.session import Bench
+from host_tests.bench.run.session import Bench
 
 
 class Slow:

@@ -11,9 +11,10 @@ import pytest
 from meter.core import codes
 from meter.core.state import RELAY_UNKNOWN
 
-from host_tests.bench import documents, process
-from host_tests.unit.test_calibration import document
-from scripts.image import ROOT, build_image
+from host_tests.bench import documents
+from host_tests.bench.run import process
+from host_tests.unit.documents.test_calibration import document
+from scripts.image.image import ROOT, build_image
 
 from .visits import screens
 
@@ -23,8 +24,8 @@ _PINS = "        open_pin(0)\n"
 FALLS = {
     "wiring": ("drivers/relay.py", _PINS, "        if pulse_ms == 77:\n            raise ValueError\n"),
     "hang": ("drivers/relay.py", _PINS, "        while pulse_ms == 77:\n            pass\n"),
-    "metering": ("drivers/atm90e32_start.py", _RESET, "    [1 // (w - 0x7777) for _, w in setup.calibration]\n"),
-    "always": ("app.py", "    meter_cs = pin(", "    raise ValueError\n"),
+    "metering": ("drivers/atm90e32/start.py", _RESET, "    [1 // (w - 0x7777) for _, w in setup.calibration]\n"),
+    "always": ("wiring.py", "    meter_cs = pin(", "    raise ValueError\n"),
 }
 
 

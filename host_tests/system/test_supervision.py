@@ -8,11 +8,14 @@ import pytest
 from meter.core import codes
 from meter.storage import crashes
 
-from host_tests.bench import documents, ledger_view, process
-from host_tests.bench.utility_cards import utility_card
+from host_tests.bench import documents
+from host_tests.bench.cards.utility_cards import utility_card
+from host_tests.bench.run import process
+from host_tests.bench.views import ledger
 from host_tests.system import struck
-from scripts.image import collect, pack
-from scripts.vend.utility_formats import RELAY_TEST
+from scripts.bundle import slot_modules
+from scripts.image.image import collect, pack
+from scripts.supplier.utility_formats import RELAY_TEST
 
 from .visits import screens, show
 
@@ -164,22 +167,22 @@ def test_what_asyncio_does_not_catch_ends_in_a_restart(bench):
     assert all_there(b)
 
 
-@pytest.mark.parametrize("name", ["cardvisit", "carddialogue"])
+@pytest.mark.parametrize("name", ["household", "dialogue"])
 def test_a_service_that_cannot_be_loaded_costs_itself_only(bench, name):
     papers = documents.as_files(documents.settings(initial_credit="50.00"))
-    files = collect(papers, instead={f"{name}.mpy": b"M\x06\x00"})
+    files = collect(papers, instead={slot_modules()[f"meter.cards.{name}"]: b"M\x06\x00"})
     b = bench(load_w=3000, image=pack(files))
     b.insert("good")
     b.run_s(20)
-    assert b.meter.restarts == 0 and b.state().purchase_count == (name == "carddialogue")
+    assert b.meter.restarts == 0 and b.state().purchase_count == (name == "dialogue")
     (crash,) = set(b.crashes())
     assert crash.text.decode().startswith("carddesk\n")
-    assert 'File "meter/services/carddesk.py", line' in ledger_view.explain(crash)
+    assert 'File "meter/cards/desk.py", line' in ledger.explain(crash)
     assert all_there(b)
 
 
 def test_without_the_code_for_suppliers_cards_they_cost_themselves_only(bench):
-    files = collect(documents.as_files(), instead={"utility.mpy": b"M\x06\x00"})
+    files = collect(documents.as_files(), instead={slot_modules()["meter.cards.supplier"]: b"M\x06\x00"})
     b = bench(load_w=3000, image=pack(files))
     show(b, utility_card(RELAY_TEST), 3)
     assert "carddesk" in {crash.text.decode().split("\n")[0] for crash in b.crashes()}
@@ -191,7 +194,7 @@ def test_without_the_code_for_suppliers_cards_they_cost_themselves_only(bench):
 
 
 def test_firmware_that_cannot_be_loaded_at_all_is_tried_again_and_files_why(bench):
-    files = collect(documents.as_files(), instead={"meter/app.mpy": b"M\x06\x00"})
+    files = collect(documents.as_files(), instead={slot_modules()["meter.wiring"]: b"M\x06\x00"})
     b = bench(load_w=3000, image=pack(files), up_s=20)
     assert b.meter.restarts >= 3
     # The same words again and again are one report.

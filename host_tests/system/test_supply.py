@@ -3,7 +3,7 @@
 
 from meter.core import codes
 
-from host_tests.bench.costs import NONE
+from host_tests.bench.plant.costs import NONE
 
 PRICE = 273_500  # peak, where the bench's clock starts
 

@@ -17,17 +17,17 @@ from loader import bundle as on_meter
 from loader.errors import LoaderError
 from meter.core import codes
 
-from host_tests.bench.cards import DEMO, Terminal, personalise, purchase
-from host_tests.bench.chips.desfire import DesfireCard
+from host_tests.bench.cards.cards import DEMO, Terminal, personalise, purchase
+from host_tests.bench.cards.utility_cards import new_trust, utility_card
 from host_tests.bench.documents import settings
-from host_tests.bench.utility_cards import new_trust, utility_card
 from scripts import bundle
 from scripts.bundle import format
-from scripts.vend.errors import VendError
-from scripts.vend.formats import PURCHASE
-from scripts.vend.keys import METER, USER_AID, VENDING, KeySet
-from scripts.vend.signing import ORDER, SALE, SigningKeys
-from scripts.vend.utility_formats import KEY_CHANGE, RELAY_TEST, TARIFF, TRUST_CHANGE, KeyChange
+from scripts.chips.desfire import DesfireCard
+from scripts.supplier.errors import VendError
+from scripts.supplier.formats import PURCHASE
+from scripts.supplier.keys import METER, USER_AID, VENDING, KeySet
+from scripts.supplier.signing import ORDER, SALE, SigningKeys
+from scripts.supplier.utility_formats import KEY_CHANGE, RELAY_TEST, TARIFF, TRUST_CHANGE, KeyChange
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBER, OTHER = settings()["meter_number"], "PW00000002"

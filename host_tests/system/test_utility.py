@@ -6,12 +6,12 @@ import contextlib
 import pytest
 from meter.core import codes
 
-from host_tests.bench.cards import DEMO
+from host_tests.bench.cards.cards import DEMO
+from host_tests.bench.cards.largest import all_watched, as_bytes, largest
+from host_tests.bench.cards.utility_cards import SERIAL, head, new_keys, new_trust, utility_card
 from host_tests.bench.documents import settings, tariff
-from host_tests.bench.largest import all_watched, as_bytes, largest
-from host_tests.bench.utility_cards import SERIAL, head, new_keys, new_trust, utility_card
-from scripts.vend.keys import KeySet
-from scripts.vend.utility_formats import COVER_RESET, KEY_CHANGE, SETTINGS, TARIFF, TRUST_CHANGE
+from scripts.supplier.keys import KeySet
+from scripts.supplier.utility_formats import COVER_RESET, KEY_CHANGE, SETTINGS, TARIFF, TRUST_CHANGE
 
 from .visits import show
 
@@ -274,8 +274,8 @@ def pages(b, seconds=60):
     [(TARIFF, largest(), "As large as it gets"), (SETTINGS, all_watched(), "Settings changed")],
     ids=["tariff", "settings"],
 )
-def test_the_largest_documents_are_read_within_seconds_and_leave_6_kb_of_the_heap(bench, kind, doc, says):
-    b = bench(load_w=2000, heap="106k")  # of 112
+def test_the_largest_documents_are_read_within_seconds_and_leave_10_kb_of_the_heap(bench, kind, doc, says):
+    b = bench(load_w=2000, heap="102k")  # of 112
     document = as_bytes(doc)
     assert (3040 if kind == TARIFF else 2200) <= len(document) <= 3072
     said = show(b, utility_card(kind, document), 9)

@@ -10,13 +10,13 @@ import pytest
 from meter.core import codes
 from typer.testing import CliRunner
 
-from host_tests.bench.card_file import CardFile
-from host_tests.bench.chips.desfire import DesfireCard
-from host_tests.unit.vend_bench import Hand, shop_at
+from host_tests.stands.vend import Hand, shop_at
+from scripts.chips.card_file import CardFile
+from scripts.chips.desfire import DesfireCard
+from scripts.supplier.keys import KeySet
+from scripts.supplier.utility_formats import COVER_RESET, READ_OUT, RELAY_TEST, TARIFF
 from scripts.vend import issuing, user_card, utility_card
 from scripts.vend.cli import app
-from scripts.vend.keys import KeySet
-from scripts.vend.utility_formats import COVER_RESET, READ_OUT, RELAY_TEST, TARIFF
 
 from .visits import show
 
@@ -126,8 +126,8 @@ def test_an_inspector_releases_nothing_that_was_not_blocked(bench, shop):
 
 
 def test_the_commands_of_the_readme_sell_through_a_card_file(bench, tmp_path, monkeypatch):
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    section = readme.partition("## Cards and the shop")[2].partition("\n## ")[0]
+    readme = (Path(__file__).parents[2] / "scripts/vend/README.md").read_text()
+    section = readme.partition("## Selling")[2].partition("\n## ")[0]
     issue, sell, read = (shlex.split(line) for line in re.findall(r'^make vend ARGS="(.+)"$', section, re.M))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "build").mkdir()

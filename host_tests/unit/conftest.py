@@ -6,10 +6,10 @@ import contextlib
 import sys
 import types
 
-import meter
 import pytest
+from meter import heap
 
-from .flash_cuts import CutFlash
+from host_tests.stands.flash_cuts import CutFlash
 
 
 class Partition:
@@ -59,18 +59,16 @@ def _firmware():
 
 @contextlib.contextmanager
 def modules_stay():
-    """The firmware loads some of its code anew each minute: on CPython that would take most of a test's time."""
-    genuine, before = meter.unload, _firmware()
-    callers = [module for module in (meter, *before.values()) if hasattr(module, "unload")]
-    for module in callers:
-        module.unload = lambda *names: None
+    """The firmware loads some of its code again each minute: on CPython that would take most of a test's time."""
+    let_go, before = heap._let_go, _firmware()
+    heap._let_go = lambda module: None
     try:
         yield
     finally:
-        for module in callers:
-            module.unload = genuine
+        heap._let_go = let_go
         # What is inside a package before the package itself: it is taken out of it.
-        genuine(*(name.partition(".")[2] for name in sorted(_firmware().keys() - before.keys(), reverse=True)))
+        for name in sorted(_firmware().keys() - before.keys(), reverse=True):
+            let_go(name.partition(".")[2])
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def show(error):
 
 
 def run_file(name):
-    """Import one test module and call its tests; gives (passed, failed)."""
+    """Import one test module and call its tests. Return (passed, failed)."""
     passed = failed = 0
     try:
         module = __import__(name)

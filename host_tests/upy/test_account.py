@@ -204,24 +204,7 @@ def test_alarm_levels_with_an_overdraft_of_3():
         assert account.alarm_level(credit, 10, 5, -3) == level, credit
 
 
-def test_copy_from_makes_an_equal_state_that_shares_nothing():
-    s = MeterState()
-    for i, name in enumerate(FIELDS):
-        setattr(s, name, i + 1)
-    for i in range(8):
-        s.rate_counts[i] = 100 + i
-        s.rate_cost_micro[i] = 200 + i
-    s.card_uid = b"\x04abcdef"
-    spare = MeterState()
-    lists = (spare.rate_counts, spare.rate_cost_micro)
-    spare.copy_from(s)
-    assert snapshot(spare) == snapshot(s)
-    assert spare.rate_counts is lists[0] and spare.rate_cost_micro is lists[1]
-    account.book(s, KWH, 2, 1_000)
-    assert spare.rate_counts[2] == 102
-
-
-def test_copy_from_knows_every_field():
+def test_every_field_of_the_state_is_one_the_ledger_knows():
     fields = {name for name in MeterState().__dict__}
     assert fields == set(FIELDS) | {"rate_counts", "rate_cost_micro", "card_uid", "tampers", "jump", "phase_counts"}
 

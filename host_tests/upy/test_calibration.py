@@ -4,10 +4,11 @@ of any part but those its driver names."""
 
 import json
 
-from meter.core import calibration, config
+from meter.core import settings as config
 from meter.core.errors import ConfigError
+from meter.documents import calibration_doc
 
-# Check sum and hash were computed apart (zlib and hashlib over the text calibration.py states).
+# Check sum and hash were computed apart (zlib and hashlib over the text documents/calibration_doc.py states).
 TEXT = (
     '{"serial": "PW00000001", "ic": "atm90e32", "current_scale": 2, "sealed": true, "crc32": "CRC",'
     ' "registers": {"6C": 5, "61": 58395, "48": 32771, "62": 33012}}'
@@ -25,7 +26,7 @@ def settings(scale=2):
 
 
 def parsed(text, part=PART, scale=2):
-    return calibration.parse(json.loads(text), settings(scale), part)
+    return calibration_doc.parse(json.loads(text), settings(scale), part)
 
 
 def refused(path, part=PART, scale=2, find="", put=""):

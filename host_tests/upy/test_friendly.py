@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Friendly hours: when the rule holds, and what it keeps from the supply meanwhile."""
 
-from meter.core import civil, supply
+from meter.core import calendar, supply
 from meter.core import codes as c
 from meter.core.friendly import is_friendly
 from meter.core.state import MeterState
@@ -12,7 +12,7 @@ ALARM2 = 5_000_000
 
 
 def at(year, month, day, hour=12, minute=0):
-    return civil.fields(civil.utc(year, month, day, hour, minute))
+    return calendar.fields(calendar.utc(year, month, day, hour, minute))
 
 
 def friendly_minutes(rule, year, month, day):
@@ -38,7 +38,7 @@ def test_an_empty_rule_is_never_friendly():
 
 
 def test_without_a_clock_no_hour_is_friendly():
-    assert not is_friendly((0, 1439, True, bytes((civil.EVERY_YEAR, 1, 1))), None)
+    assert not is_friendly((0, 1439, True, bytes((calendar.EVERY_YEAR, 1, 1))), None)
 
 
 def test_hours_within_a_day():
@@ -83,20 +83,20 @@ def test_holiday_of_one_year():
 
 
 def test_holiday_of_every_year():
-    rule = (0, 0, False, bytes((civil.EVERY_YEAR, 1, 1)))
+    rule = (0, 0, False, bytes((calendar.EVERY_YEAR, 1, 1)))
     for year in (2001, 2026, 2099, 2135):
         assert friendly_minutes(rule, year, 1, 1) == [[0, 1440]]
         assert friendly_minutes(rule, year, 1, 2) == []
 
 
 def test_leap_day_as_a_holiday_comes_every_four_years():
-    rule = (0, 0, False, bytes((civil.EVERY_YEAR, 2, 29)))
+    rule = (0, 0, False, bytes((calendar.EVERY_YEAR, 2, 29)))
     assert friendly_minutes(rule, 2028, 2, 29) == [[0, 1440]]
     assert friendly_minutes(rule, 2027, 3, 1) == friendly_minutes(rule, 2027, 2, 28) == []
 
 
 def test_any_of_several_holidays_will_do():
-    rule = (0, 0, False, bytes((26, 4, 3, civil.EVERY_YEAR, 5, 1, 26, 12, 25)))
+    rule = (0, 0, False, bytes((26, 4, 3, calendar.EVERY_YEAR, 5, 1, 26, 12, 25)))
     for month, day in ((4, 3), (5, 1), (12, 25)):
         assert is_friendly(rule, at(2026, month, day))
     assert not is_friendly(rule, at(2026, 4, 5)) and is_friendly(rule, at(2027, 5, 1))

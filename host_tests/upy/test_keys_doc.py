@@ -3,8 +3,8 @@
 
 import json
 
-from meter.core import keys_doc
 from meter.core.errors import ConfigError
+from meter.documents import keys_doc
 
 WHOLE = {
     "version": 2,

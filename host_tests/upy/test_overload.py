@@ -3,8 +3,8 @@
 
 from meter.core import codes as c
 from meter.core import supply
-from meter.core.config import Settings
 from meter.core.overload import Overload
+from meter.core.settings import Settings
 from meter.core.state import MeterState
 
 OVER = 3_000_001
@@ -31,7 +31,7 @@ class Guard:
         return event
 
     def run(self, power_mw, seconds):
-        """Events within so many seconds; no current flows while supply is off."""
+        """Events within this many seconds; no current flows while supply is off."""
         events = []
         for _ in range(seconds):
             event = self.tick(power_mw if self.on() else 0)

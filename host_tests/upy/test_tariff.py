@@ -3,8 +3,9 @@
 
 import json
 
-from meter.core import civil, rates, tariff
+from meter.core import calendar, rates
 from meter.core.errors import ConfigError
+from meter.documents import parse
 
 HOME = """{
   "name": "Home 2026", "currency": "EUR",
@@ -38,7 +39,7 @@ def without(key):
 
 def refusal(doc):
     try:
-        tariff.parse(doc)
+        parse.tariff(doc)
     except ConfigError as error:
         return str(error)
     raise AssertionError("accepted")
@@ -56,7 +57,7 @@ def hm(text):
 
 
 def test_rates_prices_and_fallback():
-    t = tariff.parse(home())
+    t = parse.tariff(home())
     assert t.name == "Home 2026" and t.currency == "EUR"
     assert t.rate_names == ("night", "day", "peak", "free")
     assert t.prices_micro == (182_500, 294_000, 412_345, 0)
@@ -64,7 +65,7 @@ def test_rates_prices_and_fallback():
 
 
 def test_switches_at_the_minute_written():
-    t = tariff.parse(home())
+    t = parse.tariff(home())
     for time, rate in (
         ("00:00", NIGHT), ("06:29", NIGHT), ("06:30", DAY), ("16:59", DAY), ("17:00", PEAK), ("19:59", PEAK),
         ("20:00", DAY), ("21:59", DAY), ("22:00", NIGHT), ("23:59", NIGHT),
@@ -73,7 +74,7 @@ def test_switches_at_the_minute_written():
 
 
 def test_weekday_chooses_the_day():
-    t = tariff.parse(home())
+    t = parse.tariff(home())
     noon = hm("12:00")
     assert [rates.rate_at(t, 2026, 1, 5 + i, i, noon) for i in range(7)] == [DAY] * 6 + [NIGHT]
     assert rates.rate_at(t, 2026, 1, 9, 4, hm("18:00")) == PEAK  # Friday
@@ -81,7 +82,7 @@ def test_weekday_chooses_the_day():
 
 
 def test_season_begins_on_its_date_and_the_last_wraps_over_new_year():
-    t = tariff.parse(home())
+    t = parse.tariff(home())
     evening = hm("18:00")
     assert rates.rate_at(t, 2026, 3, 31, 1, evening) == PEAK  # winter of last year
     assert rates.rate_at(t, 2026, 4, 1, 2, evening) == DAY
@@ -92,7 +93,7 @@ def test_season_begins_on_its_date_and_the_last_wraps_over_new_year():
 
 
 def test_special_day_goes_before_the_week():
-    t = tariff.parse(home())
+    t = parse.tariff(home())
     noon = hm("12:00")
     assert rates.rate_at(t, 2026, 5, 1, 4, noon) == NIGHT
     assert rates.rate_at(t, 2027, 5, 1, 5, noon) == NIGHT  # no special day, but a summer Saturday
@@ -103,12 +104,12 @@ def test_special_day_goes_before_the_week():
 
 
 def test_special_day_of_one_year_goes_before_that_of_every_year():
-    t = tariff.parse(home())
+    t = parse.tariff(home())
     assert rates.rate_at(t, 2026, 12, 25, 4, hm("12:00")) == FREE
 
 
 def test_rate_until_tells_how_long_the_answer_holds():
-    t = tariff.parse(home())
+    t = parse.tariff(home())
     assert rates.rate_until(t, 2026, 1, 7, 2, 0) == (NIGHT, hm("06:30"))
     assert rates.rate_until(t, 2026, 1, 7, 2, hm("06:29")) == (NIGHT, hm("06:30"))
     assert rates.rate_until(t, 2026, 1, 7, 2, hm("06:30")) == (DAY, hm("17:00"))
@@ -117,7 +118,7 @@ def test_rate_until_tells_how_long_the_answer_holds():
 
 
 def test_rate_until_agrees_with_every_minute_of_a_day():
-    t = tariff.parse(home())
+    t = parse.tariff(home())
     rate = until = 0
     for minute in range(1440):
         if minute >= until:
@@ -126,7 +127,7 @@ def test_rate_until_agrees_with_every_minute_of_a_day():
 
 
 def test_flat_tariff_in_one_line():
-    t = tariff.parse({"name": "Flat", "currency": "EUR", "price": "0.30"})
+    t = parse.tariff({"name": "Flat", "currency": "EUR", "price": "0.30"})
     assert t.rate_names == ("flat",) and t.prices_micro == (300_000,) and t.fallback == 0
     for month in range(1, 13):
         assert rates.rate_until(t, 2026, month, 1, month % 7, 700) == (0, 1440)
@@ -142,12 +143,12 @@ def test_week_and_seasons_may_be_left_out_when_there_is_one():
         "rates": [{"name": "lo", "price": "0.1"}, {"name": "hi", "price": "0.2"}],
         "days": {"all": [["00:00", "lo"], ["07:00", "hi"]]},
     }  # fmt: skip
-    t = tariff.parse(doc)
+    t = parse.tariff(doc)
     for weekday in range(7):
         assert rates.rate_at(t, 2026, 6, 1 + weekday, weekday, 419) == 0
         assert rates.rate_at(t, 2026, 6, 1 + weekday, weekday, 420) == 1
     doc["weeks"] = {"only": ["all"] * 7}
-    assert rates.rate_at(tariff.parse(doc), 2026, 6, 1, 0, 420) == 1
+    assert rates.rate_at(parse.tariff(doc), 2026, 6, 1, 0, 420) == 1
 
 
 def test_one_rate_needs_no_fallback():
@@ -155,7 +156,7 @@ def test_one_rate_needs_no_fallback():
         "name": "One", "currency": "EUR",
         "rates": [{"name": "x", "price": "1"}], "days": {"d": [["00:00", "x"]]},
     }  # fmt: skip
-    assert tariff.parse(doc).fallback == 0
+    assert parse.tariff(doc).fallback == 0
 
 
 def test_eight_rates_and_full_tables_fit():
@@ -167,7 +168,7 @@ def test_eight_rates_and_full_tables_fit():
     weeks = {}
     for i in range(12):
         weeks["week %d" % i] = ["day-profile-%d" % (i * 2 + j % 2) for j in range(7)]
-    t = tariff.parse({
+    t = parse.tariff({
         "name": "Full", "currency": "EUR", "rates": rows, "days": days, "weeks": weeks,
         "seasons": [["%02d-01" % (i + 1), "week %d" % i] for i in range(12)],
         "special_days": [["20%02d-06-15" % i, "day-profile-23"] for i in range(64)],
@@ -249,14 +250,14 @@ def test_longest_rate_name_is_taken():
     for longest in ("12 chars  ~!", "x"):
         doc = {"name": "One", "currency": "EUR", "rates": [{"name": longest, "price": "1"}]}
         doc["days"] = {"d": [["00:00", longest]]}
-        assert tariff.parse(doc).rate_names == (longest,)
-    assert tariff.parse(home(name="twenty characters !!")).name == "twenty characters !!"
+        assert parse.tariff(doc).rate_names == (longest,)
+    assert parse.tariff(home(name="twenty characters !!")).name == "twenty characters !!"
     assert refusal(home(name="twenty-one characters")).startswith("name: must be 1 to 20 ")
 
 
 def test_highest_price_is_taken():
-    assert tariff.parse(rate(price="100000")).prices_micro[1] == 100_000_000_000
-    assert tariff.parse(rate(price="100000.000000")).prices_micro[1] == 100_000_000_000
+    assert parse.tariff(rate(price="100000")).prices_micro[1] == 100_000_000_000
+    assert parse.tariff(rate(price="100000.000000")).prices_micro[1] == 100_000_000_000
 
 
 def test_bad_weeks_are_refused():
@@ -323,7 +324,7 @@ def test_bad_special_days_are_refused():
         (0, "special_days: must be a JSON list"),
     ):
         assert refusal(home(special_days=special)) == words, (refusal(home(special_days=special)), words)
-    assert rates.rate_at(tariff.parse(home(special_days=[])), 2026, 12, 25, 4, 0) == NIGHT
+    assert rates.rate_at(parse.tariff(home(special_days=[])), 2026, 12, 25, 4, 0) == NIGHT
 
 
 def flat(**more):
@@ -338,13 +339,13 @@ KWH = 320_000
 
 def test_standing_steps_and_from_go_with_any_tariff():
     for doc in (home(), flat()):
-        plain = tariff.parse(doc)
+        plain = parse.tariff(doc)
         assert (plain.standing_micro, plain.steps, plain.from_minute) == (0, (), 0)
         doc.update(MORE)
-        t = tariff.parse(doc)
+        t = parse.tariff(doc)
         assert t.standing_micro == 250_000
         assert t.steps == (100 * KWH, 50_000, 300 * KWH, 100_001)
-        assert t.from_minute == civil.utc(2027, 1, 1) // 60
+        assert t.from_minute == calendar.utc(2027, 1, 1) // 60
         assert t.prices_micro == plain.prices_micro
 
 
@@ -352,10 +353,10 @@ def test_from_is_a_minute_of_local_time():
     for text, minute in (
         ("2000-01-01 00:00", 0),
         ("2000-01-01 00:01", 1),
-        ("2028-02-29 23:59", civil.utc(2028, 2, 29, 23, 59) // 60),
-        ("2099-12-31 06:30", civil.utc(2099, 12, 31, 6, 30) // 60),
+        ("2028-02-29 23:59", calendar.utc(2028, 2, 29, 23, 59) // 60),
+        ("2099-12-31 06:30", calendar.utc(2099, 12, 31, 6, 30) // 60),
     ):
-        assert tariff.parse(flat(**{"from": text})).from_minute == minute, text
+        assert parse.tariff(flat(**{"from": text})).from_minute == minute, text
 
 
 def test_bad_times_to_begin_are_refused():
@@ -383,7 +384,7 @@ def test_bad_standing_charges_are_refused():
         (None, 'standing: must be an amount in quotes, such as "0.25"'),
     ):
         assert refusal(flat(standing=value)) == words, (refusal(flat(standing=value)), words)
-    assert tariff.parse(flat(standing="100000")).standing_micro == 100_000_000_000
+    assert parse.tariff(flat(standing="100000")).standing_micro == 100_000_000_000
 
 
 def test_bad_steps_are_refused():
@@ -413,9 +414,9 @@ def test_bad_steps_are_refused():
 
 
 def test_steps_may_make_energy_free():
-    assert tariff.parse(flat(steps=[[1, "-0.3"]])).steps == (KWH, -300_000)
-    assert tariff.parse(flat(steps=[[1, "-0.2"], [1_000_000, "-0.1"]])).steps[2] == 1_000_000 * KWH
-    assert len(tariff.parse(flat(steps=[[i + 1, "0"] for i in range(6)])).steps) == 12
+    assert parse.tariff(flat(steps=[[1, "-0.3"]])).steps == (KWH, -300_000)
+    assert parse.tariff(flat(steps=[[1, "-0.2"], [1_000_000, "-0.1"]])).steps[2] == 1_000_000 * KWH
+    assert len(parse.tariff(flat(steps=[[i + 1, "0"] for i in range(6)])).steps) == 12
 
 
 def signal(begins="2027-01-15 17:00", ends="2027-01-15 20:00", price="0.90", name="Peak event"):
@@ -423,11 +424,11 @@ def signal(begins="2027-01-15 17:00", ends="2027-01-15 20:00", price="0.90", nam
 
 
 def test_price_signals_are_minutes_of_local_time_a_price_and_a_name():
-    begins = civil.days(2027, 1, 15) * 1440 + 17 * 60
-    assert tariff.parse(flat(signals=[signal()])).signals == ((begins, begins + 180, 900_000, "Peak event"),)
-    assert tariff.parse(flat(signals=[])).signals == tariff.parse(flat()).signals == ()
+    begins = calendar.days(2027, 1, 15) * 1440 + 17 * 60
+    assert parse.tariff(flat(signals=[signal()])).signals == ((begins, begins + 180, 900_000, "Peak event"),)
+    assert parse.tariff(flat(signals=[])).signals == parse.tariff(flat()).signals == ()
     follow = [signal(), signal("2027-01-15 20:00", "2027-01-16 01:00", "0", "Free")]
-    assert [entry[2] for entry in tariff.parse(home(signals=follow)).signals] == [900_000, 0]
+    assert [entry[2] for entry in parse.tariff(home(signals=follow)).signals] == [900_000, 0]
 
 
 def test_bad_price_signals_are_refused():
@@ -451,7 +452,7 @@ def test_bad_price_signals_are_refused():
 
 def test_a_price_signal_with_all_steps_must_not_cost_less_than_nothing():
     steps = [[1, "-0.2"], [2, "0.1"]]
-    assert tariff.parse(flat(steps=steps, signals=[signal(price="0.2")])).signals
+    assert parse.tariff(flat(steps=steps, signals=[signal(price="0.2")])).signals
     words = "signals[0]: with the steps costs less than nothing"
     assert refusal(flat(steps=steps, signals=[signal(price="0.199999")])) == words
 

@@ -4,49 +4,49 @@
 import json
 from array import array
 
-from meter.core import codes, config
-from meter.core import watch as w
+from meter.core import codes, watch
 from meter.core.errors import ConfigError
+from meter.documents import parse
 
 CODE = 128
-NONE = w.NO_GATE
+NONE = watch.NO_GATE
 
 
-def row(figure, limit, clear, hold=1, release=1, gate=NONE, bound=0, code=CODE):
-    return [code, figure, gate, bound, limit, clear, hold, release]
+def row(quantity, limit, clear, hold=1, release=1, gate=NONE, bound=0, code=CODE):
+    return [code, quantity, gate, bound, limit, clear, hold, release]
 
 
-def at(figure, phase):
-    """Where a figure is among all of them."""
-    return figure * 3 + phase if figure <= w.OTHERS else figure + 8
+def at(quantity, phase):
+    """Where a quantity is among all of them."""
+    return quantity * 3 + phase if quantity <= watch.OTHERS else quantity + 8
 
 
 class Home:
-    """Figures, and what was told of them. Each look is a second behind the one before."""
+    """Quantities, and what was told of them. Each look is a second after the one before."""
 
     def __init__(self, *rows, phases=1, three_wire=False, seconds=1):
         table = array("h")
         for one in rows:
             table.extend(array("h", one))
-        self.watch = w.Watch(table, phases, three_wire)
+        self.watch = watch.Watch(table, phases, three_wire)
         self.n = len(rows)
-        self.figures = array("i", bytes(4 * w.FIGURES))
+        self.quantities = array("i", bytes(4 * watch.QUANTITIES))
         self.seconds = seconds
         self.now_s = 0
         self.told = []
         self.takes = True
 
-    def look(self, times=1, behind=None, **figures):
-        """figures: name of a figure, or name and phase."""
-        for name, value in figures.items():
+    def look(self, times=1, behind=None, **quantities):
+        """quantities: name of a quantity, or name and phase."""
+        for name, value in quantities.items():
             of_phase = name[-2:] in ("_A", "_B", "_C")
             phase = "ABC".find(name[-1]) if of_phase else 0
-            figure = getattr(w, name[:-2] if of_phase else name)
-            self.figures[at(figure, phase)] = value
+            quantity = getattr(watch, name[:-2] if of_phase else name)
+            self.quantities[at(quantity, phase)] = value
         for _ in range(times):
             self.now_s += self.seconds
             n = self.n if behind is None else behind
-            self.watch.step(self.figures, self.now_s, self.seconds, n, self._tell)
+            self.watch.step(self.quantities, self.now_s, self.seconds, n, self._tell)
         told, self.told = self.told, []
         return told
 
@@ -55,24 +55,24 @@ class Home:
         return self.takes
 
 
-def test_a_rising_figure_begins_at_its_limit_and_ends_at_clear():
-    home = Home(row(w.FREQUENCY, 5100, 5090))
+def test_a_rising_quantity_begins_at_its_limit_and_ends_at_clear():
+    home = Home(row(watch.FREQUENCY, 5100, 5090))
     assert home.look(FREQUENCY=5099) == []
-    assert home.look(FREQUENCY=5100) == [(CODE, w.ALL, 5100, -1)]
+    assert home.look(FREQUENCY=5100) == [(CODE, watch.ALL, 5100, -1)]
     assert home.look(FREQUENCY=5091) == []
-    assert home.look(FREQUENCY=5090) == [(CODE + 1, w.ALL, 5100, 2)]
+    assert home.look(FREQUENCY=5090) == [(CODE + 1, watch.ALL, 5100, 2)]
 
 
-def test_a_falling_figure_begins_at_its_limit_and_ends_at_clear():
-    home = Home(row(w.FREQUENCY, 4900, 4910))
+def test_a_falling_quantity_begins_at_its_limit_and_ends_at_clear():
+    home = Home(row(watch.FREQUENCY, 4900, 4910))
     assert home.look(FREQUENCY=4901) == []
-    assert home.look(FREQUENCY=4900) == [(CODE, w.ALL, 4900, -1)]
+    assert home.look(FREQUENCY=4900) == [(CODE, watch.ALL, 4900, -1)]
     assert home.look(FREQUENCY=4909) == []
-    assert home.look(FREQUENCY=4910) == [(CODE + 1, w.ALL, 4900, 2)]
+    assert home.look(FREQUENCY=4910) == [(CODE + 1, watch.ALL, 4900, 2)]
 
 
 def test_limits_may_be_negative():
-    home = Home(row(w.P, -50, -20))
+    home = Home(row(watch.P, -50, -20))
     assert home.look(P=-49) == []
     assert home.look(P=-50) == [(CODE, 0, -50, -1)]
     assert home.look(P=-21) == []
@@ -80,36 +80,36 @@ def test_limits_may_be_negative():
 
 
 def test_the_code_of_an_end_is_one_more():
-    home = Home(row(w.COVER, 1, 0, code=80))
+    home = Home(row(watch.COVER, 1, 0, code=80))
     assert home.look(COVER=1)[0][0] == 80
     assert home.look(COVER=0)[0][0] == 81
 
 
 def test_it_must_hold_so_many_seconds_without_a_break():
-    home = Home(row(w.FREQUENCY, 5100, 5090, hold=5))
+    home = Home(row(watch.FREQUENCY, 5100, 5090, hold=5))
     assert home.look(4, FREQUENCY=5100) == []
     assert home.look(FREQUENCY=5099) == []
     assert home.look(4, FREQUENCY=5100) == []
-    assert home.look() == [(CODE, w.ALL, 5100, -1)]
+    assert home.look() == [(CODE, watch.ALL, 5100, -1)]
     assert home.look(50) == []
 
 
 def test_it_must_be_over_for_so_many_seconds_without_a_break():
-    home = Home(row(w.FREQUENCY, 5100, 5090, release=5))
+    home = Home(row(watch.FREQUENCY, 5100, 5090, release=5))
     home.look(FREQUENCY=5100)
     assert home.look(4, FREQUENCY=5000) == []
     assert home.look(FREQUENCY=5091) == []
     assert home.look(4, FREQUENCY=5090) == []
-    assert home.look() == [(CODE + 1, w.ALL, 5100, 10)]
+    assert home.look() == [(CODE + 1, watch.ALL, 5100, 10)]
     assert home.look(50) == []
 
 
 def test_what_nobody_could_take_down_is_told_with_each_look_until_somebody_can():
     for hold, release in ((3, 2), (0, 0)):
-        home = Home(row(w.FREQUENCY, 5100, 5090, hold, release))
+        home = Home(row(watch.FREQUENCY, 5100, 5090, hold, release))
         home.takes = False
         begun = home.look(5, FREQUENCY=5100)
-        assert len(begun) >= 3 and begun[-1] == (CODE, w.ALL, 5100, -1)
+        assert len(begun) >= 3 and begun[-1] == (CODE, watch.ALL, 5100, -1)
         home.takes = True
         assert len(home.look(FREQUENCY=5100)) == 1 and home.look(9) == []
         home.takes = False
@@ -120,55 +120,55 @@ def test_what_nobody_could_take_down_is_told_with_each_look_until_somebody_can()
 
 
 def test_it_can_come_again():
-    home = Home(row(w.MAGNET, 1, 0))
+    home = Home(row(watch.MAGNET, 1, 0))
     told = [home.look(MAGNET=n & 1)[0][0] for n in range(1, 7)]
     assert told == [CODE, CODE + 1] * 3
 
 
 def test_without_a_hold_one_look_is_enough():
-    home = Home(row(w.PULSES, 20, 10, hold=0, release=0), seconds=5)
-    assert home.look(PULSES=20) == [(CODE, w.ALL, 20, -1)]
-    assert home.look(PULSES=10) == [(CODE + 1, w.ALL, 20, 5)]
+    home = Home(row(watch.PULSES, 20, 10, hold=0, release=0), seconds=5)
+    assert home.look(PULSES=20) == [(CODE, watch.ALL, 20, -1)]
+    assert home.look(PULSES=10) == [(CODE + 1, watch.ALL, 20, 5)]
 
 
 def test_looks_some_seconds_apart_count_so_many():
-    home = Home(row(w.FREQUENCY, 5100, 5090, hold=60, release=15), seconds=5)
+    home = Home(row(watch.FREQUENCY, 5100, 5090, hold=60, release=15), seconds=5)
     assert home.look(11, FREQUENCY=5100) == []
-    assert home.look() == [(CODE, w.ALL, 5100, -1)]
+    assert home.look() == [(CODE, watch.ALL, 5100, -1)]
     assert home.look(2, FREQUENCY=5000) == []
-    assert home.look() == [(CODE + 1, w.ALL, 5100, 15)]
+    assert home.look() == [(CODE + 1, watch.ALL, 5100, 15)]
 
 
 def test_the_extreme_is_taken_from_the_first_second_of_the_hold():
-    home = Home(row(w.FREQUENCY, 5100, 5090, hold=3))
+    home = Home(row(watch.FREQUENCY, 5100, 5090, hold=3))
     home.look(FREQUENCY=5150)
     home.look(FREQUENCY=5110)
-    assert home.look(FREQUENCY=5120) == [(CODE, w.ALL, 5150, -1)]
+    assert home.look(FREQUENCY=5120) == [(CODE, watch.ALL, 5150, -1)]
     home.look(FREQUENCY=5160)
     home.look(FREQUENCY=5100)
     assert home.look(FREQUENCY=5000)[0][2] == 5160
 
 
-def test_the_extreme_of_a_falling_figure_is_the_lowest():
-    home = Home(row(w.P, -50, -20, hold=3))
+def test_the_extreme_of_a_falling_quantity_is_the_lowest():
+    home = Home(row(watch.P, -50, -20, hold=3))
     home.look(P=-70)
     home.look(P=-90)
     assert home.look(P=-60) == [(CODE, 0, -90, -1)]
 
 
 def test_the_extreme_of_a_hold_that_was_broken_is_forgotten():
-    home = Home(row(w.FREQUENCY, 5100, 5090, hold=2))
+    home = Home(row(watch.FREQUENCY, 5100, 5090, hold=2))
     home.look(FREQUENCY=5300)
     home.look(FREQUENCY=5000)
     home.look(FREQUENCY=5110)
-    assert home.look(FREQUENCY=5105) == [(CODE, w.ALL, 5110, -1)]
+    assert home.look(FREQUENCY=5105) == [(CODE, watch.ALL, 5110, -1)]
     home.look(FREQUENCY=5000)
     home.look(FREQUENCY=5101)
-    assert home.look(FREQUENCY=5102) == [(CODE, w.ALL, 5102, -1)]
+    assert home.look(FREQUENCY=5102) == [(CODE, watch.ALL, 5102, -1)]
 
 
 def test_what_is_worse_while_the_end_is_waited_for_counts():
-    home = Home(row(w.FREQUENCY, 5100, 5090, release=3))
+    home = Home(row(watch.FREQUENCY, 5100, 5090, release=3))
     home.look(FREQUENCY=5100)
     home.look(FREQUENCY=5000)
     home.look(FREQUENCY=5095)
@@ -177,14 +177,14 @@ def test_what_is_worse_while_the_end_is_waited_for_counts():
 
 
 def test_without_so_much_of_its_gate_there_is_no_event():
-    home = Home(row(w.U, 23, 138, hold=2, gate=w.I, bound=25))
+    home = Home(row(watch.U, 23, 138, hold=2, gate=watch.I, bound=25))
     assert home.look(9, U=0, I=24) == []
     assert home.look(1, I=25) == []
     assert home.look() == [(CODE, 0, 0, -1)]
 
 
 def test_a_gate_that_fails_begins_the_hold_anew():
-    home = Home(row(w.U, 23, 138, hold=2, gate=w.I, bound=25))
+    home = Home(row(watch.U, 23, 138, hold=2, gate=watch.I, bound=25))
     home.look(U=0, I=25)
     home.look(I=24)
     assert home.look(I=25) == []
@@ -192,21 +192,21 @@ def test_a_gate_that_fails_begins_the_hold_anew():
 
 
 def test_a_gate_that_fails_ends_the_event_as_clear_does():
-    home = Home(row(w.U, 23, 138, release=2, gate=w.I, bound=25))
+    home = Home(row(watch.U, 23, 138, release=2, gate=watch.I, bound=25))
     home.look(U=0, I=25)
     assert home.look(I=0) == []
     assert home.look() == [(CODE + 1, 0, 0, 2)]
 
 
 def test_a_negative_bound_wants_less_than_that_of_the_gate():
-    home = Home(row(w.U, 138, 149, gate=w.I, bound=-3))
+    home = Home(row(watch.U, 138, 149, gate=watch.I, bound=-3))
     assert home.look(U=100, I=3) == []
     assert home.look(I=2) == [(CODE, 0, 100, -1)]
     assert home.look(I=3) == [(CODE + 1, 0, 100, 1)]
 
 
-def test_a_figure_per_phase_is_watched_on_each_by_itself():
-    home = Home(row(w.U, 2760, 2645, hold=2), phases=3)
+def test_a_quantity_per_phase_is_watched_on_each_by_itself():
+    home = Home(row(watch.U, 2760, 2645, hold=2), phases=3)
     assert home.look(U_A=2760, U_B=2300, U_C=2300) == []
     assert home.look(U_C=2800) == [(CODE, 0, 2760, -1)]
     assert home.look(U_A=2645) == [(CODE + 1, 0, 2760, 1), (CODE, 2, 2800, -1)]
@@ -214,25 +214,25 @@ def test_a_figure_per_phase_is_watched_on_each_by_itself():
 
 
 def test_the_gate_of_a_phase_is_that_phases():
-    home = Home(row(w.U, 23, 138, gate=w.I, bound=25), phases=3)
+    home = Home(row(watch.U, 23, 138, gate=watch.I, bound=25), phases=3)
     assert home.look(U_A=0, U_B=0, U_C=0, I_B=30) == [(CODE, 1, 0, -1)]
 
 
-def test_a_figure_of_all_is_watched_once():
-    home = Home(row(w.SEQUENCE, 1, 0), phases=3)
-    assert home.look(SEQUENCE=1) == [(CODE, w.ALL, 1, -1)]
+def test_a_quantity_of_all_is_watched_once():
+    home = Home(row(watch.SEQUENCE, 1, 0), phases=3)
+    assert home.look(SEQUENCE=1) == [(CODE, watch.ALL, 1, -1)]
 
 
 def test_three_wires_have_no_phase_b():
-    home = Home(row(w.U, 1794, 1955), row(w.FREQUENCY, 4900, 4910, code=146), phases=3, three_wire=True)
+    home = Home(row(watch.U, 1794, 1955), row(watch.FREQUENCY, 4900, 4910, code=146), phases=3, three_wire=True)
     told = home.look(U_A=2300, U_B=0, U_C=2300, FREQUENCY=5000)
     assert told == []
     told = home.look(U_A=0, U_C=0, FREQUENCY=0)
-    assert told == [(CODE, 0, 0, -1), (CODE, 2, 0, -1), (146, w.ALL, 0, -1)]
+    assert told == [(CODE, 0, 0, -1), (CODE, 2, 0, -1), (146, watch.ALL, 0, -1)]
 
 
 def test_rows_know_nothing_of_each_other():
-    home = Home(row(w.U, 2760, 2645), row(w.U, 1794, 1955, code=130, hold=2))
+    home = Home(row(watch.U, 2760, 2645), row(watch.U, 1794, 1955, code=130, hold=2))
     assert home.look(U=2760) == [(CODE, 0, 2760, -1)]
     assert home.look(U=1794) == [(CODE + 1, 0, 2760, 1)]
     assert home.look() == [(130, 0, 1794, -1)]
@@ -240,9 +240,9 @@ def test_rows_know_nothing_of_each_other():
 
 
 def test_only_the_rows_asked_for_are_looked_at():
-    home = Home(row(w.COVER, 1, 0, code=80), row(w.MAGNET, 1, 0, code=82), row(w.OPEN_U, 1, 0, code=92))
-    assert home.look(MAGNET=1, OPEN_U=1, behind=2) == [(82, w.ALL, 1, -1)]
-    assert home.look() == [(92, w.ALL, 1, -1)]
+    home = Home(row(watch.COVER, 1, 0, code=80), row(watch.MAGNET, 1, 0, code=82), row(watch.OPEN_U, 1, 0, code=92))
+    assert home.look(MAGNET=1, OPEN_U=1, behind=2) == [(82, watch.ALL, 1, -1)]
+    assert home.look() == [(92, watch.ALL, 1, -1)]
 
 
 # -- the rows -----------------------------------------------------------------------------------------
@@ -251,49 +251,49 @@ def test_only_the_rows_asked_for_are_looked_at():
 def settings(**changes):
     doc = {"meter_number": "1"}
     doc.update(changes)
-    return config.parse(json.loads(json.dumps(doc)))
+    return parse.settings(json.loads(json.dumps(doc)))
 
 
 def rows_of(cfg):
     """code -> row"""
-    n = w.COLUMNS
+    n = watch.COLUMNS
     return {cfg.watch[i]: list(cfg.watch[i : i + n]) for i in range(0, len(cfg.watch), n)}
 
 
 def refusal_of(**changes):
     changes["meter_number"] = "1"
     try:
-        config.parse(changes)
+        parse.settings(changes)
     except ConfigError as error:
         return str(error)
     raise AssertionError("accepted")
 
 
 ONE_PHASE = {
-    # name: figure, gate, bound, limit, clear, hold, release, for 230 V, 5 (60) A
-    "COVER_OPEN": [w.COVER, NONE, 0, 1, 0, 0, 0],
-    "MAGNET_ON": [w.MAGNET, NONE, 0, 1, 0, 0, 0],
-    "OPEN_VOLTAGE": [w.OPEN_U, NONE, 0, 1, 0, 5, 5],
-    "BAD_CARDS": [w.CARDS, NONE, 0, 5, 0, 0, 0],
-    "PULSES": [w.PULSES, NONE, 0, 20, 10, 0, 0],
-    "OPEN_ENERGY": [w.OPEN_W, NONE, 0, 20, 10, 60, 60],
-    "NO_VOLTAGE": [w.U, w.I, 25, 230, 1380, 60, 60],
-    "NEUTRAL": [w.NEUTRAL, NONE, 0, 50, 25, 60, 60],
-    "OVER_VOLTAGE": [w.U, NONE, 0, 2760, 2645, 60, 60],
-    "UNDER_VOLTAGE": [w.U, NONE, 0, 1794, 1955, 60, 60],
-    "OVER_CURRENT": [w.I, NONE, 0, 6500, 6000, 60, 60],  # the IC shows no more than 65.5 A
-    "LOW_PF": [w.PF, w.S, 1380, 500, 600, 900, 900],
-    "LOW_FREQUENCY": [w.FREQUENCY, w.FREQUENCY, 1, 4900, 4910, 60, 60],
-    "HIGH_FREQUENCY": [w.FREQUENCY, NONE, 0, 5100, 5090, 60, 60],
-    "REVERSE": [w.P, NONE, 0, -50, -20, 60, 60],
+    # name: quantity, gate, bound, limit, clear, hold, release, for 230 V, 5 (60) A
+    "COVER_OPEN": [watch.COVER, NONE, 0, 1, 0, 0, 0],
+    "MAGNET_ON": [watch.MAGNET, NONE, 0, 1, 0, 0, 0],
+    "OPEN_VOLTAGE": [watch.OPEN_U, NONE, 0, 1, 0, 5, 5],
+    "BAD_CARDS": [watch.CARDS, NONE, 0, 5, 0, 0, 0],
+    "PULSES": [watch.PULSES, NONE, 0, 20, 10, 0, 0],
+    "OPEN_ENERGY": [watch.OPEN_W, NONE, 0, 20, 10, 60, 60],
+    "NO_VOLTAGE": [watch.U, watch.I, 25, 230, 1380, 60, 60],
+    "NEUTRAL": [watch.NEUTRAL, NONE, 0, 50, 25, 60, 60],
+    "OVER_VOLTAGE": [watch.U, NONE, 0, 2760, 2645, 60, 60],
+    "UNDER_VOLTAGE": [watch.U, NONE, 0, 1794, 1955, 60, 60],
+    "OVER_CURRENT": [watch.I, NONE, 0, 6500, 6000, 60, 60],  # the IC shows no more than 65.5 A
+    "LOW_PF": [watch.PF, watch.S, 1380, 500, 600, 900, 900],
+    "LOW_FREQUENCY": [watch.FREQUENCY, watch.FREQUENCY, 1, 4900, 4910, 60, 60],
+    "HIGH_FREQUENCY": [watch.FREQUENCY, NONE, 0, 5100, 5090, 60, 60],
+    "REVERSE": [watch.P, NONE, 0, -50, -20, 60, 60],
 }
 THREE_PHASES = {
-    "VOLTAGE_LOSS": [w.U, w.I, 2, 1794, 1955, 60, 60],
-    "PHASE_FAILURE": [w.U, w.I, -2, 1380, 1495, 60, 60],
-    "PHASE_SEQUENCE": [w.SEQUENCE, NONE, 0, 1, 0, 60, 60],
-    "VOLTAGE_IMBALANCE": [w.U_SPREAD, NONE, 0, 300, 250, 60, 60],
-    "CURRENT_IMBALANCE": [w.I_SPREAD, w.I_HIGH, 3000, 300, 250, 60, 60],
-    "CURRENT_LOSS": [w.I, w.OTHERS, 500, 2, 4, 14_400, 60],
+    "VOLTAGE_LOSS": [watch.U, watch.I, 2, 1794, 1955, 60, 60],
+    "PHASE_FAILURE": [watch.U, watch.I, -2, 1380, 1495, 60, 60],
+    "PHASE_SEQUENCE": [watch.SEQUENCE, NONE, 0, 1, 0, 60, 60],
+    "VOLTAGE_IMBALANCE": [watch.U_SPREAD, NONE, 0, 300, 250, 60, 60],
+    "CURRENT_IMBALANCE": [watch.I_SPREAD, watch.I_HIGH, 3000, 300, 250, 60, 60],
+    "CURRENT_LOSS": [watch.I, watch.OTHERS, 500, 2, 4, 14_400, 60],
 }
 
 
@@ -323,19 +323,19 @@ def test_the_limits_follow_what_the_meter_is_made_for():
 
 def test_rows_lie_in_the_order_they_are_looked_at():
     table = settings(phases=3).watch
-    figures = [table[i + 1] for i in range(0, len(table), w.COLUMNS)]
-    assert set(figures[: w.BLIND]) == {w.COVER, w.MAGNET, w.OPEN_U, w.CARDS}
+    quantities = [table[i + 1] for i in range(0, len(table), watch.COLUMNS)]
+    assert set(quantities[: watch.BLIND]) == {watch.COVER, watch.MAGNET, watch.OPEN_U, watch.CARDS}
 
 
 def test_each_event_has_a_row_of_its_own_and_each_begins_with_an_even_code():
     rows = rows_of(settings(phases=3))
-    assert len(rows) * w.COLUMNS == len(settings(phases=3).watch)
+    assert len(rows) * watch.COLUMNS == len(settings(phases=3).watch)
     assert all(code % 2 == 0 for code in rows)
 
 
 def test_who_may_feed_in_is_not_watched_for_that():
     rows = rows_of(settings(exports=True))
-    assert rows[codes.LOG_REVERSE][2:4] == [w.COVER, 32_767]  # a gate nothing passes
+    assert rows[codes.LOG_REVERSE][2:4] == [watch.COVER, 32_767]  # a gate nothing passes
     rows = rows_of(settings(exports=True, events={"reverse": {"limit": -4000}}))
     assert rows[codes.LOG_REVERSE][4:6] == [-4000, -20]
 
@@ -353,8 +353,8 @@ def test_limits_can_be_changed_one_by_one():
 def test_an_event_can_be_switched_off():
     cfg = settings(phases=3, events={"over_voltage": None, "under_voltage": None, "reverse": None})
     home = Home(phases=3)
-    home.watch = w.Watch(cfg.watch, 3)
-    home.n = len(cfg.watch) // w.COLUMNS
+    home.watch = watch.Watch(cfg.watch, 3)
+    home.n = len(cfg.watch) // watch.COLUMNS
     for u, p in ((0, -30_000), (32_000, 30_000)):
         told = home.look(100, U_A=u, U_B=u, U_C=u, P_A=p, P_B=p, P_C=p)
         found = {code & ~1 for code, _, _, _ in told}

@@ -6,13 +6,14 @@
 """
 
 from .errors import BundleError
-from .firmware import compile_mpy, explain, loader_files, slot_files
+from .firmware import compile_mpy, explain, loader_files, slot_files, slot_modules
 from .format import Bundle, head_of, open_bundle, seal, signed_by
 from .keys import PASSPHRASE, demo_key, public_bytes, read_key, read_public
 
 __all__ = (
     "PASSPHRASE", "Bundle", "BundleError", "build", "compile_mpy", "demo_key", "explain", "head_of", "loader_files",
     "open_bundle", "public_bytes", "read_key", "read_public", "seal", "signed_by", "slot_files",
+    "slot_modules",
 )  # fmt: skip
 
 

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from scripts.common.refusals import refusals
+
 from ..common import read_bytes
-from ..refusals import refusals
 from . import build as build_bundle
 from .errors import BundleError
 from .firmware import ROOT, write_whole

@@ -14,13 +14,16 @@ import subprocess
 import threading
 from pathlib import Path
 
-from .. import board_files, linker
+from scripts import linker
+from scripts.common import board_files
+
 from .errors import BundleError
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "build" / "mpy"
 SCRIPTS = ("boot.py", "main.py")
-OF_BOTH = ("loader/ed25519.py", "loader/sha512.py")  # a slot has its own of these: the loader is gone by then
+# A slot has its own of these: the loader is gone by then.
+OF_BOTH = ("loader/ed25519.py", "loader/layout.py", "loader/sha512.py")
 _FLAGS = ("-O2", "-msmall-int-bits=31")
 
 
@@ -83,34 +86,45 @@ def slot_files(board: str = "esp32_devkit", firmware: Path | None = None) -> dic
     linked = _linked(*_sources(board, firmware or ROOT / "firmware"))
     files = {}
     for unit, text in linked.units.items():
-        leaf = unit.rpartition(".")[2]
         try:
-            code = compile_mpy(text.encode(), leaf, arch=arch)
+            files[_path(unit)] = compile_mpy(text.encode(), unit, arch=arch)
         except BundleError as e:
             raise BundleError(linker.explain(str(e), linked.lines)) from e
-        files["meter/__init__.mpy" if unit == linker.PACKAGE else unit.replace(".", "/") + ".mpy"] = code
     return files
 
 
-def loader_files(board: str, public: bytes, firmware: Path | None = None) -> dict[str, bytes]:
+def _path(unit):
+    return "meter/__init__.mpy" if unit == linker.PACKAGE else unit + ".mpy"
+
+
+def slot_modules(board: str = "esp32_devkit", firmware: Path | None = None) -> dict[str, str]:
+    """Module of the firmware -> the path in the slot of the file that has it. Raises BundleError."""
+    linked = _linked(*_sources(board, firmware or ROOT / "firmware"))
+    return {module: _path(unit) for unit, modules in linked.modules.items() for module in modules}
+
+
+def loader_files(board: str, public: bytes, firmware: Path | None = None, in_place: bool = False) -> dict[str, bytes]:
     """Path on the meter -> content, of what lies outside the slots: the two scripts, the loader, and the public key
-    (32 bytes) of whoever may give this meter firmware."""
+    (32 bytes) of those who may give it firmware. in_place: with what builds have frozen that run slots in place."""
     firmware = firmware or ROOT / "firmware"
     arch = board_facts(board)["arch"]
     files = {name: (firmware / name).read_bytes() for name in SCRIPTS}
     files["main.py"] = _linked(*_sources(board, firmware)).plain["main.py"].encode()
-    files["boot/loader.mpy"] = compile_mpy(_loader(firmware).encode(), "loader", arch=arch)
+    files["boot/loader.mpy"] = compile_mpy(_loader(firmware, in_place).encode(), "loader", arch=arch)
     files["trust.key"] = public
     return files
 
 
-def _loader(firmware):
+def _loader(firmware, in_place):
     """The loader as one module. Its names would stay in the heap when it has long gone: 2 KB. The linker, which takes
-    such as MicroPython has anyhow, knows one package by name, so the loader bears it meanwhile."""
+    such as MicroPython has anyhow, knows one package by name, so the loader bears it meanwhile. Stock MicroPython
+    runs no slot in place: without in_place, what is for that is left out."""
     modules = {}
     for path in sorted((firmware / "loader").glob("*.py")):
         name = f"{linker.PACKAGE}.{path.stem}".removesuffix(".__init__")
         modules[name] = re.sub(r"^( *from )loader\b", rf"\1{linker.PACKAGE}", path.read_text(), flags=re.M)
+    if not in_place:
+        modules[f"{linker.PACKAGE}.romfs"] = "def attach(rom_ioctl):\n    return None\n"
     use = f"import {linker.PACKAGE} as loader\nloader.run()\nloader.confirm()\n"
     return _linked(tuple(modules.items()), (("use", use),)).units[linker.PACKAGE]
 
@@ -123,15 +137,16 @@ def explain(text: str, board: str = "esp32_devkit", firmware: Path | None = None
 def _sources(board, firmware):
     """Modules, and the script that uses them, each as pairs of name and text. main.py is the same for all versions: of
     a version it knows one name alone."""
-    board_py = ROOT / "boards" / board / "board.py"
-    if not board_py.exists():
-        board_facts(board)
-    modules = {"board": board_py.read_text()}
+    board_facts(board)
+    try:
+        modules = {"board": board_files.source(board, ROOT / "boards")}
+    except board_files.BoardFileError as e:
+        raise BundleError(str(e)) from None
     for path in sorted(firmware.rglob("*.py")):
         name = path.relative_to(firmware).as_posix()
         if name in SCRIPTS or (name.startswith("loader/") and name not in OF_BOTH):
             continue
-        text = re.sub(r"^( *from )(loader\.)", rf"\1{linker.PACKAGE}.\2", path.read_text(), flags=re.M)
+        text = re.sub(r"^( *from )loader\b", rf"\1{linker.PACKAGE}.loader", path.read_text(), flags=re.M)
         if name in OF_BOTH:
             name = f"{linker.PACKAGE}/{name}"
         modules[name[:-3].replace("/", ".").removesuffix(".__init__")] = text

@@ -5,7 +5,7 @@ It needs nothing of the firmware, whose linked modules have no names to import. 
 stopped once it runs: the agent sets it to ten minutes and feeds it with every access. Metering rests meanwhile.
 """
 
-from scripts import board_files
+from scripts.common import board_files
 
 from .errors import LinkError
 

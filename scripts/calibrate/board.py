@@ -10,9 +10,10 @@ import json
 import time
 from typing import Protocol
 
-from ..flash import agent as boards
-from ..flash import console
-from ..flash.errors import FlashError
+from scripts.board import agent as boards
+from scripts.board import console
+from scripts.board.errors import FlashError
+
 from . import agent
 from .errors import DocumentError, LinkError
 
@@ -110,7 +111,7 @@ class BoardLink:
         if isinstance(there, dict) and there.get("sealed") and there != document:
             raise DocumentError(
                 "The calibration on this board is sealed and is not replaced: the meter would not take another."
-                " To calibrate it anew, its FRAM must be replaced."
+                " To calibrate it again, its FRAM must be replaced."
             )
         if there == document:
             return

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """calibration.json: registers a meter's IC is started with, under a check sum, sealed or not.
 
-The form and the check sum are those of firmware/meter/core/calibration.py, whose word counts: a document this module
-writes has passed that check.
+The form and the check sum are those of firmware/meter/documents/calibration_doc.py, whose word counts: a document this
+module writes has passed that check.
 """
 
 import json
@@ -11,9 +11,8 @@ import re
 import zlib
 from pathlib import Path
 
-from ..common import read_json
+from ..common import meter_code, read_json
 from ..common.errors import shown
-from . import firmware
 from .errors import DocumentError
 
 IC = "atm90e32"
@@ -32,7 +31,7 @@ def make(serial: str, scale: int, words: dict[int, int], sealed: bool = False, i
     """A document with its check sum. Raises DocumentError when a meter would not take it."""
     if not _SERIAL.fullmatch(serial):
         raise DocumentError(f"{shown(serial)} is no meter's number: 1 to 12 digits, capitals or '-'. Correct --meter.")
-    if ic not in (known := firmware.parts()):
+    if ic not in (known := meter_code.parts()):
         raise DocumentError(f"There is no IC {shown(ic)}. Say one of {', '.join(sorted(known))} with --ic.")
     registers = {f"{addr:02X}": word for addr, word in sorted(words.items())}
     document = {"serial": serial, "ic": ic, "current_scale": scale, "registers": registers, "sealed": sealed}
@@ -62,8 +61,27 @@ def table(texts: list[str]) -> dict[int, int]:
     return found
 
 
+def objection(document: dict, number: str = "") -> str:
+    """What a meter with this IC and this range of currents would say against it; "": it would take it."""
+    known = meter_code.parts()
+    ic = document.get("ic") if isinstance(document, dict) else None
+    if ic not in known:
+        return f"ic: must be one of {', '.join(sorted(known))}"
+    from meter.core.settings import Settings
+    from meter.documents import calibration_doc
+
+    settings = Settings()
+    settings.meter_number = number
+    settings.current_scale = 2 if document.get("current_scale") == 2 else 1
+    try:
+        meter_code.asked(calibration_doc.parse, document, settings, known[ic])
+    except meter_code.Objection as e:
+        return str(e)
+    return ""
+
+
 def _check(document: dict, what: str) -> None:
-    if why := firmware.objection(document):
+    if why := objection(document):
         raise DocumentError(f"{what} would be refused by its meter. {why}.")
 
 
@@ -91,7 +109,7 @@ def refuse_other(path: Path, serial: str) -> dict | None:
     if there["sealed"]:
         raise DocumentError(
             f"{path} is sealed and is not overwritten: its meter takes no other calibration."
-            " Name another file with --out; to calibrate the meter anew, its FRAM must be replaced."
+            " Name another file with --out; to calibrate the meter again, its FRAM must be replaced."
         )
     return there
 

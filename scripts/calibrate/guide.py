@@ -64,7 +64,7 @@ class _Step:
         self._say(f"phase {'ABC'[self._phase]}: {what} {self._ic.word(addr):04X} (register {addr:02X})")
 
     def offset(self):
-        # Neither source says whether an offset is added before or behind the gain: with any gain but 1 (that is, with
+        # Neither source says whether an offset is added before or after the gain: with any gain but 1 (that is, with
         # current_scale 2) the formula is off by it. Done again on what is left, it comes to zero in both cases.
         _, shown = self._at(0, 0)
         ic, phase = self._ic, self._phase

@@ -7,28 +7,50 @@ are as the document has them: Igain for current_scale 1, halved here as the driv
 
 from dataclasses import dataclass
 
-from . import firmware
+from scripts.common import meter_code
+
 from .errors import LinkError
 from .formulas import UNITY, signed
 from .link import Link
 
-U_GAIN, I_GAIN, U_OFFSET, I_OFFSET = 0x61, 0x62, 0x63, 0x64  # of A; B and C 4 and 8 further on
-P_OFFSET, Q_OFFSET, PQ_GAIN, PHI = 0x41, 0x42, 0x47, 0x48  # 2 and 4 further on
-_P, _Q, _U, _I, _STATE0, _U_ANGLE = 0xB1, 0xB5, 0xD9, 0xDD, 0x71, 0xFD
-_RESET, _LAST, _KEY = 0x70, 0x78, 0x7F
+# What a calibration sets, by the names of the driver's registers without the phase
+U_GAIN, I_GAIN, U_OFFSET, I_OFFSET = "U_GAIN", "I_GAIN", "U_OFFSET", "I_OFFSET"
+P_OFFSET, Q_OFFSET, PQ_GAIN, PHI = "P_OFFSET", "Q_OFFSET", "PQ_GAIN", "PHI"
 _RESET_MS, SETTLE_MS = 45, 700  # two windows of 16 periods
 _EACH_MS = 330
 _TRIES = 5
 _FRESH_N = 4
 
 
-def at(register: int, phase: int) -> int:
+def registers():
+    """The driver's register names."""
+    meter_code.use()
+    from meter.drivers.atm90e32 import regs
+
+    return regs
+
+
+def at(register: str, phase: int) -> int:
     """The address of a calibration register of phase 0, 1 or 2."""
-    return register + phase * (4 if register >= U_GAIN else 2)
+    return getattr(registers(), f"{register}_{'ABC'[phase]}")
+
+
+def init_table(phases: int, scale: int, words: dict[int, int]) -> list[tuple[int, int]]:
+    """(address, value) of every configuration register, in the order the firmware writes them."""
+    meter_code.use()
+    from meter.core.settings import Settings
+    from meter.drivers.atm90e32 import table
+
+    settings = Settings()
+    settings.phases = phases
+    settings.current_scale = scale
+    if words:
+        settings.calibrated = tuple(zip(*sorted(words.items()), strict=True))
+    return [(addr, value) for _, addr, value in table.init_table(settings)]
 
 
 def default(addr: int) -> int:
-    return UNITY if addr in (0x61, 0x62, 0x65, 0x66, 0x69, 0x6A) else 0
+    return UNITY if addr in [at(gain, phase) for gain in (U_GAIN, I_GAIN) for phase in range(3)] else 0
 
 
 @dataclass(frozen=True)
@@ -49,22 +71,23 @@ class Ic:
     def __init__(self, link: Link, phases: int, scale: int, words: dict[int, int] | None = None):
         self.link, self.phases, self.scale = link, phases, scale
         self.words = dict(words or {})
+        self._regs = registers()
 
     # -- configuration ----------------------------------------------------------------------------
 
     def configure(self) -> None:
         """Reset the part and write all of the firmware's table with the words of the calibration. Raises LinkError."""
-        link = self.link
-        link.write(_RESET, 0x789A)
+        link, regs = self.link, self._regs
+        link.write(regs.SOFT_RESET, regs.RESET_KEY)
         link.wait(_RESET_MS)
-        link.write(_KEY, 0x55AA)
-        seen = link.read(_LAST)
-        if seen != 0x55AA:
+        link.write(regs.CFG_REG_ACC_EN, regs.CFG_OPEN)
+        seen = link.read(regs.LAST_SPI_DATA)
+        if seen != regs.CFG_OPEN:
             raise LinkError(
-                f"The metering IC does not answer: wrote 55AA, it says {seen:04X}."
+                f"The metering IC does not answer: wrote {regs.CFG_OPEN:04X}, it says {seen:04X}."
                 " Check its 3.3 V, PM0 and PM1, chip select and MISO."
             )
-        table = firmware.init_table(self.phases, self.scale, self.words)
+        table = init_table(self.phases, self.scale, self.words)
         for addr, value in table:
             link.write(addr, value)
         for addr, value in table:
@@ -74,7 +97,7 @@ class Ic:
     def put(self, addr: int, word: int) -> None:
         """Another word of the calibration, in force at once."""
         self.words[addr] = word
-        halved = self.scale == 2 and addr in (0x62, 0x66, 0x6A)
+        halved = self.scale == 2 and addr in [at(I_GAIN, phase) for phase in range(3)]
         self._hold(addr, word // 2 if halved else word)
         self.link.wait(SETTLE_MS)
 
@@ -103,11 +126,12 @@ class Ic:
 
     def shown(self, phase: int) -> Shown:
         """The mean of several readings of a phase."""
+        regs = self._regs
         sums = [0, 0, 0, 0]
         for n in range(_FRESH_N):
             if n:
                 self.link.wait(_EACH_MS)
-            for k, addr in enumerate((_U, _I, _P, _Q)):
+            for k, addr in enumerate((regs.U_RMS_A, regs.I_RMS_A, regs.P_MEAN_A, regs.Q_MEAN_A)):
                 word = self._word32(addr + phase)
                 sums[k] += word if k < 2 else signed(word, 32)
         u, i, p, q = (n // _FRESH_N for n in sums)
@@ -123,7 +147,7 @@ class Ic:
         )
 
     def state0(self) -> int:
-        return self.link.read(_STATE0)
+        return self.link.read(self._regs.EMM_STATE_0)
 
     def u_angle_tenths(self, phase: int) -> int:
-        return self.link.read(_U_ANGLE + phase)
+        return self.link.read(self._regs.U_ANGLE_A + phase)

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from .. import board_files
-from ..refusals import refusals
-from . import firmware
+from scripts.common import board_files, meter_code
+from scripts.common.refusals import refusals
+
 from .document import IC
 from .errors import CalibrateError, LinkError
 from .link import Link
@@ -56,7 +56,7 @@ def opened(sim: bool, port: str, board: str, seed: str = "", phases: int = 1) ->
     if sim == bool(port):
         raise LinkError("Say where the part is: --port /dev/ttyUSB0 for a board, or --sim to learn without one.")
     if sim:
-        part = firmware.part_of(board) if board in board_files.names() else None
+        part = meter_code.part_of(board) if board in board_files.names() else None
         if part is None or part[0] != IC:
             raise LinkError(f"The simulated part is an {IC}: there is no board {board} with one. Leave --board away.")
         link: Link = SimLink(seed, phases)

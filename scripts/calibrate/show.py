@@ -4,22 +4,24 @@
 from rich.console import Console
 from rich.table import Table
 
+from . import ic
 from .verify import Residual
 
 console = Console()
 
 NAMES = {
-    0x61: "voltage gain", 0x62: "current gain", 0x63: "voltage offset", 0x64: "current offset",
-    0x41: "active power offset", 0x42: "reactive power offset", 0x47: "power gain", 0x48: "phase",
+    ic.U_GAIN: "voltage gain", ic.I_GAIN: "current gain", ic.U_OFFSET: "voltage offset", ic.I_OFFSET: "current offset",
+    ic.P_OFFSET: "active power offset", ic.Q_OFFSET: "reactive power offset", ic.PQ_GAIN: "power gain",
+    ic.PHI: "phase",
 }  # fmt: skip
 
 
 def register_name(addr: int) -> str:
     """'voltage gain A' for 61H; '' for those no step sets."""
-    for base, name in NAMES.items():
-        step = 4 if base >= 0x61 else 2
-        if addr in (base, base + step, base + 2 * step):
-            return f"{name} {'ABC'[(addr - base) // step]}"
+    for register, name in NAMES.items():
+        for n, phase in enumerate("ABC"):
+            if addr == ic.at(register, n):
+                return f"{name} {phase}"
     return ""
 
 

@@ -4,7 +4,8 @@
 import random
 from math import isqrt
 
-from . import firmware
+from scripts.common import meter_code
+
 from .errors import LinkError
 from .reference import Point, Reading
 
@@ -21,9 +22,9 @@ class SimLink:
     fixed = False
 
     def __init__(self, seed: str = "", phases: int = 1, errors: bool = True):
-        firmware.use()
+        meter_code.use()
         try:
-            from host_tests.bench.chips.atm90e32 import Atm90e32Chip
+            from scripts.chips.atm90e32 import Atm90e32Chip
         except ImportError:
             raise LinkError("The simulated part needs the test bench: run this from the source tree.") from None
         self.chip = Atm90e32Chip()

@@ -3,7 +3,7 @@
 
 A file is taken only if every reader would read the same in it: an ordinary file of bounded size, UTF-8 (a byte order
 mark at its start is dropped), JSON without NaN, without a key twice, CSV with plain ASCII digits. Anything else is an
-InputError: one or two sentences with the file, the line, what is wrong and what to do. scripts/refusals.py prints it
+InputError: one or two sentences with the file, the line, what is wrong and what to do. refusals.py prints it
 for every tool, so that no tool needs a word of its own.
 """
 

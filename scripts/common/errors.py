@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with a file that a tool was given."""
+"""What is wrong with a file that a tool was given, or with the place it runs in."""
 
 SHOWN_N = 40
 
@@ -11,6 +11,13 @@ class InputError(Exception):
         self.file, self.why, self.remedy, self.line = str(file), why, remedy, line
         where = f"{file}, line {line}" if line else f"{file}"
         super().__init__(f"{where}: {why}. {remedy}.")
+
+
+class NoFirmwareError(Exception):
+    """A tool needs the firmware's own code, and it is not here."""
+
+    def __init__(self):
+        super().__init__("The firmware's sources are not here. Run this from the source tree.")
 
 
 def shown(text: object) -> str:

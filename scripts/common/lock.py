@@ -63,7 +63,7 @@ def refuse_other(path: Path, kind: str) -> None:
 
 
 def _envelope(path, kind):
-    """Its own words, and what they enclose."""
+    """Return the file's own words, and what they enclose."""
     try:
         envelope = read_json(path)
     except InputError as e:

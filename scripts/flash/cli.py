@@ -12,11 +12,14 @@ from typing import Annotated
 
 import typer
 
-from .. import image as images
-from . import boards, clock, console, download, install, layout, options, ports, rom, show
-from .boards import BOARD
-from .device import Device
-from .errors import FlashedBeforeError, LayoutError
+from scripts.board import console, ports
+from scripts.board.device import Device
+from scripts.board.errors import FlashedBeforeError, LayoutError
+from scripts.flash import clock, download, install, layout, options, rom, show
+from scripts.image import boards
+from scripts.image import image as images
+from scripts.image.boards import BOARD
+
 from .options import (
     AnyImageOption,
     BoardOption,
@@ -25,6 +28,7 @@ from .options import (
     FirmwareOption,
     JsonOption,
     KeyOption,
+    PlaceOption,
     PortOption,
     TrustOption,
     VersionOption,
@@ -55,12 +59,13 @@ def flash(
     again: Annotated[
         bool, typer.Option("--again", help="Also what may be a meter: all it holds goes")
     ] = False,
+    place: PlaceOption = False,
     baud: Annotated[int, typer.Option("--baud", help="While the flash is written")] = rom.BAUD,
     as_json: JsonOption = False,
 ):
     """A bare board: MicroPython, loader, firmware, clock. Everything on its flash is erased."""
     ports.check(port)
-    wanted = boards.load(board)
+    wanted = boards.load(board, place=place)
     bars = show.Bars(as_json)
     with bars.shown():
         plan = options.plan(board, version, key, bundle, trust)
@@ -92,11 +97,12 @@ def deploy(
     key: KeyOption = None,
     bundle: BundleOption = None,
     trust: TrustOption = None,
+    place: PlaceOption = False,
     as_json: JsonOption = False,
 ):
     """A board that has MicroPython: the firmware of this tree, or a bundle, as an update."""
     ports.check(port)
-    wanted = boards.load(board)
+    wanted = boards.load(board, place=place)
     bars = show.Bars(as_json)
     with bars.shown():
         plan = options.plan(board, version, key, bundle, trust)
@@ -120,22 +126,24 @@ def image(
     any_image: AnyImageOption = False,
     version: VersionOption = VERSION,
     key: KeyOption = None,
+    place: PlaceOption = False,
     trim: Annotated[bool, typer.Option("--trim", help="Leave away what is blank at the end")] = False,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where the image goes")] = None,
     as_json: JsonOption = False,
 ):
     """One image of the whole flash, for the factory: the same bytes each time. Writes to no board."""
-    wanted = boards.load(board)
+    wanted = boards.load(board, place=place)
     bars = show.Bars(as_json)
     with bars.shown():
         content = _micropython(wanted, firmware, any_image, bars)
     try:
         documents = images.read_documents(document or [], board, key is None)
         files = images.collect(documents, board, version=version, key=options.key_of(key))
+        files, romfs = images.partitions(files, wanted, place)
         vfs = images.pack(files, wanted.row("vfs").size)
     except images.ImageError as e:
         raise BuildError(f"The file system could not be built. {e}.") from None
-    parts = layout.regions(wanted, content, vfs)
+    parts = layout.regions(wanted, content, vfs, romfs)
     data = layout.whole(parts, wanted.flash_size, trim)
     target = out or boards.ROOT / "build" / f"flash-{board}.bin"
     try:

@@ -10,9 +10,9 @@ run on its battery, the time, then the oscillator-stop flag taken down, and all 
 import time
 from datetime import UTC, datetime, timedelta
 
-from .boards import Board
-from .device import Device
-from .errors import DeviceError
+from scripts.board.device import Device
+from scripts.board.errors import DeviceError
+from scripts.image.boards import Board
 
 _SECONDS = 15  # ahead, in which the programs between must come to it
 _ASK = "import time\nprint(time.ticks_ms())"

@@ -14,9 +14,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+from scripts.board.errors import DownloadError, ImageMismatchError, LayoutError
+from scripts.image.boards import CHIP_IDS, ROOT, Board, Pinned
+
 from ..common import InputError, read_bytes
-from .boards import CHIP_IDS, ROOT, Board, Pinned
-from .errors import DownloadError, ImageMismatchError, LayoutError
 
 FOLDER = ROOT / "build" / "firmware"
 SILENCE_S = 20  # of the server

@@ -2,7 +2,7 @@
 """Loader files and a bundle onto a board that runs MicroPython, and the start after it.
 
 The loader installs /deploy.pwb at the next start, into the slot not in use, after it has checked the signature with
-/trust.key. Files that are the same already are left alone. A key that is there is never replaced: whoever may give a
+/trust.key. Files that are the same already are left alone. A key that is there is never replaced: who may give a
 meter firmware was decided when it was provisioned. Raises FlashError.
 """
 
@@ -11,11 +11,12 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from scripts.board import console
+from scripts.board.device import Device
+from scripts.board.errors import BundleRefusedError, DeviceError, FlashError, StartError
+from scripts.image.boards import Board
+
 from .. import bundle
-from . import console
-from .boards import Board
-from .device import Device
-from .errors import BundleRefusedError, DeviceError, FlashError, StartError
 
 BUNDLE = "/deploy.pwb"  # not /update.pwb: somebody stands beside the board, so to have come up is enough
 VERIFY_S = 60  # before the loader says a word it checks the signature, in Python
@@ -69,7 +70,7 @@ def _check_key(there: bytes | None, plan: Plan) -> None:
 
 @contextlib.contextmanager
 def stopped(device: Device) -> Iterator[None]:
-    """Its firmware is stopped. Whatever fails meanwhile, Ctrl-C too, the board is restarted with what it has."""
+    """Stop the board's firmware. If anything fails meanwhile, Ctrl-C too, it is restarted with what it has."""
     try:
         yield
     except BaseException:
@@ -104,5 +105,5 @@ def check_file_system(device: Device, board: Board) -> None:
     if size != board.row("vfs").size:
         raise DeviceError(
             f"The board's file system has {size:,} bytes, and {board.name} has {board.row('vfs').size:,}: its partition"
-            " table is another. Flash it anew (make flash), with BOARD= if it is another board."
+            " table is another. Flash it again (make flash), with BOARD= if it is another board."
         )

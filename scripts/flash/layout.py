@@ -11,10 +11,11 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
-from ..partition_table import AT, FIRST, TableError, decode, encode
-from .boards import Board
+from scripts.board.errors import LayoutError
+from scripts.image.boards import Board
+from scripts.image.partition_table import AT, FIRST, TableError, decode, encode
+
 from .download import check_chip
-from .errors import LayoutError
 
 _BLANK = b"\xff"
 _SIZES = {1: 0, 2: 1, 4: 2, 8: 3, 16: 4, 32: 5}  # MiB -> code in the header
@@ -62,7 +63,7 @@ def with_our_table(micropython: bytes, board: Board) -> bytes:
 
 
 def _set_flash_size(image: bytearray, board: Board) -> None:
-    """In the boot loader's header, whose own SHA-256 follows its code where it has one."""
+    """Set it in the boot loader's header, whose own SHA-256 follows its code where it has one."""
     code = _SIZES.get(board.flash_size >> 20)
     if code is None:
         raise LayoutError(f"A boot loader knows no flash of {board.flash_size:,} bytes. Correct flash_mib.")
@@ -80,18 +81,18 @@ def _set_flash_size(image: bytearray, board: Board) -> None:
     image[end : end + 32] = hashlib.sha256(image[:end]).digest()
 
 
-def regions(board: Board, micropython: bytes, vfs: bytes) -> list[Region]:
+def regions(board: Board, micropython: bytes, vfs: bytes, romfs: bytes = b"") -> list[Region]:
     """The flash, part by part, in the order of their offsets."""
     image, row, app = with_our_table(micropython, board), board.row("vfs"), board.app
     start = board.micropython.offset
     if len(vfs) != row.size:
-        raise LayoutError(f"The file system has {len(vfs):,} bytes, and its partition {row.size:,}. Build it anew.")
+        raise LayoutError(f"The file system has {len(vfs):,} bytes, and its partition {row.size:,}. Build it again.")
     cut = app.offset - start
     parts = [
         Region("boot loader", start, AT - start, image[: AT - start].rstrip(_BLANK)),
         Region("partition table", AT, FIRST - AT, image[AT - start : FIRST - start]),
     ]
-    contents = {app.name: image[cut:], "vfs": vfs}
+    contents = {app.name: image[cut:], "vfs": vfs, "romfs": romfs.rstrip(_BLANK)}
     parts += [Region(r.name, r.offset, r.size, contents.get(r.name, b"")) for r in board.table]
     parts.sort(key=lambda part: part.offset)
     check(parts, board.flash_size)

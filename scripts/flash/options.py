@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from scripts.board.errors import FlashError, LayoutError
+from scripts.common.refusals import refusals
+
 from .. import bundle
 from ..bundle.format import SIZE_MAX
 from ..common import read_bytes
-from ..refusals import refusals
-from .errors import FlashError, LayoutError
 from .install import TRUST, Plan, absolute
 
 PortOption = Annotated[str, typer.Option("--port", envvar="PENNYWATT_PORT", help="The board's serial port")]
@@ -30,6 +31,9 @@ BundleOption = Annotated[
 ]
 TrustOption = Annotated[
     Path | None, typer.Option("--trust", help="With --bundle, for a bare board: the public half of its key")
+]
+PlaceOption = Annotated[
+    bool, typer.Option("--place", help="The board has our own build of MicroPython, which runs slots in place")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")]
 

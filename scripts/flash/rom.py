@@ -11,10 +11,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from ..partition_table import AT, LENGTH, TableError, decode
-from . import console, ports, process
-from .boards import Board
-from .errors import ChipError, FlashError, FlashTooSmallError, NoAnswerError, ToolsMissingError, WriteError
+from scripts.board import console, ports, process
+from scripts.board.errors import ChipError, FlashError, FlashTooSmallError, NoAnswerError, ToolsMissingError, WriteError
+from scripts.image.boards import Board
+from scripts.image.partition_table import AT, LENGTH, TableError, decode
 
 BAUD = 460800  # CP210x, CH340 and FT232 all take it
 ERASE_S = 150  # esptool says nothing while a chip erases its whole flash; large ones need two minutes

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 from rich.text import Text
 
-from .console import Start
+from scripts.board.console import Start
+
 from .layout import Region
 
 _PARTS = {

@@ -4,9 +4,13 @@
 A loaded module costs MicroPython about 270 bytes before it does anything, and every attribute, global and
 parameter name in it about 16 bytes that never come back. What a linker does about that:
 
-    units        all modules that stay become one, the package itself; those that the same unload() calls name
-                 become one that is loaded and let go as before, under the name of the first of them
-    constants    NAME = const(number) is written as its number wherever it is used
+    units        all modules that stay become one, the package itself; those that the same loans of heap.py name
+                 become one that is loaded and let go as before (loans.py). To import at its top what may be let go
+                 before it is an error
+    constants    NAME = const(number or text) is written as that wherever it is used; of an `if` of such numbers alone
+                 (a board's), what is never run is left out
+    once         what of all that stays only one unit uses goes into it: constructors of what the start makes once
+                 (once.py)
     dead code    modules that nothing imports (drivers of parts this board has not), functions, methods and values that
                  nothing names are left out, and so is what a ValueError of the package says: it is a broken contract
                  between our own parts, and the traceback has the place
@@ -26,9 +30,23 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
+from . import once
+from .loans import Loans
 from .names import Names, drop_dead, names_called
 from .rewrite import Outside, emit
-from .sources import PACKAGE, LinkError, Module, Plainer, bind, in_order, note_origins, reached, split, take_constants
+from .sources import (
+    PACKAGE,
+    Decided,
+    LinkError,
+    Module,
+    Plainer,
+    bind,
+    in_order,
+    note_origins,
+    reached,
+    take_aliases,
+    take_constants,
+)
 
 __all__ = ("PACKAGE", "LinkError", "Linked", "explain", "link")
 
@@ -36,9 +54,10 @@ __all__ = ("PACKAGE", "LinkError", "Linked", "explain", "link")
 class Linked(NamedTuple):
     """The program, and where its lines come from."""
 
-    units: dict  # module name ("meter", "meter.app") -> source
+    units: dict  # module name ("meter", "m7") -> source
+    modules: dict  # unit -> the modules it is of, in their order
     plain: dict  # what was given as plain, with the units' names in its imports
-    lines: dict  # last part of a unit's name -> [[its line, module, line there, function], ...] in order
+    lines: dict  # unit -> [[its line, module, line there, function], ...] in order
 
 
 def link(sources: dict[str, str], plain: dict[str, str]) -> Linked:
@@ -46,6 +65,8 @@ def link(sources: dict[str, str], plain: dict[str, str]) -> Linked:
 
     Raises LinkError.
     """
+    sources = dict(sources)
+    loans = Loans(sources)
     modules = {name: Module(name, text) for name, text in sources.items()}
     outside = [ast.parse(text) for text in plain.values()]
     modules = reached(modules, outside)
@@ -56,16 +77,25 @@ def link(sources: dict[str, str], plain: dict[str, str]) -> Linked:
     called = names_called(outside, modules)
     for name in in_order(modules, modules):
         take_constants(modules[name], modules, called)
-    units = split(modules, outside)
+    for module in modules.values():
+        for function in module.body:
+            Decided(module, modules).visit(function)
+    modules = reached(modules, outside)
+    units = loans.split(modules, dict(zip(plain, outside, strict=True)))
     unit_of = {name: unit for unit, members in units.items() for name in members}
     drop_dead(modules, outside)
+    for module in modules.values():
+        take_aliases(module, modules, called)
+    once.move(modules, units, unit_of, called, outside)
     names = Names(modules, outside, called, unit_of)
-    linked = Linked({}, {}, {})
+    linked = Linked(
+        {}, {unit: [name for name in members if name in sources] for unit, members in units.items()}, {}, {}
+    )
     for unit, members in units.items():
-        tree = emit(members, modules, names, unit_of)
+        tree = emit(members, modules, names, unit_of, loans)
         text = ast.unparse(ast.fix_missing_locations(tree)) + "\n"
         linked.units[unit], row_of = _join(text)
-        linked.lines[unit.rpartition(".")[2]] = _line_map(text, tree, row_of)
+        linked.lines[unit] = _line_map(text, tree, row_of)
     for name, tree in zip(plain, outside, strict=True):
         linked.plain[name] = ast.unparse(Outside(name, modules, unit_of).visit(tree)) + "\n"
     return linked
@@ -77,7 +107,7 @@ _SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Raise, ast.Pass,
 def _join(text):
     """Simple statements of a function that follow each other go on one line: 600 bytes less of line numbers.
 
-    Gives the text and, for each line of the one before, which line it is now.
+    Return the text and, for each line of the one before, which line it is now.
     """
     lines = text.splitlines()
     goes_to = list(range(len(lines)))

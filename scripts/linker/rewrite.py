@@ -4,7 +4,7 @@
 import ast
 
 from .names import PARAMETERS
-from .sources import FUNCTION, PACKAGE, LinkError, arguments, defines, is_fields, is_unload, like, meaning
+from .sources import FUNCTION, PACKAGE, LinkError, arguments, defines, is_fields, like, meaning
 
 
 class Rewriter(ast.NodeTransformer):
@@ -14,6 +14,7 @@ class Rewriter(ast.NodeTransformer):
         self._module, self._modules, self._names = module, modules, names
         self._members, self._unit_of = members, unit_of
         self.borrowed = set()  # (unit, new name) of what others have and this uses
+        self.needed = set()  # the modules of those
         self.externals = {}  # local name -> import line, as far as used
         self._local = None  # inside a function: name -> new name of all it binds
         self._imported = {}  # inside a function: name -> meaning
@@ -33,10 +34,10 @@ class Rewriter(ast.NodeTransformer):
         return ("global", self._module.name, name) if means[0] == "own" else means
 
     def _find(self, node, module, name):
-        """(module, new name) of a global, where it is defined; (module, number) of a constant."""
+        """(module, new name) of a global, where it is defined; (module, ast.Constant) of a constant."""
         found = self._modules[module]
         if name in found.constants:
-            return module, found.constants[name]
+            return module, ast.Constant(found.constants[name])
         means = found.names.get(name, ("",))
         if means[0] == "global":
             return self._find(node, means[1], means[2])
@@ -45,12 +46,13 @@ class Rewriter(ast.NodeTransformer):
         return module, self._names.globals[module, name]
 
     def _global(self, node, module, name):
-        """What stands for a global of any module: its number if it is a constant, else its new name."""
+        """What stands for a global of any module: itself if it is a constant, else its new name."""
         module, new = self._find(node, module, name)
-        if isinstance(new, int):
-            return like(node, ast.Constant(new))
+        if isinstance(new, ast.Constant):
+            return like(node, new)
         if module not in self._members:
             self.borrowed.add((self._unit_of[module], new))
+            self.needed.add(module)
         return like(node, ast.Name(new, node.ctx))
 
     def visit_Name(self, node):
@@ -73,8 +75,8 @@ class Rewriter(ast.NodeTransformer):
                 return self._global(node, what[0], node.attr)
             if kind == "unit":  # an on-demand module, imported in this function
                 new = self._find(node, what[0], node.attr)[1]
-                if isinstance(new, int):
-                    return like(node, ast.Constant(new))
+                if isinstance(new, ast.Constant):
+                    return like(node, new)
                 node.attr = new
                 return node
         self.generic_visit(node)
@@ -147,7 +149,8 @@ class Rewriter(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Raise(self, node):
-        if self._unit_of[self._module.name] == PACKAGE and _is_value_error(node.exc):
+        home = self._module.name.partition("'")[0]  # of what has gone from there (once.py)
+        if self._unit_of[home] == PACKAGE and _is_value_error(node.exc):
             node.exc = node.exc.func
         return self.generic_visit(node)
 
@@ -158,9 +161,12 @@ class Rewriter(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Call(self, node):
-        if is_unload(node):
-            _name_units(node, self._unit_of)
-        return self.generic_visit(node)
+        """A table of numbers, bytes((1, 2)), is written as its bytes: the tuple would stay in the heap beside them."""
+        self.generic_visit(node)
+        match node:
+            case ast.Call(func=ast.Name("bytes"), args=[ast.Tuple(elts=[_, *_]) as table]) if _is_numbers(table):
+                return like(node, ast.Constant(bytes(eval(compile(ast.Expression(table), "table", "eval")))))
+        return node
 
     def visit_Global(self, node):
         node.names = [self._names.globals[self._module.name, name] for name in node.names]
@@ -190,20 +196,17 @@ class Rewriter(ast.NodeTransformer):
 
 
 def _import_unit(unit, local):
-    package, _, leaf = unit.rpartition(".")
-    alias = ast.alias(leaf, local if local != leaf else None)
-    return ast.ImportFrom(package, [alias], 0) if package else ast.Import([alias])
+    return ast.Import([ast.alias(unit, local if local != unit else None)])
+
+
+def _is_numbers(table):
+    """Is it made of numbers alone, and of what is computed from them?"""
+    parts = [n for element in table.elts for n in ast.walk(element)]
+    return all(isinstance(n, ast.Constant | ast.BinOp | ast.UnaryOp | ast.operator | ast.unaryop) for n in parts)
 
 
 def _is_value_error(node):
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "ValueError"
-
-
-def _name_units(unload, unit_of):
-    """Let a call of unload() name units instead of modules."""
-    units = dict.fromkeys(unit_of[f"{PACKAGE}.{a.value}"] for a in unload.args)
-    units.pop(PACKAGE, None)  # where constants are
-    unload.args = [like(unload, ast.Constant(unit.rpartition(".")[2])) for unit in units]
 
 
 class Outside(ast.NodeTransformer):
@@ -218,27 +221,22 @@ class Outside(ast.NodeTransformer):
             local, means = meaning(node, alias, "", self._modules)
             if means[0] == "external":
                 return node
-            unit = self._unit_of[means[1]]
-            if means[0] != "module" or unit == PACKAGE:
-                raise LinkError(f"{self._name}, line {node.lineno}: {local} is no module that unload() names")
-            new.append(_import_unit(unit, local))
-        if len(new) > 1:
-            raise LinkError(f"{self._name}, line {node.lineno}: one import at a time")
-        return like(node, new[0])
-
-    def visit_Call(self, node):
-        if is_unload(node):
-            _name_units(node, self._unit_of)
-        return self.generic_visit(node)
+            if means[0] != "module":
+                raise LinkError(f"{self._name}, line {node.lineno}: {local} is no module")
+            new.append(_import_unit(self._unit_of[means[1]], local))
+        return [like(node, statement) for statement in new]
 
 
-def emit(members, modules, names, unit_of):
+def emit(members, modules, names, unit_of, loans):
     """One unit's tree."""
     body, borrowed, externals = [], set(), {}
     for name in members:
         rewriter = Rewriter(modules[name], modules, names, members, unit_of)
         rewriter.externals = externals
         body += [rewriter.visit(statement) for statement in modules[name].body]
+        for needed in rewriter.needed:
+            if unit_of[needed] not in (PACKAGE, unit_of[name]) and not loans.stays_with(name, needed):
+                raise LinkError(f"{name} imports {needed} at its top, which may be let go before it (heap.py)")
         borrowed |= rewriter.borrowed
     head = [ast.parse(line).body[0] for line in dict.fromkeys(externals.values())]
     for unit in sorted({unit for unit, _ in borrowed}):

@@ -4,16 +4,6 @@
 import ast
 
 PACKAGE = "meter"
-# Units that lie beside the package, not in it: what is loaded is known by its name and its path, which MicroPython
-# keeps for good, and so both are shorter. Those that only a start or a seldom card loads last may stay in it.
-OFTEN = tuple(
-    """
-    aside atm90e32_audit atm90e32_phases billing buses calibration cardbooks carddialogue cardproof cardrefusals
-    cardvisit config config_doc daily desfire desfire_ev2 documents figures hd44780_start incidents limits look
-    made memory minute readings ring scratch seal selftest slots status tariff_doc troubles twin
-    utility watch_doc
-    """.split()
-)
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -23,7 +13,7 @@ class LinkError(Exception):
 
 class Module:
     """A source on its way: names: what each global means, ("own",), ("module", m), ("global", m, n) or
-    ("external", import line); constants: name -> number; needs: modules imported at the top; body: the rest."""
+    ("external", import line); constants: name -> number or text; needs: modules imported at the top; body: the rest."""
 
     def __init__(self, name, text):
         self.name = name
@@ -148,7 +138,7 @@ def bind(module, modules):
 
 
 def in_order(modules, members):
-    """The members, each behind what it imports at its top."""
+    """The members, each after what it imports at its top."""
     order = []
     seen = set()
 
@@ -165,12 +155,18 @@ def in_order(modules, members):
 
 
 def constant(node, module, modules):
-    """The integer a constant expression stands for; None when it is none."""
+    """The integer a constant expression stands for, or the text that one does; None when it is none."""
     match node:
+        case ast.Constant(value=str() as value):
+            return value
         case ast.Constant(value=int() as value) if not isinstance(value, bool):
             return value
         case ast.UnaryOp(operand=inner):
             parts = [inner]
+        case ast.BoolOp(op=ast.And(), values=values):
+            # `no and what is not known` is no.
+            found = [constant(value, module, modules) for value in values]
+            return next((n for n in found if n == 0), None if None in found else found[-1])
         case ast.BinOp(left=left, right=right):
             parts = [left, right]
         case ast.Name(id=name):
@@ -184,7 +180,7 @@ def constant(node, module, modules):
         case _:
             return None
     numbers = [constant(part, module, modules) for part in parts]
-    if None in numbers:
+    if not all(isinstance(n, int) for n in numbers):
         return None
     numbers = [ast.Constant(n) for n in numbers]
     whole = ast.UnaryOp(node.op, *numbers) if len(parts) == 1 else ast.BinOp(numbers[0], node.op, numbers[1])
@@ -193,46 +189,55 @@ def constant(node, module, modules):
 
 
 def take_constants(module, modules, called):
-    """NAME = const(number), and NAME = number, are no variables any more."""
+    """NAME = const(number or text), and NAME = number, are no variables any more."""
     for node in list(module.body):
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="const"), args=[value])):
                 node.value = value
+                kinds = int | str
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if name.isupper():
-                pass
+                kinds = int
             case _:
                 continue
-        number = constant(value, module, modules)
-        if number is not None and (module.name, name) not in called:
-            module.constants[name] = number
+        found = constant(value, module, modules)
+        if isinstance(found, kinds) and (module.name, name) not in called:
+            module.constants[name] = found
             module.body.remove(node)
 
 
-def split(modules, outside):
-    """Unit -> its modules in order: one of all that stay, one of each lot that is let go together."""
-    calls = [n for tree in [m.tree for m in modules.values()] + outside for n in ast.walk(tree) if is_unload(n)]
-    called_in = {}
-    for number, call in enumerate(calls):
-        for name in (f"{PACKAGE}.{a.value}" for a in call.args):
-            if name not in modules:
-                raise LinkError(f"unload() names {name}, which there is not")
-            called_in.setdefault(name, set()).add(number)
-    # One of constants alone has nothing to load.
-    called_in = {name: numbers for name, numbers in called_in.items() if modules[name].body}
-    units = {PACKAGE: [name for name in modules if name not in called_in]}
-    lots = {}  # the calls -> the unit of what exactly those let go
-    for name, numbers in called_in.items():
-        leaf = name.rpartition(".")[2]
-        unit = lots.setdefault(frozenset(numbers), leaf if leaf in OFTEN else f"{PACKAGE}.{leaf}")
-        units.setdefault(unit, []).append(name)
-    return {unit: in_order(modules, members) for unit, members in units.items()}
+def take_aliases(module, modules, called):
+    """NAME = other, where other is a class or a function, is no variable any more: it is the other everywhere."""
+    for node in list(module.body):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Name(id=other)) if (module.name, name) not in called:
+                means = module.names.get(other, ("",))
+                at = modules[means[1]] if means[0] == "global" else module
+                if any(isinstance(n, (*FUNCTION, ast.ClassDef)) and n.name == other for n in at.body):
+                    module.names[name] = ("global", at.name, other)
+                    module.body.remove(node)
 
 
-def is_unload(node):
-    match node:
-        case ast.Call(func=ast.Name(id="unload") | ast.Attribute(attr="unload"), args=[ast.Constant(), *_]):
-            return True
-    return False
+class Decided(ast.NodeTransformer):
+    """Of an `if` whose condition is a number, as a board's facts are, what is never run goes."""
+
+    def __init__(self, module, modules):
+        self._module, self._modules = module, modules
+
+    def generic_visit(self, node):
+        super().generic_visit(node)
+        for part in ("body", "orelse", "finalbody"):
+            statements = getattr(node, part, None)
+            if isinstance(statements, list):
+                ends = [n for n, statement in enumerate(statements, 1) if isinstance(statement, ast.Return | ast.Raise)]
+                del statements[ends[0] if ends else len(statements) :]
+        return node
+
+    def visit_If(self, node):
+        self.generic_visit(node)
+        number = constant(node.test, self._module, self._modules)
+        if number is None:
+            return node
+        return (node.body if number else node.orelse) or like(node, ast.Pass())
 
 
 def defines(node):

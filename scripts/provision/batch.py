@@ -19,7 +19,7 @@ from pathlib import Path
 
 from scripts.common import InputError, read_csv
 from scripts.common.json_file import parse_value
-from scripts.vend.errors import VendError
+from scripts.supplier.errors import VendError
 
 from . import firmware, folder, identity, label
 from .errors import FileError, ProvisionError

@@ -10,7 +10,7 @@ The order of writing, so that power may fail between any two steps and the meter
     5  the settings with number and `provisioned`
     6  all is read back
 
-Each file is written whole or not at all (scripts/flash/device.py). Raises BoardError; what a board says
+Each file is written whole or not at all (scripts/board/device.py). Raises BoardError; what a board says
 is never passed on with anything in it that could be a key.
 """
 
@@ -29,7 +29,7 @@ Told = Callable[[str], None]
 
 
 class Device(Protocol):
-    """What of scripts/flash/device.py is used."""
+    """What of scripts/board/device.py is used."""
 
     def run(self, code: str, /) -> str: ...
 
@@ -45,8 +45,8 @@ class Device(Protocol):
 def open_device(port: str) -> Device:
     """The board on a port. Raises BoardError."""
     try:
-        from scripts.flash.device import Device as Real
-        from scripts.flash.errors import FlashError
+        from scripts.board.device import Device as Real
+        from scripts.board.errors import FlashError
     except ImportError as e:
         raise BoardError(f"For a real board the tools are not here ({e}). Run 'make device-tools' once.") from None
     try:
@@ -79,7 +79,7 @@ class Board:
         self._device = device
 
     def _do(self, what: str, call, *args):
-        from scripts.flash.errors import FlashError
+        from scripts.board.errors import FlashError
 
         try:
             return call(*args)

@@ -21,7 +21,7 @@ _PARTS = {
     "fram": "the FRAM: check SDA, SCL and its address pins",
     "card": "the card reader: check its wires, and that it is set to I2C",
     "relay": "the relay: check its coils and the sense wire",
-    "storage": "the file system: flash the board anew",
+    "storage": "the file system: flash the board again",
     "settings": "the settings: provision the meter again",
     "keys": "the keys: provision the meter again",
     "calibration": "the calibration: calibrate the meter, then seal it (provision seal)",
@@ -52,8 +52,8 @@ def wait(port: str, waited: Callable[[float, float], None] | None = None) -> dic
     """The self-test's report after one more restart, listened to from its first word: for as long as scripts.flash
     waits for a start. waited: see there, follow(). Raises StartError."""
     try:
-        from scripts.flash import console
-        from scripts.flash.errors import FlashError, PortError
+        from scripts.board import console
+        from scripts.board.errors import FlashError, PortError
     except ImportError as e:
         raise BoardError(f"The port cannot be listened to ({e}). Run 'make device-tools' once.") from None
     try:

@@ -8,9 +8,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from scripts import board_files
-from scripts.calibrate import firmware as sources
-from scripts.common import InputError, parse_json, read_json
+from scripts.common import InputError, board_files, meter_code, parse_json, read_json
 from scripts.common.text_file import BOM
 
 from .errors import DocumentError, RefusedError
@@ -34,24 +32,24 @@ def parse(content: bytes, what: str) -> dict:
 
 
 def packed(document: dict) -> bytes:
-    """As it goes onto the meter."""
+    """The document as it goes onto the meter."""
     return json.dumps(document, separators=(",", ":")).encode()
 
 
 def settings(document: dict):
     """Settings as the meter reads them."""
-    sources.use()
-    from meter.core import config
+    meter_code.use()
+    from meter.documents import parse
 
-    return _asked("settings", config.parse, document)
+    return _asked("settings", parse.settings, document)
 
 
 def tariff(document: dict, currency: str):
     """The tariff as the meter reads it, with settings of that currency."""
-    sources.use()
-    from meter.core import tariff as tariffs
+    meter_code.use()
+    from meter.documents import parse
 
-    found = _asked("tariff", tariffs.parse, document)
+    found = _asked("tariff", parse.tariff, document)
     if found.currency != currency:
         raise DocumentError(
             f"The tariff's currency is {found.currency}, and the settings say {currency}. Make them agree."
@@ -60,15 +58,14 @@ def tariff(document: dict, currency: str):
 
 
 def _asked(what, parser, document):
-    from meter.core.errors import ConfigError
-    from meter.services.change import MAX
+    from meter.commands.change import MAX
 
     try:
-        found = parser(document)
-    except ConfigError as e:
-        raise DocumentError(f"A meter would refuse this {what} document. {e.text}. Correct it.") from None
-    except (TypeError, AttributeError, LookupError, OverflowError, RecursionError, ValueError) as e:
+        found = meter_code.asked(parser, document)
+    except meter_code.Stumble as e:
         raise DocumentError(f"A meter would stumble over this {what} document ({e}). Correct it.") from None
+    except meter_code.Objection as e:
+        raise DocumentError(f"A meter would refuse this {what} document. {e}. Correct it.") from None
     if len(packed(document)) > MAX:
         raise DocumentError(f"The {what} document is longer than {MAX} bytes. Make it shorter.")
     return found
@@ -76,25 +73,25 @@ def _asked(what, parser, document):
 
 def amounts() -> set[str]:
     """Keys of the settings whose values are texts even where they look like numbers."""
-    sources.use()
-    from meter.core import config_doc
+    meter_code.use()
+    from meter.documents import settings_doc
 
-    return {row[0] for row in config_doc._AMOUNTS} | {"currency", "meter_number"}
+    return {row[0] for row in settings_doc._AMOUNTS} | {"currency", "meter_number"}
 
 
 def calibration(document: dict, board: str, meter) -> None:
     """Would the meter with these settings take it?"""
-    sources.use()
-    from meter.core import calibration as calibrations
+    meter_code.use()
+    from meter.documents import calibration_doc
 
-    part = sources.part_of(board)
-    _asked("calibration", lambda found: calibrations.parse(found, meter, part), document)
+    part = meter_code.part_of(board)
+    _asked("calibration", lambda found: calibration_doc.parse(found, meter, part), document)
 
 
 def keys(document: dict, number: str, provisioned: bool) -> None:
     """Would a meter of this number take these keys?"""
-    sources.use()
-    from meter.core import keys_doc
+    meter_code.use()
+    from meter.documents import keys_doc
 
     _asked("keys", keys_doc.parse, document)
     if provisioned and not keys_fit(document, number):
@@ -111,13 +108,13 @@ def keys_fit(keys: dict, number: str) -> bool:
 
 def demo_keys(number: str) -> set[str]:
     """The keys everybody knows, in hexadecimal: those for cards of this meter, and the public halves."""
-    from scripts.vend.keys import KeySet
+    from scripts.supplier.keys import KeySet
 
     return set(_key_texts(KeySet.demo().meter_document(number)))
 
 
 def _key_texts(part):
-    """Its keys, secret and public, in hexadecimal."""
+    """The keys of a part, secret and public, in hexadecimal."""
     texts = [part.get(name) for name in ("card_key", "utility_key")]
     texts += [signer[-1] for name in ("sale", "order") if (signer := part.get(name))]
     return [text.lower() for text in texts if text]
@@ -125,21 +122,21 @@ def _key_texts(part):
 
 def is_demo_trust(key: bytes) -> bool:
     """Is this the key whose private half everybody has? A provisioned meter's loader takes nothing signed with it."""
-    sources.use()
+    meter_code.use()
     from loader.bundle import DEMO
 
     return key.hex() == DEMO
 
 
 def slot_in_force(boot_state: bytes) -> str:
-    """Its folder, by the meter's /boot.bin; "" where that is lost or names none."""
-    sources.use()
-    from loader import state
+    """Return the slot's folder, by the meter's /boot.bin; "" where that is lost or names none."""
+    meter_code.use()
+    from loader import layout, state
 
     with tempfile.TemporaryDirectory(prefix="pennywatt-") as tmp:
         (Path(tmp) / "boot.bin").write_bytes(boot_state)
         found = state.load(tmp)
-    return state.SLOTS[found.active] if found else ""
+    return layout.SLOTS[found.active] if found else ""
 
 
 def check_board(name: str) -> None:

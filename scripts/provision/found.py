@@ -7,7 +7,7 @@ Nothing here talks to a board. Raises RefusedError; BoardError for a folder of b
 import hashlib
 from dataclasses import dataclass, field
 
-from scripts import board_files
+from scripts.common import board_files
 
 from . import trust
 from .errors import BoardError, RefusedError

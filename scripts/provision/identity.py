@@ -3,8 +3,8 @@
 
     settings.json   template or house defaults, with the number and `provisioned`
     tariff.json     as given
-    keys.json       derived from the masters by the shop's code (scripts/vend/keys.py), with the public halves of the
-                    signing keys, and when it was made: no order's serial may lie far above
+    keys.json       derived from the masters (scripts/supplier/keys.py), with the public halves of the signing
+                    keys, and when it was made: no order's serial may lie far above
     trust.key       whose firmware bundles the meter takes
 
 A development board (demo) gets the keys everybody knows and stays unprovisioned: the firmware of a provisioned meter
@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from scripts.vend.keys import KeySet
-from scripts.vend.units import now_utc_s
+from scripts.supplier.keys import KeySet
+from scripts.supplier.units import now_utc_s
 
 from . import firmware, trust
 from .errors import DocumentError, RefusedError

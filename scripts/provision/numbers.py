@@ -4,7 +4,7 @@
 An intent is on disk before anything is written, its outcome when the meter (or its folder) holds all of it. A number
 whose outcome is known is given to no other meter. What was begun and has no outcome may be begun again: the computer
 or the board went away in between, and the same documents come out.
-Append-only, full syncs: scripts/vend/journal.py, whose errors pass through. Nothing secret is in it.
+Append-only, full syncs: scripts/supplier/journal.py, whose errors pass through. Nothing secret is in it.
 """
 
 import datetime
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.vend.journal import DONE, VOID, Entry, Journal
+from scripts.supplier.journal import DONE, VOID, Entry, Journal
 
 from .errors import RefusedError
 

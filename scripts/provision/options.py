@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from scripts.refusals import refusals
+from scripts.common.refusals import refusals
+from scripts.supplier.errors import VendError
+from scripts.supplier.keys import KeySet
 from scripts.vend import options as shop
-from scripts.vend.errors import VendError
-from scripts.vend.keys import KeySet
 
 from . import firmware, trust
 from .errors import ProvisionError, RefusedError

@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 
-from scripts import board_files
 from scripts.calibrate import document as calibrations
-from scripts.calibrate import firmware as sources
 from scripts.calibrate.errors import DocumentError as CalibrationError
+from scripts.common import board_files, meter_code
 
 from . import agent, firmware
 from .board import CALIBRATION, Board
@@ -48,12 +47,12 @@ def prepare(found: Found) -> dict:
 
 
 def _objection(found, calibration):
-    why = sources.objection(calibration, found.number)
+    why = calibrations.objection(calibration, found.number)
     if not why and found.provisioned:
         scale = firmware.settings(found.settings).current_scale
         if calibration["current_scale"] != scale:
             why = f"current_scale: is {calibration['current_scale']}, and by the settings' max_a it is {scale}"
-    return why and f"The meter itself would refuse its calibration. {why}. Calibrate it anew, then seal it."
+    return why and f"The meter itself would refuse its calibration. {why}. Calibrate it again, then seal it."
 
 
 def judge(board: Board, found: Found, name: str) -> tuple[str, str]:
@@ -81,7 +80,7 @@ def in_fram(board: Board, name: str, document: dict) -> str:
     place = _fram(name)
     if place is None:
         return NO_FRAM
-    sources.use()
+    meter_code.use()
     from meter.storage import seal
 
     said = board.ask(agent.read_fram(*place, seal.BASE, seal.SIZE), "The FRAM was not read")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from scripts.supplier.units import money_text, parse_money
+
 from . import cli_correct, cli_keys, cli_utility
 from .options import (
     KEYS,
@@ -21,7 +23,6 @@ from .options import (
     journal_path,
     plain,
 )
-from .units import money_text, parse_money
 
 app = typer.Typer(
     help="Vending: sell credit onto a meter's card, and read what the card brings back.",
@@ -158,9 +159,10 @@ def journal(
     as_json: JsonOption = False,
 ):
     """What was done, and what is open because it was cut off. Needs no passphrase."""
+    from scripts.supplier.errors import JournalError
+    from scripts.supplier.journal import Journal
+
     from . import show
-    from .errors import JournalError
-    from .journal import Journal
 
     file: Path = journal_path(keys, path)
     if not file.exists():

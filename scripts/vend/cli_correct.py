@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from scripts.supplier.units import money_text, parse_money
+
 from .options import Counter, SaleKeyOption, at_counter, plain
-from .units import money_text, parse_money
 
 
 def register(app: typer.Typer) -> None:

@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
-from . import keyfile
-from .keys import MASTER_WORDS, KeySet
+from scripts.supplier import keyfile
+from scripts.supplier.keys import MASTER_WORDS, KeySet
+from scripts.supplier.signing import ORDER, SALE
+from scripts.supplier.units import now_utc_s
+
 from .options import (
     DEMO,
     KEYS,
@@ -21,8 +24,6 @@ from .options import (
     passphrase,
     plain,
 )
-from .signing import ORDER, SALE
-from .units import now_utc_s
 
 app = typer.Typer(help="The supplier's keys", no_args_is_help=True)
 

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from scripts.supplier.errors import FormatError
+from scripts.supplier.utility_formats import COVER_RESET, READ_OUT, RELAY_TEST, SETTINGS, TARIFF, Meters, kind_word
+
 from ..common import read_bytes
-from .errors import FormatError
 from .options import Counter, Number, VersionOption, at_counter, plain
-from .utility_formats import COVER_RESET, READ_OUT, RELAY_TEST, SETTINGS, TARIFF, Meters, kind_word
 
 MeterOption = Annotated[
     str, typer.Option("--meter", help="For this meter only, 1,2,3 for these, 001..099 for a range (default: any)")
@@ -40,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def meters_of(text: str) -> Meters:
-    """Of a --meter option: "", A, A..B or A,B,C."""
+    """Return the meters of a --meter option: "", A, A..B or A,B,C."""
     first, dots, last = text.partition("..")
     if dots:
         return Meters(first.strip(), last.strip())
@@ -70,7 +71,8 @@ def _simple(kind):
 
 
 def _preset(kind, file, meter, more, at):
-    from . import meter_rules, utility_card
+    from scripts.supplier import meter_rules
+    from scripts.vend import utility_card
 
     document = utility_card.check_document(read_bytes(file), kind_word(kind), file)
     try:

@@ -19,15 +19,16 @@ What another shop sold is put right there: its journal would bring it back with 
 
 from dataclasses import dataclass, replace
 
-from .crypto import ZERO
+from scripts.supplier.crypto import ZERO
+from scripts.supplier.errors import Refused
+from scripts.supplier.formats import Identity, Purchase, SignedPurchase
+from scripts.supplier.journal import BLANK, CORRECT, DONE, RESIGN, SALE, Entry
+from scripts.supplier.keys import CARD_KEYS, USER_AID
+from scripts.supplier.units import money_text
+
 from .desfire import Carrier
-from .errors import Refused
-from .formats import Identity, Purchase, SignedPurchase
-from .journal import BLANK, CORRECT, DONE, RESIGN, SALE, Entry
-from .keys import CARD_KEYS, USER_AID
 from .personalise import change_keys, has_application
 from .shop import Shop
-from .units import money_text
 from .user_card import UserCard, purchase_data, read_card, write_purchase
 
 
@@ -97,7 +98,7 @@ def resign(shop: Shop, carrier: Carrier, sale_key: int | None = None) -> Correct
 
 
 def blank(shop: Shop, carrier: Carrier) -> str:
-    """Make a card that was never at its meter a blank one, for another meter; gives the meter it was for.
+    """Make a card that was never at its meter a blank one, for another meter. Return the meter it was for.
 
     Cut off? The same again. Refused: there is a purchase on it, or its meter has taken it.
     """

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from .crypto import ZERO, aes_cbc_decrypt, aes_cbc_encrypt, card_crc32, cmac, xor
-from .errors import CardError, CardStatus, CardUntrusted
+from scripts.supplier.crypto import ZERO, aes_cbc_decrypt, aes_cbc_encrypt, card_crc32, cmac, xor
+from scripts.supplier.errors import CardError, CardStatus, CardUntrusted
 
 OK, NOTHING_CHANGED, NO_APPLICATION, KEY_REFUSED, MORE = 0x00, 0x0C, 0xA0, 0xAE, 0xAF
 BOUNDARY, EXISTS, NO_FILE = 0xBE, 0xDE, 0xF0

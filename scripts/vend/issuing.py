@@ -20,14 +20,25 @@ The journal is all that is left of a lost card. Read a card once where the journ
 
 from dataclasses import dataclass
 
+from scripts.supplier.errors import CardStatus, FormatError, Refused
+from scripts.supplier.formats import (
+    GENERATION_MAX,
+    IDENTITY,
+    IDENTITY_N,
+    LABEL,
+    PURCHASE,
+    Identity,
+    Label,
+    Purchase,
+    SignedPurchase,
+)
+from scripts.supplier.journal import BLANK, CORRECT, DONE, ISSUE, REPLACE, RESIGN, SALE, VOID, Entry
+from scripts.supplier.keys import MASTER, USER_AID, VENDING
+from scripts.supplier.units import money_text
+
 from .desfire import NO_FILE, PLAIN, Carrier, Desfire
-from .errors import CardStatus, FormatError, Refused
-from .formats import GENERATION_MAX, IDENTITY, IDENTITY_N, LABEL, PURCHASE, Identity, Label, Purchase, SignedPurchase
-from .journal import BLANK, CORRECT, DONE, ISSUE, REPLACE, RESIGN, SALE, VOID, Entry
-from .keys import MASTER, USER_AID, VENDING
 from .personalise import USER_FILES, change_keys, has_application, login, make_application, make_files, refuse_other_use
 from .shop import Shop
-from .units import money_text
 from .user_card import issue_data
 
 
@@ -133,7 +144,7 @@ def _refuse_unfit(shop, card, version):
 
 
 def _begin(shop, card, job, identity, version, purchase, extra=None) -> Entry:
-    """In a transaction. identity: of which the generation is not known yet."""
+    """Begin an entry, in a transaction. identity: its generation is not known yet."""
     journal, number = shop.journal, identity.meter_number
     generation = journal.highest_generation(number) + 1
     if generation > GENERATION_MAX:

@@ -13,12 +13,13 @@ from typing import Annotated
 
 import typer
 
-from ..refusals import refusals
+from scripts.common.refusals import refusals
+from scripts.supplier.errors import KeyFileError, Refused, VendError
+from scripts.supplier.journal import Journal
+from scripts.supplier.keyfile import PASSPHRASE_MIN_N, load
+from scripts.supplier.keys import KeySet
+
 from .desfire import Carrier
-from .errors import KeyFileError, Refused, VendError
-from .journal import Journal
-from .keyfile import PASSPHRASE_MIN_N, load
-from .keys import KeySet
 from .readers import open_reader
 from .shop import Shop
 

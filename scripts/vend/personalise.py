@@ -9,7 +9,12 @@ Settings 49: key 4 changes keys, the master key (0) creates files and changes it
 
 from collections.abc import Callable, Iterable
 
-from .crypto import ZERO
+from scripts.supplier.crypto import ZERO
+from scripts.supplier.errors import CardStatus, CardUntrusted, Refused
+from scripts.supplier.formats import IDENTITY, IDENTITY_N, LABEL, LABEL_N, PURCHASE, PURCHASE_N, WRITEBACK, WRITEBACK_N
+from scripts.supplier.keys import CARD_KEYS, CHANGE, MASTER, METER, READER, USER_AID, UTILITY_AID, VENDING
+from scripts.supplier.utility_formats import ANSWERS, DOCUMENT, HEAD, HEAD_N, answer_n
+
 from .desfire import (
     BACKUP,
     EXISTS,
@@ -24,10 +29,6 @@ from .desfire import (
     Desfire,
     FileSpec,
 )
-from .errors import CardStatus, CardUntrusted, Refused
-from .formats import IDENTITY, IDENTITY_N, LABEL, LABEL_N, PURCHASE, PURCHASE_N, WRITEBACK, WRITEBACK_N
-from .keys import CARD_KEYS, CHANGE, MASTER, METER, READER, USER_AID, UTILITY_AID, VENDING
-from .utility_formats import ANSWERS, DOCUMENT, HEAD, HEAD_N, answer_n
 
 SETTINGS = 0x49
 _FILE_MIN_N = 32  # what a card's memory comes in; a file of no bytes does not exist
@@ -106,7 +107,7 @@ def change_keys(card: Desfire, known: KnownKey, version: int) -> None:
 
 
 def make_files(card: Desfire, master: bytes, files: Iterable[FileSpec]) -> None:
-    """Create what is missing, and make anew what does not serve.
+    """Create what is missing, and make again what does not serve.
 
     What serves is kept: a card never gets back the memory of a deleted file, short of formatting.
     """
@@ -121,7 +122,7 @@ def make_files(card: Desfire, master: bytes, files: Iterable[FileSpec]) -> None:
 
 
 def login(card: Desfire, number: int, known: KnownKey, what: str) -> int:
-    """Log in with whatever version the card has of this key; gives the version. Refused in words for people."""
+    """Log in with whatever version the card has of this key. Return the version. Refused in words for people."""
     version = card.key_version(number)
     if version == 0:
         raise Refused(f"This {what} was never finished. Issue it again with the same meter number.")

@@ -8,8 +8,9 @@ Errors: ReaderError in words when there is no such reader, CardGone when the car
 import contextlib
 from pathlib import Path
 
+from scripts.supplier.errors import CardError, CardGone, ReaderError
+
 from .desfire import NATIVE_FRAME_N, Carrier
-from .errors import CardError, CardGone, ReaderError
 
 _WRAPPED_FRAME_N = 56  # libfreefare: 55 bytes of payload stay within a reader's frame, plus the code
 _UID_N = 7
@@ -32,7 +33,7 @@ class SimReader:
 
     def __init__(self, path: Path):
         try:
-            from host_tests.bench.card_file import CardFile  # not there in an installation without the bench
+            from scripts.chips.card_file import CardFile  # not there in an installation without the bench
         except ImportError:
             raise ReaderError("Simulated cards need the test bench: run this from the source tree.") from None
         self._path = path

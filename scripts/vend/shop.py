@@ -5,12 +5,13 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from scripts.supplier.journal import CORRECT, ISSUE, REPLACE, RESIGN, SALE, Journal
+from scripts.supplier.keys import KeySet
+from scripts.supplier.signing import SigningKeys
+from scripts.supplier.units import now_utc_s
+from scripts.supplier.utility_formats import DONE, KEY_CHANGE, NEXT_START, TRUST_CHANGE, WAS_SO, Answer
+
 from .desfire import Carrier, Desfire
-from .journal import CORRECT, ISSUE, REPLACE, RESIGN, SALE, Journal
-from .keys import KeySet
-from .signing import SigningKeys
-from .units import now_utc_s
-from .utility_formats import DONE, KEY_CHANGE, NEXT_START, TRUST_CHANGE, WAS_SO, Answer
 
 
 @dataclass(frozen=True)

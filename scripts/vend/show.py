@@ -4,11 +4,12 @@
 from rich.console import Console
 from rich.table import Table
 
-from .formats import METER_NUMBER_MAX_N, RELAY_CLOSED, RELAY_OPEN, Identity, Purchase, WriteBack
-from .journal import RESIGN, UTILITY, Entry
-from .units import energy_text, money_text, time_text
+from scripts.supplier.formats import METER_NUMBER_MAX_N, RELAY_CLOSED, RELAY_OPEN, Identity, Purchase, WriteBack
+from scripts.supplier.journal import RESIGN, UTILITY, Entry
+from scripts.supplier.units import energy_text, money_text, time_text
+from scripts.supplier.utility_formats import Answer, Head, kind_word, result_word
+
 from .user_card import UserCard
-from .utility_formats import Answer, Head, kind_word, result_word
 
 console = Console()
 _RELAY_WORDS = {RELAY_OPEN: "open", RELAY_CLOSED: "closed"}

@@ -12,9 +12,8 @@ carry it later, because only a commit makes it real and a new session has droppe
 
 from dataclasses import dataclass, field, replace
 
-from .desfire import Carrier, Desfire
-from .errors import CardError, CardGone, FormatError, JournalError, Refused, VendError
-from .formats import (
+from scripts.supplier.errors import CardError, CardGone, FormatError, JournalError, Refused, VendError
+from scripts.supplier.formats import (
     IDENTITY,
     IDENTITY_N,
     LABEL,
@@ -29,11 +28,13 @@ from .formats import (
     SignedPurchase,
     WriteBack,
 )
-from .journal import BLANK, CORRECT, DONE, ISSUE, REKEY, REPLACE, RESIGN, SALE, VOID
-from .keys import CARD_KEYS, USER_AID, VENDING
+from scripts.supplier.journal import BLANK, CORRECT, DONE, ISSUE, REKEY, REPLACE, RESIGN, SALE, VOID
+from scripts.supplier.keys import CARD_KEYS, USER_AID, VENDING
+from scripts.supplier.units import money_text
+
+from .desfire import Carrier, Desfire
 from .personalise import change_keys, has_application, login
 from .shop import Shop
-from .units import money_text
 
 
 @dataclass
@@ -218,7 +219,9 @@ def _booked_otherwise(journal, uid, number, back):
 
 
 def purchase_data(purchase: Purchase, sale_key: int) -> dict:
-    """As the journal keeps it, beside the count. sale_key: number of the key it is signed with; 0: nothing sold."""
+    """The purchase as the journal keeps it, beside the count.
+
+    sale_key: number of the key it is signed with; 0: nothing sold."""
     return {
         "sale_key": sale_key,
         "amount_micro": purchase.amount_micro,

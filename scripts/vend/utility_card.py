@@ -3,7 +3,7 @@
 
 A card is written in this order: files, document, and in one commit the head and the end of old answers. A
 meter takes no document that the head does not fit, so a card that was cut off does nothing, or what it did
-before; write it again. Answers still on a card that is written anew are read into the journal first.
+before; write it again. Answers still on a card that is written again are read into the journal first.
 
 A card must be read and believed. Its keys must be of the version the meters have: by default the newest, for one
 meter what it reported last; a key change is always written for the version the meter has. Its signature must be of
@@ -14,23 +14,10 @@ tells. Both can be said: a meter that refuses a card has others.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..common import InputError, parse_json
-from ..common.text_file import without_mark
-from .desfire import NO_FILE, Carrier, Desfire
-from .errors import CardStatus, FormatError, Refused
-from .journal import DONE, UTILITY, VOID
-from .keys import CARD_KEYS, MASTER, UTILITY_AID, VENDING
-from .personalise import (
-    change_keys,
-    has_application,
-    login,
-    make_application,
-    make_files,
-    refuse_other_use,
-    utility_files,
-)
-from .shop import Shop
-from .utility_formats import (
+from scripts.supplier.errors import CardStatus, FormatError, Refused
+from scripts.supplier.journal import DONE, UTILITY, VOID
+from scripts.supplier.keys import CARD_KEYS, MASTER, UTILITY_AID, VENDING
+from scripts.supplier.utility_formats import (
     ANSWERS,
     DOCUMENT,
     DOCUMENT_MAX_N,
@@ -48,6 +35,20 @@ from .utility_formats import (
     answer_n,
     kind_word,
 )
+
+from ..common import InputError, parse_json
+from ..common.text_file import without_mark
+from .desfire import NO_FILE, Carrier, Desfire
+from .personalise import (
+    change_keys,
+    has_application,
+    login,
+    make_application,
+    make_files,
+    refuse_other_use,
+    utility_files,
+)
+from .shop import Shop
 
 # Fits a 4 KB card beside a document, and a read-out an 8 KB card.
 ANSWERS_DEFAULT = 20
@@ -181,7 +182,7 @@ def write_card(
         content = document(serial) if callable(document) else document
         head = Head.of(kind, serial, content, meters).signed(shop.keys.order, order_key)
         for earlier in shop.journal.open_intents(UTILITY, uid=card.uid):
-            shop.journal.settle(earlier, VOID, "written anew")
+            shop.journal.settle(earlier, VOID, "written again")
         data = {"kind": kind, "key_version": key_version, "order_key": order_key, **(more or {})}
         intent = shop.journal.intend(UTILITY, card.uid, only, serial, data)
 
@@ -235,7 +236,7 @@ def _learn(shop, card, answers) -> None:
 
 
 def _rescue(shop, card: Desfire) -> int:
-    """Answers on a card about to be written anew. A card that never had a good head has none."""
+    """Answers on a card about to be written again. A card that never had a good head has none."""
     if not has_application(card, UTILITY_AID):
         return 0
     versions = [card.key_version(number) for number in range(CARD_KEYS)]

@@ -7,8 +7,8 @@ Pins: ESP32 Series and ESP32-S3 Series Datasheet (Espressif), chapters on pins a
 
 from typing import NamedTuple
 
-from .. import board_files
-from ..board_files import BOARDS, BoardFileError
+from scripts.common import board_files
+from scripts.common.board_files import BOARDS, BoardFileError
 
 ROOT = BOARDS.parent
 

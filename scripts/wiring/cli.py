@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python -m scripts.wiring: the wiring picture of every board, and the README's wiring table, from board.py.
+"""python -m scripts.wiring: every board's wiring picture, and the table in boards/FIRST_BOARD.md, from board.py.
 
 Exit codes: 0 done, or all is as it should be; 1 something is out of date; 2 misuse.
 """
@@ -15,13 +15,13 @@ from .boards import BOARDS, ROOT, WiringError, load, names
 from .picture import picture
 from .table import placed, table
 
-SHOWN = "esp32_devkit"  # whose table the README has
+SHOWN = "esp32_devkit"  # whose table is in FIRST_BOARD.md
 
 
-def made(readme: Path) -> dict[Path, str]:
+def made(page: Path) -> dict[Path, str]:
     """Every file that is made here -> what must be in it."""
     files = {BOARDS / name / "wiring.svg": picture(load(name)) for name in names()}
-    files[readme] = placed(readme.read_text(), load(SHOWN), readme.name)
+    files[page] = placed(page.read_text(), load(SHOWN), page.name)
     return files
 
 
@@ -31,34 +31,40 @@ def stale(files: dict[Path, str]) -> list[Path]:
 
 def _run(
     board: Annotated[str, typer.Option(help="A folder of boards/, whose table is printed")] = SHOWN,
-    write: Annotated[bool, typer.Option("--write", help="Write pictures and the README's table")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write pictures and the page's table")] = False,
     check: Annotated[bool, typer.Option("--check", help="Say whether they are up to date")] = False,
-    readme: Annotated[Path, typer.Option(help="Where the table goes")] = ROOT / "README.md",
+    page: Annotated[Path, typer.Option(help="Where the table goes")] = BOARDS / "FIRST_BOARD.md",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object")] = False,
 ):
-    """Print a board's wiring table, or write or check pictures and README."""
+    """Print a board's wiring table, or write or check pictures and page."""
     if write and check:
         raise typer.BadParameter("--write or --check, not both")
     try:
         if not write and not check:
             print(json.dumps({"board": board, "pins": load(board).pins}) if as_json else table(load(board)), end="")
             return
-        files = made(readme)
+        files = made(page)
     except (OSError, WiringError) as e:
         print(f"wiring: {e}", file=sys.stderr)
         raise typer.Exit(1) from None
-    behind = stale(files)
+    old = stale(files)
     if write:
-        for path in behind:
+        for path in old:
             path.write_text(files[path])
-    listed = [path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path) for path in behind]
-    if as_json:
-        print(json.dumps({"written" if write else "stale": listed}))
-    else:
-        print(f"wiring: {('wrote ' if write else 'out of date: ') + ', '.join(listed) if listed else 'up to date'}")
-    if check and behind:
+    _tell(old, write, as_json)
+    if check and old:
         print("wiring: board.py has changed since. Run: make wiring", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _tell(old, written, as_json):
+    listed = [path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else str(path) for path in old]
+    if as_json:
+        print(json.dumps({"written" if written else "stale": listed}))
+    elif listed:
+        print(f"wiring: {'wrote' if written else 'out of date:'} {', '.join(listed)}")
+    else:
+        print("wiring: up to date")
 
 
 def main() -> None:

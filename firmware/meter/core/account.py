@@ -26,9 +26,9 @@ SKIPPED = CARD_SKIPPED
 
 
 def book(s, counts: int, rate: int, price_micro: int, steps: tuple = ()) -> int:
-    """Book imported energy of one tick at one rate; gives its cost in millionths.
+    """Book imported energy of one tick at one rate. Return its cost in millionths.
 
-    steps: (counts, millionths per kWh, ...), rising: what is used in a month beyond so many counts costs so
+    steps: (counts, millionths per kWh, ...), rising: what is used in a month beyond these counts costs so
     much more, on top of the steps before. A tick that crosses one is priced by its parts.
 
     The tick is booked whole by the credit it began with: with none left, its energy and cost are also

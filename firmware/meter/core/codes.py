@@ -82,7 +82,7 @@ LOG_TARIFF_CHANGED = const(64)  # BY_*
 LOG_SETTINGS_CHANGED = const(65)  # BY_*
 LOG_DOCUMENT_REFUSED = const(66)  # BY_*, and 16 for settings
 LOG_DOCUMENT_TAKEN = const(67)  # the same: about to be put in force. Power may go before it can be said that it is
-LOG_DOCUMENTS_ASIDE = const(68)  # which: mask() of storage/aside.py
+LOG_DOCUMENTS_ASIDE = const(68)  # which: mask() of documents/aside.py
 LOG_BUNDLE_GIVEN_UP = const(70)  # 1 /update.pwb, 2 /deploy.pwb, 4 it cannot be removed
 LOG_TRUST_CHANGED = const(72)  # number of the supplier's order key, and 256 times that of the sale key
 # What watch.py finds: an even number when it begins, the next one when it ends. Value: the most extreme figure seen

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which days are charged when the calendar says another date, and what a wrong clock began is taken back. Loaded with
-services/daily.py.
+books/day.py.
 
     the date, from the day charged last     what is done
     the same, or up to a year earlier       nothing: no day is charged twice

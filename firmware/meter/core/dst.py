@@ -3,14 +3,14 @@
 
 A rule is (start, end, shift_min, basis). Start and end are (month, week, weekday, minute): week 1..4, or 5 for the
 last; weekday 7: `week` is the day of the month instead. The minutes count from that day's midnight, and may be of
-another day (POSIX allows -167 to 167 hours): 24 hours in Egypt, 50 in Gaza, -1 in Greenland. `basis` (civil.BASIS_*)
+another day (POSIX allows -167 to 167 hours): 24 hours in Egypt, 50 in Gaza, -1 in Greenland. `basis` (calendar.BASIS_*)
 says which clock shows them. An end that comes before the start in the year is the southern hemisphere. The two must
 be of different months.
 """
 
 from micropython import const
 
-from meter.core import civil
+from meter.core import calendar
 
 _DAY_S = const(86_400)
 _DATE = const(7)  # in a weekday's place
@@ -22,9 +22,9 @@ def stretch(rule: tuple, standard_s: int, utc_s: int) -> tuple:
     standard_s: the offset without daylight saving.
     """
     start, end, shift_min, basis = rule
-    year = civil.date((utc_s + standard_s) // _DAY_S)[0]
-    start_s = end_s = 0 if basis == civil.BASIS_UTC else standard_s
-    if basis == civil.BASIS_WALL:
+    year = calendar.date((utc_s + standard_s) // _DAY_S)[0]
+    start_s = end_s = 0 if basis == calendar.BASIS_UTC else standard_s
+    if basis == calendar.BASIS_WALL:
         end_s += shift_min * 60
     edges = []
     # The years before and after, too: an edge may be in another year than its month.
@@ -41,10 +41,10 @@ def stretch(rule: tuple, standard_s: int, utc_s: int) -> tuple:
 def _switch(year, edge):
     """Seconds at which a rule's edge falls in a year, in the rule's own time."""
     month, week, weekday, minute = edge
-    first = civil.days(year, month, 1)
+    first = calendar.days(year, month, 1)
     if weekday == _DATE:
         return (first + week - 1) * _DAY_S + minute * 60
-    n = first + (weekday - civil.weekday(first)) % 7 + 7 * (week - 1)
-    if n >= first + civil.month_days(year, month):
+    n = first + (weekday - calendar.weekday(first)) % 7 + 7 * (week - 1)
+    if n >= first + calendar.month_days(year, month):
         n -= 7
     return n * _DAY_S + minute * 60

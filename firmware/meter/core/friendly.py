@@ -5,7 +5,7 @@ A rule is (from minute, until minute, weekend, holidays): from equal to until is
 through midnight; holidays has three bytes each: year - 2000 or EVERY_YEAR, month, day. All by local time.
 """
 
-from meter.core.civil import EVERY_YEAR
+from meter.core.calendar import EVERY_YEAR
 
 
 def is_friendly(rule, local) -> bool:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ranges that a document's check and the part that is made from it share. Loaded for either only.
 
-Found here, a value that every check accepts is one that every part takes: host_tests/unit/test_extremes.py.
+Found here, a value that every check accepts is one that every part takes: host_tests/unit/books/test_extremes.py.
 """
 
 from micropython import const

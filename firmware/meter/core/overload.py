@@ -6,11 +6,11 @@
 | imported power over limit, hold not yet full  | none; the tick counts                             |
 | ... hold full                                 | EV_OVERLOAD                                       |
 | ... hold full, 4 automatic closes in 30 min   | EV_OVERLOAD_LOCK: from here by card only          |
-| power at or below limit                       | none; the hold starts anew                        |
+| power at or below limit                       | none; the hold starts again                       |
 | no reading (metering fault)                   | none; the hold stands still                       |
 | tripped, automatic close set, wait over       | EV_OVERLOAD_WAIT                                  |
 | tripped, and the card has closed              | none; the automatic closes are forgotten          |
-| tripped, found so after a power cycle         | the wait starts anew; "card only" is kept         |
+| tripped, found so after a power cycle         | the wait starts again; "card only" is kept        |
 
 Hold is counted in ticks of 1 s, each judged by the power read at it. Only imported power counts. The claim
 and "card only" live in MeterState and survive power loss; the hold and the count of closes do not.
@@ -18,7 +18,7 @@ and "card only" live in MeterState and survive power loss; the hold and the coun
 
 from micropython import const
 
-from meter.core import codes as c
+from meter.core import codes
 
 _MAX_CLOSES = const(4)
 _WINDOW_S = const(1800)
@@ -35,12 +35,12 @@ class Overload:
         self._next = 0
 
     def step(self, s, cfg, power_mw, now_s: int) -> int:
-        """One tick; gives the event to pass to supply.step(), or 0.
+        """One tick. Return the event to pass to supply.step(), or 0.
 
         s: MeterState, only read; cfg: Settings; power_mw: import positive, None if not known; now_s:
         monotonic.
         """
-        if s.claims & c.CLAIM_OVERLOAD:
+        if s.claims & codes.CLAIM_OVERLOAD:
             return self._wait(s, cfg, now_s)
         self.closes_at_s = None
         if self._tripped_s is not None:
@@ -59,14 +59,14 @@ class Overload:
         self._tripped_s = now_s
         oldest_s = self._closes_s[self._next]
         if oldest_s is not None and now_s - oldest_s < _WINDOW_S:
-            return c.EV_OVERLOAD_LOCK
-        return c.EV_OVERLOAD
+            return codes.EV_OVERLOAD_LOCK
+        return codes.EV_OVERLOAD
 
     def _wait(self, s, cfg, now_s):
         self._ticks_over = 0
         if self._tripped_s is None:
             self._tripped_s = now_s
-        if cfg.overload_wait_s == 0 or s.latches & c.LATCH_CARD_ONLY:
+        if cfg.overload_wait_s == 0 or s.latches & codes.LATCH_CARD_ONLY:
             self.closes_at_s = None
             return 0
         self.closes_at_s = self._tripped_s + cfg.overload_wait_s
@@ -75,4 +75,4 @@ class Overload:
         self.closes_at_s = self._tripped_s = None
         self._closes_s[self._next] = now_s
         self._next = (self._next + 1) % _MAX_CLOSES
-        return c.EV_OVERLOAD_WAIT
+        return codes.EV_OVERLOAD_WAIT

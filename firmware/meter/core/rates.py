@@ -7,7 +7,7 @@ then the last switch of that day at or before now.
 
 from micropython import const
 
-from meter.core.civil import EVERY_YEAR
+from meter.core.calendar import EVERY_YEAR
 
 _END_OF_DAY = const(1440)
 

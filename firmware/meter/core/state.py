@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that must agree with everything else: one object, one ledger record.
 
-Only services/books.py changes it. All fields are integers but card_uid (7 bytes, zeros = no card bound), tampers
-(see times()), jump (core/days.py) and the lists.
-Counts are those of energy.py, *_micro are millionths of the currency unit, utc_s is seconds of civil.py.
+Written by books/ only, itself or through account.py, days.py, supply.py and tamper.py; storage/ledger.py fills it in
+when the books read the ledger (host_tests/unit/house/test_one_writer.py). All fields are integers but card_uid (7
+bytes, zeros = no card bound), tampers (see times()), jump (days.py) and the lists.
+Counts are those of energy.py, *_micro are millionths of the currency unit, utc_s is seconds of calendar.py.
 """
 
 from micropython import const
@@ -70,22 +71,7 @@ class MeterState:
         self.failed_logins = 0
         self.lock = 0  # failed logins in a row
         self.tampers = bytearray(2 * KINDS)
-        self.jump = bytes(32)  # the last time the date moved by more than a day (core/days.py)
-
-    def copy_from(self, other) -> None:
-        """Become equal to another state, keeping this object and its lists.
-
-        Keep one spare: copy into it before a change, copy back when the commit fails.
-        """
-        for name in FIELDS:
-            setattr(self, name, getattr(other, name))
-        self.card_uid = other.card_uid
-        self.jump = other.jump
-        self.tampers[:] = other.tampers
-        self.phase_counts[:] = other.phase_counts
-        for i in range(RATES):
-            self.rate_counts[i] = other.rate_counts[i]
-            self.rate_cost_micro[i] = other.rate_cost_micro[i]
+        self.jump = bytes(32)  # the last time the date moved by more than a day (days.py)
 
 
 def times(s, kind: int) -> int:

@@ -71,7 +71,7 @@ _PRIORITY = bytes((
 def step(s, event: int) -> int:
     """Apply one event to the claims and latches of a MeterState.
 
-    Gives what changed, 0 if nothing: claims in the low seven bits (`changed & CLAIMS`), latches above them.
+    Return what changed, 0 if nothing: claims in the low seven bits (`changed & CLAIMS`), latches above them.
     ValueError for a number that is no event.
     """
     before = s.claims | s.latches << _LATCH_SHIFT
@@ -85,7 +85,7 @@ def step(s, event: int) -> int:
 
 
 def after_credit(s, alarm2_micro: int, off_micro: int, friendly: bool = False) -> int:
-    """Derive the credit events from the credit as it is now; call after every tick and purchase. Gives what
+    """Derive the credit events from the credit as it is now; call after every tick and purchase. Return what
     changed, as step(). off_micro: where supply goes off, see floor_micro(). friendly: hours in which credit alone
     switches nobody off; what was owed then comes with their end.
 

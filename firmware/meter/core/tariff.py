@@ -1,15 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tariff: rates, prices and the calendar they follow. Its document is described in tariff_doc.py, which rate is in
-force in rates.py. The tables are bytes: a whole tariff takes a few hundred.
+"""A tariff: rates, prices and the calendar they follow. Its document is described in
+documents/tariff_doc.py, which rate is in force in rates.py. The tables are bytes: a whole tariff takes a few hundred.
 """
 
-import gc
-
-from meter import unload
-
-
 class Tariff:
-    """A checked tariff, made by parse(). Rates are indices into rate_names and prices_micro."""
+    """A checked tariff, made by documents/parse.py. Rates are indices into rate_names and prices_micro."""
 
     def __init__(self, title, code, rate_names, prices_micro):
         self.name = title
@@ -26,15 +21,3 @@ class Tariff:
         self.signals: tuple = ()  # (first minute, minute behind the last, price_micro, name), as from_minute
         self.from_minute = 0  # of local time since 2000-01-01; until then the tariff before goes on
         self.before: tuple = ()  # (that tariff, utc_s when this one took its place); gone with the next document
-
-
-def parse(doc) -> Tariff:
-    """Tariff from a document (json.loads). ConfigError(path, reason) if anything in it is wrong.
-    Leaves core.checks to be unloaded."""
-    gc.collect()  # as config.parse() does
-    from meter.core import tariff_doc
-
-    try:
-        return tariff_doc.read(doc)
-    finally:
-        unload("core.tariff_doc")

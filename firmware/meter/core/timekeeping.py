@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Is the time that was read from the clock to be taken over? One look after the other decides, purely.
 
-A look is several transfers that agree (services/look.py): one wrong bit is none. It may find
+A look is several transfers that agree (metering/clock_look.py): one wrong bit is none. It may find
 
     own time        the look shows               what is done
     not known       a time                       taken: at a start nobody knows how long power was away

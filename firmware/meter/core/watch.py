@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is watched for: quality of the supply, and signs of theft. One table, one rule for all of it.
 
-A row says which figure is compared with what, for how long, and which event that is. Where the limits come from,
-and what the rows are: watch_doc.py. The figures are put together in services/watch.py.
+A row says which quantity is compared with what, for how long, and which event that is. Where the limits come from,
+and what the rows are: watch_doc.py. The quantities are put together in watch/watcher.py.
 
     limit above clear    begins at or over the limit, ends at or below clear
     limit below clear    begins at or under the limit, ends at or above clear
-    gate                 a second figure without which there is no event, or it ends: at least so much, or, where the
+    gate                 a second quantity without which there is no event, or it ends: at least so much, or, where the
                          gate's bound is negative, less than that
-    hold, release        so many seconds without a break until it begins, and until it ends
+    hold, release        seconds without a break until it begins, and until it ends
 
 The extreme is taken from the first second of the hold on.
 """
@@ -19,7 +19,7 @@ from micropython import const
 
 # Columns of a row, eight numbers of 16 bits.
 _CODE = const(0)
-FIGURE = const(1)
+QUANTITY = const(1)
 _GATE = const(2)
 _BOUND = const(3)
 LIMIT = const(4)
@@ -28,7 +28,7 @@ _HOLD_S = const(6)
 _RELEASE_S = const(7)
 COLUMNS = const(8)
 
-# Figures. The first four are per phase; figure f of phase p is at f * 3 + p, figure f of all at f + 8.
+# Quantities. The first four are per phase; quantity q of phase p is at q * 3 + p, quantity q of all at q + 8.
 U = const(0)  # 0.1 V
 I = const(1)  # 0.01 A  # noqa: E741
 P = const(2)  # W, negative: fed in
@@ -47,7 +47,7 @@ PULSES = const(14)  # 1/1000: energy registers against pulses
 COVER = const(15)
 MAGNET = const(16)
 CARDS = const(17)  # in a row that could not prove what they are
-FIGURES = const(26)
+QUANTITIES = const(26)
 
 BLIND = const(4)  # rows in front that do not need the metering IC
 NO_GATE = const(-1)
@@ -66,7 +66,7 @@ class Watch:
         self.extremes = array("i", bytes(4 * n))
         self.since = array("I", bytes(4 * n))  # while an event lasts: when it began, in seconds; else 0
 
-    def step(self, figures, now_s: int, seconds: int, behind: int, tell) -> None:
+    def step(self, quantities, now_s: int, seconds: int, behind: int, tell) -> None:
         """Look at the rows in front of `behind`, `seconds` after the last look; now_s: monotonic, from 1 on.
 
         tell(code, phase, extreme, lasted_s) is called for what begins (lasted_s -1) and ends; the code of an end is
@@ -74,23 +74,23 @@ class Watch:
         """
         rows = self.rows
         for row in range(0, behind * COLUMNS, COLUMNS):
-            figure = rows[row + FIGURE]
+            quantity = rows[row + QUANTITY]
             limit = rows[row + LIMIT]
             rises = limit > rows[row + _CLEAR]
-            place = figure + 8 if figure > OTHERS else figure * 3
+            place = quantity + 8 if quantity > OTHERS else quantity * 3
             slot = row // COLUMNS * self.phases
-            for phase in range(1 if figure > OTHERS else self.phases):
-                value = figures[place + phase]
+            for phase in range(1 if quantity > OTHERS else self.phases):
+                value = quantities[place + phase]
                 since = self.since[slot]
                 # The first line is nearly always the end of it: nothing begins, nothing lasts.
                 if (
                     (since or self._timers[slot] or (value >= limit if rises else value <= limit))
                     and phase != self._without
-                    and self._turns(row, slot, value, rises, self._passes(figures, row, phase), seconds)
+                    and self._turns(row, slot, value, rises, self._passes(quantities, row, phase), seconds)
                 ):
                     if tell(
                         rows[row + _CODE] + (1 if since else 0),
-                        ALL if figure > OTHERS else phase,
+                        ALL if quantity > OTHERS else phase,
                         self.extremes[slot],
                         now_s - since if since else -1,
                     ):
@@ -99,11 +99,11 @@ class Watch:
                         self._timers[slot] = rows[row + (_RELEASE_S if since else _HOLD_S)]
                 slot += 1
 
-    def _passes(self, figures, row, phase):
+    def _passes(self, quantities, row, phase):
         gate = self.rows[row + _GATE]
         if gate < 0:
             return True
-        value = figures[gate + 8 if gate > OTHERS else gate * 3 + phase]
+        value = quantities[gate + 8 if gate > OTHERS else gate * 3 + phase]
         bound = self.rows[row + _BOUND]
         return value >= bound if bound >= 0 else value < -bound
 

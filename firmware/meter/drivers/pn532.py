@@ -17,25 +17,39 @@ from micropython import const
 from meter.core import codes
 from meter.core.errors import BusError, CardError, ChipError
 
-_ADDR = const(0x24)
+ADDR = const(0x24)
 _GAP_US = const(5000)  # the chip's tBUF, STOP to next START
 _TRIES = const(4)  # the first transfer after power-up only wakes the chip and is not acknowledged
 _RETRY_MS = const(10)
 _ACK_MS = const(50)
 _ANSWER_MS = const(1000)
 
+# Frame identifiers (TFI), 6.2.1.1
 _TO_CHIP = const(0xD4)
 _FROM_CHIP = const(0xD5)
+
+# Commands with what goes with them: the manual's names
+_GET_FIRMWARE_VERSION = b"\x02"  # 7.2.2
+_SAM_CONFIGURATION = b"\x14\x01\x14\x01"  # 7.2.10: no SAM, 1 s (virtual card mode only), IRQ pin driven
+_RF_FIELD_OFF = b"\x32\x01\x00"  # 7.3.1, RFConfiguration, item 1
+_IN_LIST_ONE = b"\x4a\x01\x00"  # 7.3.5, InListPassiveTarget: one card of 106 kbps type A
+_IN_LIST_TWO = b"\x4a\x02\x00"
+_IN_DATA_EXCHANGE = b"\x40\x01"  # 7.3.8, with target 1
+_RF_CONFIGURATION = const(0x32)
+_MAX_RETRIES = const(0x05)  # its item: of ATR_RES, PSL_RES and passive activation
 _ENDLESS = const(0xFF)
 _BRIEF = const(0x02)
 
-_FIRMWARE = b"\x02"
-_SAM_NORMAL = b"\x14\x01\x14\x01"  # no SAM, 1 s (virtual card mode only), IRQ pin driven
-_FIELD_OFF = b"\x32\x01\x00"
-_LIST_106A = b"\x4a\x01\x00"
-_LIST_TWO = b"\x4a\x02\x00"
-_IC = const(0x32)
-_TARGET_MAX = const(41)  # NbTg Tg ATQA2 SAK n UID10 ATS<=20, and room
+_IC = const(0x32)  # in the answer to GetFirmwareVersion
+# The answer to InListPassiveTarget: NbTg, Tg, SENS_RES (2 bytes), SEL_RES, NFCIDLength, NFCID1, ATS
+_NB_TG = const(0)
+_SEL_RES = const(4)
+_NFCID_LENGTH = const(5)
+_NFCID = const(6)
+_TARGET_MAX = const(41)  # NFCID1 of 10 bytes, an ATS of 20, and room
+# The status byte of InDataExchange, 7.1
+_ERROR_CODE = const(0x3F)
+_MORE_INFORMATION = const(0x40)
 
 _ACK = b"\x00\x00\xff\x00\xff\x00"
 _NACK = b"\x00\x00\xff\xff\x00\x00"
@@ -78,7 +92,10 @@ class Pn532:
         self._rx = bytearray(96)
         self._stop_us = 0
         self._patience = -1  # what RFConfiguration item 5 holds now
-        irq_pin.irq(lambda pin: self._fell.set(), irq_pin.IRQ_FALLING)
+        irq_pin.irq(self._woken, irq_pin.IRQ_FALLING)
+
+    def _woken(self, pin):
+        self._fell.set()
 
     async def start(self) -> None:
         """Reset the chip and make it ready: 0.3 s when it is well. BusError, ChipError when it is not."""
@@ -88,30 +105,30 @@ class Pn532:
         await asyncio.sleep_ms(100)
         self._stop_us = time.ticks_us()
         self._patience = -1
-        await self._command(_SAM_NORMAL, 0)
+        await self._command(_SAM_CONFIGURATION, 0)
         await self.check()
         await self.look()
 
     async def check(self) -> None:
         """Is the chip alive, and a PN532?"""
-        answer = await self._command(_FIRMWARE, 4)
+        answer = await self._command(_GET_FIRMWARE_VERSION, 4)
         if len(answer) != 4 or answer[0] != _IC:
             raise ChipError(0, "no PN532")
 
     async def field_off(self) -> None:
         """Take the RF field from the card: it forgets its session, and can be found again."""
-        await self._command(_FIELD_OFF, 0)
+        await self._command(_RF_FIELD_OFF, 0)
 
     async def wait_card(self, limit_ms: int):
         """Let the chip look for a card by itself, asleep on its IRQ. (uid, sak, 2 if there are two cards, else 1),
         or None when time is up."""
         await self._set_patience(_ENDLESS)
-        await self._begin(_LIST_106A)
+        await self._begin(_IN_LIST_ONE)
         if await self._ready(limit_ms):
-            await self._answer(_LIST_106A, _TARGET_MAX)
-            # Once more, and for two: of several, the chip gives the one it happens to agree with first.
+            await self._answer(_IN_LIST_ONE, _TARGET_MAX)
+            # Once more, and for two: of several, the chip names the one it happens to agree with first.
             await self.field_off()
-            found = await self._list(_LIST_TWO)
+            found = await self._list(_IN_LIST_TWO)
             if found:
                 return found
         else:
@@ -121,7 +138,7 @@ class Pn532:
 
     async def look(self):
         """Is a card there now? As wait_card(). The card must be fresh: field_off() before the first."""
-        found = await self._list(_LIST_106A)
+        found = await self._list(_IN_LIST_ONE)
         await self.field_off()
         return found
 
@@ -130,17 +147,17 @@ class Pn532:
         return _target(await self._command(command, _TARGET_MAX))
 
     async def exchange(self, apdu, answer_n: int) -> bytes:
-        """Send apdu to the card that wait_card() found; gives its answer, of answer_n bytes as a rule.
+        """Send apdu to the card that wait_card() found. Return its answer, of answer_n bytes as a rule.
 
         CardError CARD_PULLED when the card does not answer: gone, or not held well enough to be powered.
         """
-        answer = await self._command(b"\x40\x01" + apdu, answer_n + 1)
+        answer = await self._command(_IN_DATA_EXCHANGE + apdu, answer_n + 1)
         if len(answer) == 0:
             raise ChipError(0, "bad answer")
         status = answer[0]
-        if status & 0x3F:
+        if status & _ERROR_CODE:
             raise CardError(codes.CARD_PULLED, "status %02x" % status)
-        if status & 0x40:
+        if status & _MORE_INFORMATION:
             raise CardError(codes.CARD_MALFORMED, "too long")
         return bytes(answer[1:])
 
@@ -149,8 +166,7 @@ class Pn532:
     async def _set_patience(self, tries):
         if self._patience != tries:
             self._patience = -1
-            # Item 5: tries for ATR_RES, PSL_RES and passive activation (FF = for ever).
-            await self._command(bytes((0x32, 0x05, 0xFF, 0x01, tries)), 0)
+            await self._command(bytes((_RF_CONFIGURATION, _MAX_RETRIES, 0xFF, 0x01, tries)), 0)
             self._patience = tries
 
     async def _command(self, body, answer_n):
@@ -216,7 +232,7 @@ class Pn532:
                     break
                 await asyncio.sleep_ms((_GAP_US - gone_us) // 1000 + 1)
             try:
-                transfer(_ADDR, buf)
+                transfer(ADDR, buf)
                 return
             except OSError as e:
                 if e.args[0] == errno.ETIMEDOUT:
@@ -229,9 +245,9 @@ class Pn532:
 
 def _target(answer):
     """(uid, sak, number of cards) out of InListPassiveTarget's answer, None when it lists no card."""
-    if len(answer) < 6 or not 1 <= answer[0] <= 2:
+    if len(answer) < _NFCID or not 1 <= answer[_NB_TG] <= 2:
         return None
-    n = answer[5]
-    if len(answer) < 6 + n:
+    end = _NFCID + answer[_NFCID_LENGTH]
+    if len(answer) < end:
         raise ChipError(0, "bad answer")
-    return bytes(answer[6 : 6 + n]), answer[4], answer[0]
+    return bytes(answer[_NFCID:end]), answer[_SEL_RES], answer[_NB_TG]

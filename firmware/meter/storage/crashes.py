@@ -9,7 +9,8 @@ from binascii import crc32
 
 from micropython import const
 
-BASE = const(0x5800)
+from meter.storage.map import CRASHES as BASE
+
 SLOTS = const(8)
 SIZE = const(256)
 _MAGIC = const(0x4350)  # "PC"

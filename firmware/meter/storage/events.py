@@ -13,7 +13,8 @@ from binascii import crc32
 
 from micropython import const
 
-BASE = const(0x1000)
+from meter.storage.map import EVENTS as BASE
+
 SLOTS = const(1024)
 SIZE = const(16)
 _FORMAT = "<IIBBiH"  # number, utc_s, code, time quality, value, CRC
@@ -42,27 +43,20 @@ def _damaged(buf):
     return unpack(buf) is None and (buf[0] not in (0, 0xFF) or any(byte != buf[0] for byte in buf))
 
 
-def settle() -> None:
-    """The log is open: let go of what that took. The meter itself never reads it again."""
-    global unpack, _damaged
-    unpack = _damaged = None  # pyright: ignore[reportAssignmentType]
-    EventLog.open = EventLog.read = None  # pyright: ignore[reportAttributeAccessIssue]
-
-
 class EventLog:
     def __init__(self, fram):
         self._fram = fram
         self._buf = bytearray(SIZE)
         self.next_number = 1
 
-    def open(self, next_number: int) -> int:
-        """Start behind the newest record: from the ledger's mark on. Gives the number the next one will have.
+    def find_end(self, mark: int) -> int:
+        """Go on after the newest record: look from the ledger's mark on. Return the number the next one will have.
 
-        A damaged record keeps its number, and those behind it are found: a tick never writes _AHEAD of them.
+        A damaged record keeps its number, and those after it are found: a tick never writes _AHEAD of them.
         """
-        number = end = max(1, next_number)
+        number = end = max(1, mark)
         while number < end + _AHEAD:
-            if self.read(number) or (number == end and _damaged(self._buf)):
+            if self.record(number) or (number == end and _damaged(self._buf)):
                 end = number + 1
             number += 1
         self.next_number = end
@@ -77,7 +71,7 @@ class EventLog:
         self._fram.keep(BASE + number % SLOTS * SIZE, self._buf)
         self.next_number = number + 1
 
-    def read(self, number: int):
+    def record(self, number: int):
         """Record `number` as (number, utc_s, code, quality, value), or None: overwritten, damaged or not yet there."""
         self._fram.read_into(BASE + number % SLOTS * SIZE, self._buf)
         record = unpack(self._buf)

@@ -14,33 +14,37 @@ from micropython import const
 from meter.core.errors import BusError, StorageError
 from meter.storage import ledger
 from meter.storage.events import TIME_GOOD, TIME_UNKNOWN
+from meter.storage.map import (
+    EVENTS_BLOCKS,
+    EVENTS_FIRST,
+    EVENTS_KIND,
+    LEDGER_BLOCKS,
+    LEDGER_FIRST,
+    LEDGER_KIND,
+    READINGS_A,
+    READINGS_B,
+    READINGS_BLOCKS,
+    READINGS_FIRST,
+    READINGS_KIND,
+    REGISTERS_A,
+    REGISTERS_B,
+    REGISTERS_BLOCKS,
+    REGISTERS_FIRST,
+    REGISTERS_KIND,
+)
 from meter.storage.ring import Ring
 
-LEDGER_FIRST = const(128)  # blocks of the partition
-LEDGER_BLOCKS = const(16)
 LEDGER_SIZE = const(480)
-LEDGER_KIND = const(2)
-EVENTS_FIRST = const(144)
-EVENTS_BLOCKS = const(7)
 EVENTS_SIZE = const(20)
-EVENTS_KIND = const(3)
-READINGS_FIRST = const(151)
-READINGS_BLOCKS = const(3)
 READINGS_SIZE = const(196)
-READINGS_KIND = const(4)
-REGISTERS_FIRST = const(154)
-REGISTERS_BLOCKS = const(3)
 REGISTERS_SIZE = const(516)
-REGISTERS_KIND = const(8)
-_READINGS = (0x0C00, 0x0E00)  # where a board with FRAM has them
-_REGISTERS = (0x5000, 0x5400)
 EVERY = const(60)  # ticks
 _CUT_AT_FIRST = const(24)  # records of a new meter that may all have been cut
 _EVENT = "<IIBBi"
 
 
 class FlashLedger:
-    """storage/ledger.py on flash: the same interface, the same errors."""
+    """ledger.py on flash: the same interface, the same errors."""
 
     def __init__(self, dev):
         self._ring = Ring(dev, LEDGER_FIRST, LEDGER_BLOCKS, LEDGER_SIZE, LEDGER_KIND)
@@ -92,15 +96,15 @@ class FlashLedger:
 
 
 class FlashEvents:
-    """storage/events.py on flash: the same interface, the same errors. 1,020 records at least."""
+    """events.py on flash: the same interface, the same errors. 1,020 records at least."""
 
     def __init__(self, dev):
         self._ring = Ring(dev, EVENTS_FIRST, EVENTS_BLOCKS, EVENTS_SIZE, EVENTS_KIND)
         self._buf = bytearray(EVENTS_SIZE)
         self.next_number = 1
 
-    def open(self, next_number: int) -> int:
-        """Start behind the newest record. Gives the number the next one will have."""
+    def find_end(self, mark: int) -> int:
+        """Go on after the newest record, wherever the mark is. Return the number the next one will have."""
         self.next_number = self._ring.open()
         return self.next_number
 
@@ -115,7 +119,7 @@ class FlashEvents:
             raise BusError(0, e.text)
         self.next_number = self._ring.next_number
 
-    def read(self, number: int):
+    def record(self, number: int):
         """Record `number` as (number, utc_s, code, quality, value), or None: overwritten, damaged or not there."""
         if not self._ring.read_into(number, self._buf):
             return None
@@ -123,7 +127,7 @@ class FlashEvents:
 
 
 class NoFram:
-    """In place of the part: readings (storage/readings.py) and registers (storage/registers.py) are rings, too; for
+    """In place of the part: readings (readings.py) and registers (registers.py) are rings, too; for
     the rest there is no place. Registers change some 20 times a day: two or three erases."""
 
     def __init__(self, dev):
@@ -137,7 +141,7 @@ class NoFram:
         """The newest sound record, as both copies; zeros when there is none. Raises BusError."""
         try:
             ring = self._of(offset)
-            record = bytearray(READINGS_SIZE if offset in _READINGS else REGISTERS_SIZE)
+            record = bytearray(READINGS_SIZE if offset in (READINGS_A, READINGS_B) else REGISTERS_SIZE)
             # Not simply the last number: that may have been passed over at a restart.
             for number in range(ring.next_number - 1, max(0, ring.next_number - 1 - READINGS_BLOCKS * ring.per), -1):
                 if ring.read_into(number, record):
@@ -157,9 +161,9 @@ class NoFram:
     keep = write  # a ring reads back whatever it programs
 
     def _of(self, offset):
-        if offset in _READINGS:
+        if offset in (READINGS_A, READINGS_B):
             n = 0
-        elif offset in _REGISTERS:
+        elif offset in (REGISTERS_A, REGISTERS_B):
             n = 1
         else:
             raise BusError(0, "this board has no FRAM")

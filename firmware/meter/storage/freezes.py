@@ -10,12 +10,8 @@ import struct
 
 from micropython import const
 
-DAYS_FIRST = const(157)  # blocks of the partition
-DAYS_BLOCKS = const(24)
-DAYS_KIND = const(5)
-MONTHS_FIRST = const(181)
-MONTHS_BLOCKS = const(10)
-MONTHS_KIND = const(6)
+from meter.storage.map import DAYS_BLOCKS, DAYS_FIRST, DAYS_KIND, MONTHS_BLOCKS, MONTHS_FIRST, MONTHS_KIND
+
 SIZE = const(692)
 _HEAD = const(16)  # number u32, utc_s u32, first u16, last u16, minutes u32
 _IMAGE_AT = const(304)  # Registers.image(): 256 of the rates, 128 of the maxima
@@ -91,7 +87,7 @@ class Frozen:
         return bytes(self.buf[_HEAD:_IMAGE_AT])
 
     def keep(self, snapshot, image, minutes: int, utc_s: int, first: int, last: int) -> None:
-        """Write registers. snapshot: of snapshot.py; image and minutes: of storage/registers.py."""
+        """Write registers. snapshot: of snapshot.py; image and minutes: of registers.py."""
         buf = self.buf
         struct.pack_into("<IIHHI", buf, 0, 0, utc_s, first, last, minutes)
         buf[_HEAD:_IMAGE_AT] = snapshot

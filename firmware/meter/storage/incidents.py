@@ -8,13 +8,14 @@ import struct
 
 from micropython import const
 
+from meter.storage.map import INCIDENTS_BLOCKS as BLOCKS
+from meter.storage.map import INCIDENTS_FIRST as FIRST
+from meter.storage.map import INCIDENTS_KIND as KIND
 from meter.storage.ring import Ring
 
-FIRST = const(191)  # blocks of the partition
-BLOCKS = const(32)
-KIND = const(7)
 SIZE = const(56)
 _FORMAT = "<IIIIBBBBi3H3H3h3hHH"
+_WRITTEN = "<IIIIIi3H3H3h3hHH"  # the same, with code, phase and marks in one word
 
 
 class Incidents:
@@ -24,12 +25,12 @@ class Incidents:
         self.ring = Ring(dev, FIRST, BLOCKS, SIZE, KIND)
         self.ring.open()
 
-    def append(self, event: int, utc_s: int, lasted_s: int, code: int, phase: int, marks: int, value: int, figures):
-        """event: number in the event log, 0: none. lasted_s: 0 for a beginning. marks: 1 clock not valid, 2 contact
-        open, 4 nothing measured. figures: U in 0.1 V, I in 0.01 A, P in W, power factor in 1/1000 of each phase, then
-        frequency in 0.01 Hz."""
+    def append(self, event: int, utc_s: int, lasted_s: int, what: int, value: int, figures):
+        """event: number in the event log, 0: none. lasted_s: 0 for a beginning. what: the code, the phase << 8, and
+        marks << 16: 1 clock not valid, 2 contact open, 4 nothing measured. figures: U in 0.1 V, I in 0.01 A, P in W,
+        power factor in 1/1000 of each phase, then frequency in 0.01 Hz."""
         buf = bytearray(SIZE)
-        struct.pack_into(_FORMAT, buf, 0, 0, event, utc_s, lasted_s, code, phase, marks, 0, value, *figures, 0)
+        struct.pack_into(_WRITTEN, buf, 0, 0, event, utc_s, lasted_s, what, value, *figures, 0)
         self.ring.append(buf)
 
     def read(self, number: int):

@@ -15,25 +15,25 @@ from micropython import const
 
 from meter.core.errors import StorageError
 from meter.core.state import FIELDS, RATES
+from meter.storage.map import LEDGER_A as SLOT_A
+from meter.storage.map import LEDGER_B as SLOT_B
 
-SLOT_A = const(0x0000)
-SLOT_B = const(0x0400)  # no one bit of an address leads from a copy into both
 _MAGIC = const(0x4C50)  # "PL"
 _VERSION = const(4)
 
 _HEAD = "<HBBI"  # magic, version, number of phase registers (0 or 12), sequence
-# Behind the head: the single fields of MeterState in the order of state.FIELDS, the card, tampers, the jump, the lists.
+# After the head: the single fields of MeterState in the order of state.FIELDS, the card, tampers, the jump, the lists.
 # Order and codes are the format: see FORMAT.md before touching them.
 _SCALARS = "IQQQQQIqQIQQQBBBBIIIIQQQQHHIHBQ"
 _FORMAT = _HEAD + _SCALARS + "x8s32s32s8Q8q"
-_BODY = const(372)  # struct.calcsize(_FORMAT), checked by a test; phase registers and the CRC-32 come behind it
+_BODY = const(372)  # struct.calcsize(_FORMAT), checked by a test; phase registers and the CRC-32 follow
 _PHASES = "<12Q"
 _PHASE_COUNTS = const(12)
 _CUT_MOST = const(64)  # numbers tried one after the other
 SIZE = const(376)  # of one phase
 SIZE_3 = const(472)  # of three
 _READS = const(3)  # of a copy that seems damaged: a bit may have been hit on the way
-_AGAIN = const(16)  # bytes: a record of ours never begins with so many that are alike
+_AGAIN = const(16)  # bytes: a record of ours never begins with as many that are alike
 
 FRESH = const(0)  # no record anywhere: a new meter
 LOADED = const(1)
@@ -67,7 +67,7 @@ def _body(buf):
 
 
 def unpack_from(buf, s) -> int:
-    """SIZE_3 bytes -> MeterState; gives the sequence number. Raises StorageError for a record that is not sound."""
+    """SIZE_3 bytes -> MeterState. Return the sequence number. Raise StorageError for a record that is not sound."""
     magic, version, phases, sequence = struct.unpack_from(_HEAD, buf, 0)
     body = _body(buf)
     (crc,) = struct.unpack_from("<I", buf, body)
@@ -124,15 +124,8 @@ def _read(fram, slot, buf, s):
                 raise
 
 
-def settle() -> None:
-    """The ledger has been loaded: let go of what that took."""
-    global unpack_from, _is_blank, _is_cut, _read, _was_never_written
-    unpack_from = _is_blank = _is_cut = _read = _was_never_written = None  # pyright: ignore[reportAssignmentType]
-    Ledger.load = None  # pyright: ignore[reportAttributeAccessIssue]
-
-
 class Ledger:
-    """The record in FRAM. One writer: services/books.py."""
+    """The record in FRAM. One writer: books/books.py."""
 
     def __init__(self, fram):
         self._fram = fram
@@ -148,7 +141,10 @@ class Ledger:
         meter, to copy B, was cut, and copy A has never been written. Nothing is lost with it.
         """
         buf = bytearray(SIZE_3)
-        for _ in range(_READS):
+        left = _READS
+        twice = True
+        while twice and left:  # twice: a bit of an address was wrong, and this is one copy, read two times
+            left -= 1
             best = torn = -1
             damaged = never = None
             twice = False
@@ -166,16 +162,14 @@ class Ledger:
                 twice = sequence == best
                 if sequence > best:
                     best, best_slot = sequence, slot
-            if not twice:
-                break  # else a bit of an address was wrong: this is one copy, read twice
         if best < 0:
             if damaged:
                 raise damaged
             return FRESH
         self.sequence = sequence  # of what s has now
-        for _ in range(_READS):
-            if self.sequence == best:
-                break
+        left = _READS
+        while self.sequence != best and left:
+            left -= 1
             self.sequence = _read(self._fram, best_slot, buf, s)
         # The next record has another number than the one that was cut: cut at the same place again, it could make
         # that one whole, or one before it that was stored but never acknowledged.

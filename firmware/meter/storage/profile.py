@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The load profile: one row for each slot of time, in a ring on raw flash (FORMAT.md, "Load profile").
+"""The load profile: one row for each period, in a ring on raw flash (FORMAT.md, "Load profile").
 
 A row holds the channels its settings chose, and says which: after a change of settings the rows before it stay
-readable. Energy is a register as it stood at the end of the slot, so none is ever lost with a row: what a missing
-or damaged row would have shown is in the next one. profile_reader.py gives differences.
+readable. Energy is a register as it stood at the end of the row, so none is ever lost with a row: what a missing
+or damaged row would have shown is in the next one. profile_reader.py has differences.
 10,710 rows at least: 111 days of quarter hours. Loaded when there is something to write.
 
     bit     channel                                                 unit, type
@@ -18,22 +18,22 @@ import struct
 
 from micropython import const
 
+from meter.storage.map import PROFILE_BLOCKS as BLOCKS
+from meter.storage.map import PROFILE_FIRST as FIRST
+from meter.storage.map import PROFILE_KIND as KIND
 from meter.storage.ring import Ring
 
-FIRST = const(0)  # blocks of the partition
-BLOCKS = const(128)
-KIND = const(1)
 SIZE = const(48)
-HEAD = "<IIHHBB"  # number, end of the slot, mask of the channels, seconds measured, flags, period in minutes
+HEAD = "<IIHHBB"  # number, its end, mask of the channels, seconds measured, flags, period in minutes
 VALUES = const(14)  # where the channels begin; 30 bytes for them, and a CRC
 CHANNELS = const(15)
 REGISTERS = const(5)  # of them
 PF = const(7)
 
-# What happened in a slot. Bit mask.
+# What happened in a row. Bit mask.
 OUTAGE = const(1)  # the meter was not running all the time
 CLOCK_SET = const(2)  # by more than a minute
-CLOCK_INVALID = const(4)  # the end of the slot is a guess: the last good time, counted on
+CLOCK_INVALID = const(4)  # its end is a guess: the last good time, counted on
 SUPPLY_OFF = const(8)  # some of the time
 NOT_MEASURED = const(16)  # the metering IC was silent some of the time
 
@@ -64,8 +64,8 @@ class Rows:
         self.ring = Ring(dev, FIRST, BLOCKS, SIZE, KIND)
 
     def append(self, row) -> None:
-        """Write what pack() made behind the newest row. Not if that has the same end, and in this one nothing was
-        measured: power failed behind the end of a slot, and the start has made its row once more."""
+        """Write what pack() made after the newest row. Not if that has the same end, and in this one nothing was
+        measured: power failed after the end of a row, and the start has made its row once more."""
         ring = self.ring
         end_s = struct.unpack_from("<I", row, 4)[0]
         last_s = self._last_s()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rows of the load profile by range of time, in order of time. Loaded when somebody asks.
+"""Rows of the load profile by range of time, in order of time. Loaded for who asks.
 
 Numbers tell in which order rows were written; times fall back when the clock is set back. Numbers whose times rise
 are a run; of the few runs there are, the row that ends first is next. More than _RUNS of them in one range: the range
@@ -36,16 +36,16 @@ class Reader:
         self._mask = -1  # of channels, which _format is for
         self._format = ""
         self._start = [0] * _RUNS  # of each run: number of its next row,
-        self._stop = [0] * _RUNS  # the number behind the last,
+        self._stop = [0] * _RUNS  # the number after the last,
         self._next_s = [0] * _RUNS  # and when the next row ends, at the earliest
 
     def rows(self, after_s: int, until_s: int):
-        """The rows of all slots that end behind after_s and not behind until_s, by end; of two that end alike the
+        """All rows that end after after_s and not after until_s, by end; of two that end alike the
         one written first is first. Each is a list:
 
         [number, from_s, end_s, mask, covered_s, flags, period_min, then the channels of the mask, by bit]
 
-        Counts are those since the row before by number, the one written before it, which ended at from_s: behind
+        Counts are those since the row before by number, the one written before it, which ended at from_s: after
         end_s, if the clock was set back between the two. A register this row does not share with it has None;
         from_s 0: there is no row before. Other channels are as in profile.py. Numbers that are missing were passed
         over at a restart, or are damaged.
@@ -176,7 +176,7 @@ class Reader:
 
 
 def _layout(mask):
-    """How a row with these channels is packed. Those of a later version come behind those known here."""
+    """How a row with these channels is packed. Those of a later version come after those known here."""
     text = HEAD
     for bit in range(CHANNELS):
         if mask >> bit & 1:

@@ -9,9 +9,14 @@ import struct
 
 from micropython import const
 
-from meter.storage.readings_at import DAYS_AT, MAGIC, MONTHS_AT, SIZE, SLOT_A, SLOT_B
+from meter.storage.map import READINGS_A as SLOT_A
+from meter.storage.map import READINGS_B as SLOT_B
 from meter.storage.twin import Twin
 
+SIZE = const(188)
+MAGIC = const(0x4D50)  # "PM"
+MONTHS_AT = const(8)
+DAYS_AT = const(104)
 _BODY = const(184)
 _MONTH_N = const(8)  # month u16, counts u48
 _DAY = "<Hq"
@@ -26,7 +31,7 @@ class Readings(Twin):
         super().__init__(fram, SLOT_A, SLOT_B, SIZE, MAGIC)
 
     def month_began(self, month: int, counts: int) -> None:
-        """All months before this one ended with so many counts, as far as they have no reading."""
+        """All months before this one ended with these counts, as far as they have no reading."""
         buf = self.buf
         newest = struct.unpack_from("<H", buf, MONTHS_AT)[0]
         for ended in range(max(newest + 1, month - 12) if newest else month - 1, month):
@@ -53,7 +58,7 @@ class Readings(Twin):
                 self.changed = True
 
     def day_began(self, day: int, spent_micro: int) -> None:
-        """All energy and charges had cost so much when this day began."""
+        """All energy and charges had cost spent_micro when this day began."""
         buf = self.buf
         if struct.unpack_from(_DAY, buf, DAYS_AT)[0] < day:
             buf[DAYS_AT + _DAY_N : _BODY] = bytes(buf[DAYS_AT : _BODY - _DAY_N])

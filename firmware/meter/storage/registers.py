@@ -12,10 +12,10 @@ from array import array
 from micropython import const
 
 from meter.core.state import RATES
+from meter.storage.map import REGISTERS_A as SLOT_A
+from meter.storage.map import REGISTERS_B as SLOT_B
 from meter.storage.twin import Twin
 
-SLOT_A = const(0x5000)
-SLOT_B = const(0x5400)  # as in ledger.py
 SIZE = const(508)
 _MAGIC = const(0x5250)  # "PR"
 _TOTALS_AT = const(8)
@@ -83,7 +83,7 @@ class Registers(Twin):
         return struct.unpack_from(_CALENDAR, self.buf, _MINUTES_AT)[0]
 
     def begin_maxima(self, minutes: int) -> None:
-        """All anew, with this interval."""
+        """All maxima begin again, with this interval."""
         struct.pack_into(_CALENDAR, self.buf, _MINUTES_AT, minutes)
         self.buf[_MAXIMA_AT:_COSTS_AT] = bytes(_COSTS_AT - _MAXIMA_AT)
         self.changed = True

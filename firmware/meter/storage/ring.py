@@ -4,13 +4,13 @@
 Records have one size, begin with their number (u32, rising, never used twice) and end with a CRC-32. A block
 begins with a head that says which number its first record has; where it is damaged, the records tell.
 
-    append   program the record behind the last one, read it back. A block that does not take it is left as it is
+    append   program the record after the last one, read it back. A block that does not take it is left as it is
              and the record goes into the next block; `gave_up` counts those.
-    erase    the next block, once the first record of this one is safe. A mark is programmed behind each erase:
+    erase    the next block, once the first record of this one is safe. A mark is programmed after each erase:
              a block without it is erased again before use, for the erase may have been cut.
     open     find the newest record: one head per block and 8 records at most; a block whose head is damaged
              costs up to all its records.
-    restart  the slot behind the newest record is passed over, with its number, and filled with zeros: an
+    restart  the slot after the newest record is passed over, with its number, and filled with zeros: an
              interrupted program can leave it blank to look at, but weak.
 
 Flash: esp32.Partition, or what has its readblocks, writeblocks and ioctl. Serial NOR flash takes some 45 ms for an
@@ -30,7 +30,7 @@ _MAGIC = const(0x5250)  # "PR"
 _VERSION = const(1)
 _FORMAT = "<HBBIHHI"  # magic, version, kind | first number, record size, FFFF (set to 0 by mix()) | CRC
 _TRIES = const(3)  # blocks tried for one record
-_PROBES = const(4)  # records looked at in a block that seems to be somebody else's
+_PROBES = const(4)  # records looked at in a block that seems to be another's
 
 
 class Ring:
@@ -59,7 +59,7 @@ class Ring:
         self.damaged = 0
 
     def open(self, known: int = 0) -> int:
-        """Find the newest record; gives the number the next one will have. Raises StorageError.
+        """Find the newest record. Return the number the next one will have. Raise StorageError.
 
         known: what next_number was when this run last used the ring: nothing can have been cut since.
         """
@@ -92,7 +92,7 @@ class Ring:
         return self.next_number
 
     def append(self, buf) -> int:
-        """Write one record (bytearray of its size; number and CRC are put in). Gives its number.
+        """Write one record (bytearray of its size; number and CRC are put in). Return its number.
 
         Raises StorageError when several blocks have failed: the record is not kept, the next try uses others.
         """
@@ -124,7 +124,7 @@ class Ring:
         return self._number(buf) == number
 
     def read_some(self, number: int, buf) -> int:
-        """Record `number` and those behind it in its block into buf, as many as fit there; how many. Unchecked."""
+        """Record `number` and those after it in its block into buf, as many as fit there; how many. Unchecked."""
         block = self._find(number)
         if block < 0:
             return 0
@@ -137,7 +137,7 @@ class Ring:
         """The block that must hold a record, with its first number in _found; -1: none."""
         if not 0 < number < self.next_number:
             return -1
-        # A block holds so many numbers or fewer: it is so many blocks back or more.
+        # A block holds `per` numbers or fewer: it is at least that far back.
         back = max(0, (self._first - number + self.per - 1) // self.per)
         while back < self._count:
             block = (self._block - back) % self._count
@@ -157,7 +157,7 @@ class Ring:
         return -1
 
     def spans(self):
-        """(first number, number behind the last, mixed) of each block, oldest first. For mixed see mix()."""
+        """(first number, number after the last, mixed) of each block, oldest first. For mixed see mix()."""
         first = mixed = 0
         for back in range(self._count - 1, -1, -1):
             at = self._first_of((self._block - back) % self._count)

@@ -6,7 +6,8 @@ looks like a new meter's every time, and the first credit must not be given agai
 
 from micropython import const
 
-AT = const(0x7FC8)
+from meter.storage.map import SCRATCH as AT
+
 SIZE = const(16)
 
 

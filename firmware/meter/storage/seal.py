@@ -2,7 +2,7 @@
 """The seal of a calibration: SHA-256 of the sealed document, in FRAM (FORMAT.md, "Seal").
 
 Kept apart from the file system: who can put another document there, and no more, gets no other into force. Who can
-write to the FRAM can: the record holds no secret, and one that is damaged is set anew by the next sealed document. No
+write to the FRAM can: the record holds no secret, and one that is damaged is set again by the next sealed document. No
 other is in force until then. Written once, when a sealed document is first seen, and never again while it reads back
 whole. Needed once at a start.
 """
@@ -12,7 +12,8 @@ from binascii import crc32
 
 from micropython import const
 
-BASE = const(0x7FD8)
+from meter.storage.map import SEAL as BASE
+
 SIZE = const(40)
 _MAGIC = const(0x5350)  # "PS"
 _VERSION = const(2)
@@ -66,7 +67,7 @@ def hold(fram, cfg, without: bool = False) -> int:
     Raises ChipError when the first sealed document is in force and the FRAM does not keep that it is.
 
     cfg.calibrations: of made.read(), at most two of calibration.parse(), the one in force first. without: this start
-    goes without the document there is, for starts before it fell (storage/aside.py).
+    goes without the document there is, for starts before it fell (documents/aside.py).
     """
     found = cfg.calibrations or ()
     seen = _look(fram)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The yardstick for a tick's cost: a loop that reads the registers the firmware reads, as often, and does
-# nothing with them. Frames as in drivers/atm90e32.py, one phase: each second, every 5th, every 16th.
+# nothing with them. Frames as in drivers/atm90e32/ic.py, one phase: each second, every 5th, every 16th.
 import time
 
 import machine

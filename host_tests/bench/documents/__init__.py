@@ -4,7 +4,7 @@
 import json
 from pathlib import Path
 
-from ..cards import DEMO
+from host_tests.bench.cards.cards import DEMO
 
 _HERE = Path(__file__).parent
 MADE = 820_000_000  # seconds since 2000: the last days of 2025

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Power and credit over simulated time: two axes that share their grid lines, the past as the server kept it
-// (see web_history.py), the present as the last vertex. The pointer or the arrow keys read values off.
+// (see page/history.py), the present as the last vertex. The pointer or the arrow keys read values off.
 
 import { axes, timeMarks } from "./axes.js";
 import { attr, text } from "./dom.js";

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cards to hold to the reader: households', the supplier's, others'."""

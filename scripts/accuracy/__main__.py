@@ -1,7 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""`python -m scripts.accuracy`: see cli.py."""
-
-from .cli import app
-
-if __name__ == "__main__":
-    app(prog_name="accuracy")

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The supplier's keys, journal and card formats: what selling and provisioning share."""
