@@ -5,37 +5,46 @@ import ast
 from functools import cache
 from pathlib import Path
 
-FIRMWARE = Path(__file__).resolve().parents[2] / "firmware"
+ROOT = Path(__file__).resolve().parents[2]
+FIRMWARE = ROOT / "firmware"
+TOOLS = ("scripts", "host_tests")
 
 
 @cache
-def trees() -> dict[str, ast.Module]:
-    """Every module of the firmware by its dotted name."""
+def trees(tools: bool = False) -> dict[str, ast.Module]:
+    """Every module of the firmware by its dotted name, or of what runs on a computer only."""
+    home = ROOT if tools else FIRMWARE
+    paths = [path for top in (TOOLS if tools else ("",)) for path in (home / top).rglob("*.py")]
     found = {}
-    for path in sorted(FIRMWARE.rglob("*.py")):
-        name = ".".join(path.relative_to(FIRMWARE).with_suffix("").parts)
+    for path in sorted(paths):
+        name = ".".join(path.relative_to(home).with_suffix("").parts)
         found[name.removesuffix(".__init__")] = ast.parse(path.read_text(), str(path))
     return found
 
 
-def imports() -> dict[str, set[str]]:
-    """Module -> the firmware's modules it imports, also those inside functions. All imports say the whole way.
+def imports(tools: bool = False) -> dict[str, set[str]]:
+    """Module -> those of trees() it imports, also inside functions. A file that imports itself to be known by its name
+    when it is run, as `__main__`, does not count.
 
     The package `meter` itself aside: main.py calls it, and it the start.
     """
-    known = trees()
+    known = trees(tools)
+    packages = {name.rpartition(".")[0] for name in known}
     graph = {}
     for name, tree in known.items():
+        parts = [*name.split("."), ""] if name in packages else name.split(".")
         out = set()
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
                 out |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
+            elif isinstance(node, ast.ImportFrom):
+                base = parts[: len(parts) - node.level] if node.level else []
+                module = ".".join([*base, *filter(None, [node.module])])
                 for alias in node.names:
-                    inner = f"{node.module}.{alias.name}"
-                    out.add(inner if inner in known else node.module)
-        graph[name] = (out & known.keys()) - {"meter"}
-    del graph["meter"]
+                    inner = f"{module}.{alias.name}"
+                    out.add(inner if inner in known else module)
+        graph[name] = (out & known.keys()) - {"meter"} - ({name} if tools else set())
+    graph.pop("meter", None)
     return graph
 
 

@@ -136,6 +136,13 @@ def test_no_imports_go_in_a_circle():
     assert house.circles(house.imports()) == []
 
 
+def test_nor_do_those_of_tools_and_tests():
+    graph = house.imports(tools=True)
+    assert "scripts.common.numbers" in graph["scripts.common.csv_file"], "relative imports are followed"
+    assert "host_tests.system.fault_case" in graph["host_tests.system.fault_bits"]
+    assert house.circles(graph) == []
+
+
 @named(firmware_files())
 def test_every_import_says_the_whole_way(path):
     relative = [n.lineno for n in ast.walk(tree(path)) if isinstance(n, ast.ImportFrom) and n.level]
