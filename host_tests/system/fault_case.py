@@ -23,10 +23,9 @@ BIT = {
     "lcd": codes.FAULT_DISPLAY,
     "relay": codes.FAULT_RELAY,
 }
-KEEPS = getattr(codes, "FAULT_FRAM_KEEPS", 8192)
 # Of a memory that stores little or nothing, or answers together with another part, either fault is right.
-EITHER = {("fram", mode): (codes.FAULT_FRAM, KEEPS) for mode in ("keeps nothing", "twin", "impostor")}
-EITHER["lcd", "strays"] = codes.FAULT_DISPLAY, codes.FAULT_FRAM, KEEPS
+EITHER = {("fram", mode): (codes.FAULT_FRAM, codes.FAULT_FRAM_KEEPS) for mode in ("keeps nothing", "twin", "impostor")}
+EITHER["lcd", "strays"] = codes.FAULT_DISPLAY, codes.FAULT_FRAM, codes.FAULT_FRAM_KEEPS
 NAME = {
     "atm90e32": "Meter chip fault",
     "fram": "Memory fault",
@@ -139,8 +138,7 @@ class Case:
         b.plug(True)
         self.pass_s(b, 10)
         b.fault(self.part, self.mode)
-        # The clock is asked once an hour.
-        # ... and the memory once a minute.
+        # The clock is asked once an hour, the memory once a minute.
         self.pass_s(b, 3700 if self.part == "rtc" else 90 if self.reads_wrong else 20)
         measured = self.part != "atm90e32"
         moves = self.mode not in ("welded", "sense noise", "sense low")
